@@ -14,6 +14,7 @@ class NetbootError(Exception):
     """An error with a message of one sentence for the operator, and a code for programs: docs/api.md lists them."""
 
     code: ClassVar[str] = "failed"
+    part: ClassVar[str] = ""  # of what a machine is served from: `part` of the events that a boot is held back by it
 
 
 class WireError(NetbootError):
@@ -74,6 +75,19 @@ class RenderError(NetbootError):
     """A document that cannot be rendered for a host."""
 
     code = "document-not-rendered"
+    part = "document"
+
+
+class IgnitionFileError(RenderError):
+    """The Ignition file of a host's role that is missing, unreadable, or refused by Ignition."""
+
+    part = "ignition"
+
+
+class EndedSecretError(IgnitionFileError):
+    """An Ignition file of which a secret has ended."""
+
+    part = "secret"
 
 
 class RoleFileError(NetbootError):
@@ -86,12 +100,32 @@ class ContentError(NetbootError):
     """A file, medium or release that is missing, damaged or not what it claims to be."""
 
     code = "content-unusable"
+    part = "content"
+
+
+class MediumError(ContentError):
+    """A boot medium that cannot be served."""
+
+    part = "medium"
+
+
+class ReleaseError(ContentError):
+    """A release that cannot be served."""
+
+    part = "release"
+
+
+class LoaderError(ContentError):
+    """A loader that a host names and that cannot be offered."""
+
+    part = "loader"
 
 
 class StoreError(NetbootError):
     """The store cannot be reached or does not accept a write."""
 
     code = "store-unavailable"
+    part = "store"
 
 
 class UnknownHookError(NetbootError):

@@ -12,7 +12,9 @@ from typing import Any, Final
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.other_server import OtherServer
+from netboot.model.boot.reasons import reason_of
 from netboot.model.host.hardware import Hardware, as_columns
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event, event_fields
@@ -29,7 +31,6 @@ from netboot.operate.host_status import (
     HostStatus,
     InstallReport,
     InstallStatus,
-    reason_of,
 )
 from netboot.operate.running_daemon import ApplianceStatus
 
@@ -158,9 +159,15 @@ def _install(status: InstallStatus) -> View:
 
 
 def _progress(report: InstallReport) -> View:
-    """Return why a host does not proceed (`reason` is one sentence, `blocked` has its parts), and its checks."""
-    blocked = report.blocked
-    return {"reason": blocked and str(blocked), "blocked": blocked, "checks": report.status.install.checks}
+    """Return why a host does not proceed (`reason` is a sentence, `blocked` and `cause` have its parts); its checks."""
+    cause, blocked = report.cause, report.blocked
+    shown = {"reason": blocked and str(blocked), "blocked": blocked, "cause": cause and _cause(cause)}
+    return {**shown, "checks": report.status.install.checks}
+
+
+def _cause(cause: Cause) -> View:
+    """Return a cause without the word of docs/events.md, which `blocked` has."""
+    return {name: value for name, value in _fields(cause).items() if name != "reason"}
 
 
 def _heard(heard: Heard) -> View:

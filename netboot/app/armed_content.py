@@ -19,6 +19,7 @@ from netboot.boot.documents.host_content import content_problem
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
+from netboot.errors import ContentError
 from netboot.events.event_bus import EventBus
 from netboot.model.host.host import Host, HostName
 from netboot.model.release import EntryKind, EntryName
@@ -33,7 +34,7 @@ _Content = tuple[str | None, str | None]  # boot medium and release
 class _NamedFiles:
     """What was found of the files that hosts name."""
 
-    faults: Mapping[_Content, str] = field(default_factory=dict)  # why a medium or release cannot be served
+    faults: Mapping[_Content, ContentError] = field(default_factory=dict)  # why a medium or release cannot be served
     ended: Mapping[Path, str] = field(default_factory=dict)  # Ignition files with a secret that ended, and why
     deadlines: Mapping[tuple[str, str], datetime] = field(default_factory=dict)  # the first, by use and secret
     not_ready: Counter[bool] = field(default_factory=Counter)  # hosts that lack something; True: armed ones
@@ -71,12 +72,13 @@ class ArmedContent:
         before, self._reasons = self._reasons, {}
         changed: set[EntryName] = set()
         for host in armed:
-            reason = faults.get(_content_of(host))
-            if reason is not None:
-                self._reasons[host.name] = reason
+            fault = faults.get(_content_of(host))
+            if fault is not None:
+                reason = self._reasons[host.name] = str(fault)
                 if before.get(host.name) != reason:
                     changed |= _entries_of(host)
-                    self.events.emit("install.content_lost", {"reason": reason}, host=host, level=logging.ERROR)
+                    data = {"reason": reason, "part": fault.part}
+                    self.events.emit("install.content_lost", data, host=host, level=logging.ERROR)
             elif host.name in before:
                 changed |= _entries_of(host)
                 self.events.emit("install.content_found", {}, host=host)
@@ -111,7 +113,7 @@ class ArmedContent:
     def _read(self, hosts: Collection[Host], armed: Container[HostName]) -> _NamedFiles:
         """Look at each medium, release and Ignition file once. Blocks."""
         problems = {each: content_problem(self.content, *each) for each in {_content_of(host) for host in hosts}}
-        faults = {content: str(problem) for content, problem in problems.items() if problem is not None}
+        faults = {content: problem for content, problem in problems.items() if problem is not None}
         files = self._role_files_of(hosts)
         now, deadlines = self.now(), dict[tuple[str, str], datetime]()
         for use, deadline in ((file.file.use, deadline) for file in files.values() for deadline in file.deadlines):

@@ -45,7 +45,7 @@ ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself ended the
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class ChangeCause:
     """The cause of a change of an install, for history and events. `actor` is the operator who requests it."""
 
     mac: Mac | None = None
@@ -142,14 +142,14 @@ class InstallMoves:
                 return install
 
         for change in await self.installs.change_all(dict.fromkeys(hosts, offered), at=at, what=what.value):
-            self._record(change, what.value, Cause())
+            self._record(change, what.value, ChangeCause())
 
     async def move(
         self,
         host: HostName,
         event: InstallEvent,
         *,
-        cause: Cause,
+        cause: ChangeCause,
         may_move: Callable[[Install], bool] = lambda _install: True,
     ) -> Install:
         """Change one install by what a machine did; TransitionError if `may_move` is false in the store."""
@@ -176,10 +176,10 @@ class InstallMoves:
 
         reasons = failures(report.checks)
         note = f"{'; '.join(reasons)}\n{DISKS_PRESENT}\n{report.disks}" if reasons else ""
-        await self._change(host, moved, what=checks_event(report.checks).value, cause=Cause(mac, note))
+        await self._change(host, moved, what=checks_event(report.checks).value, cause=ChangeCause(mac, note))
 
     async def boot_the_installer(
-        self, host: Host, tokens: Tokens, *, target: InstallTarget | None, cause: Cause, write: Callable[[], str]
+        self, host: Host, tokens: Tokens, *, target: InstallTarget | None, cause: ChangeCause, write: Callable[[], str]
     ) -> str:
         """Spend one boot into the installer and give it its tokens; return the script that `write` renders for it.
 
@@ -210,17 +210,19 @@ class InstallMoves:
 
         async def armed() -> list[Install]:
             changes = await self.installs.change_all(moves, at=at, what="armed", note=reason, actor=actor)
-            return [self._record(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
+            return [self._record(change, "armed", ChangeCause(note=reason, actor=actor)).after for change in changes]
 
         return await self.installs.finish(armed())
 
     async def cancel(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
         """End an arming; return the install before and after."""
-        return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
+        return await self._change(
+            host, Install.cancelled, what="cancelled", cause=ChangeCause(note=reason, actor=actor)
+        )
 
     async def retire(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
         """End an arming and make the tokens of every boot invalid; return the install before and after."""
-        return await self._change(host, Install.retired, what="retired", cause=Cause(note=reason, actor=actor))
+        return await self._change(host, Install.retired, what="retired", cause=ChangeCause(note=reason, actor=actor))
 
     async def target(self, name: HostName) -> InstallTarget | None:
         """Return what an arming of a host would be bound to now; None if no file declares it."""
@@ -258,7 +260,7 @@ class InstallMoves:
         if not changes:
             return False
         first = "to install it as it is now" if target else "to install it, declare it again, then"
-        cause = Cause(mac, f"{'; '.join(changes)}; {first}: netboot install arm {install.host}")
+        cause = ChangeCause(mac, f"{'; '.join(changes)}; {first}: netboot install arm {install.host}")
         await self._change(
             install.host,
             lambda now: now.cancelled() if now.arming_changes(target) else now,
@@ -267,7 +269,9 @@ class InstallMoves:
         )
         return True
 
-    async def _change(self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: Cause) -> Change:
+    async def _change(
+        self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: ChangeCause
+    ) -> Change:
         """Change the store, the memory and the events: all three, also if the caller is cancelled meanwhile."""
 
         async def moved() -> Change:
@@ -277,7 +281,7 @@ class InstallMoves:
 
         return await self.installs.finish(moved())
 
-    def _record(self, change: Change, what: str, cause: Cause) -> Change:
+    def _record(self, change: Change, what: str, cause: ChangeCause) -> Change:
         """Take a stored change into memory, and emit it as an event."""
         before, after = change.before, change.after
         self._known[after.host] = after

@@ -15,13 +15,13 @@ import structlog
 
 from netboot.boot.decide import script_without_install
 from netboot.boot.inspection_records import InspectionRecords
-from netboot.boot.install_moves import Cause, HostChangedError, InstallMoves
+from netboot.boot.install_moves import ChangeCause, HostChangedError, InstallMoves
 from netboot.boot.live_registry import LiveRegistry, Registry
 from netboot.boot.scripts import Script, ScriptWriter
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
-from netboot.errors import ContentError, NetbootError, RenderError, StoreError, TransitionError
+from netboot.errors import ContentError, LoaderError, NetbootError, RenderError, StoreError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.machine_facts import NO_FACTS, Facts
 from netboot.model.boot.offer import (
@@ -227,7 +227,7 @@ class ScriptService:
     ) -> ContentError | RenderError | None:
         """Return why an install of this host would fail now."""
         if host.loader is not None and host.loader in registry.policy.unusable:
-            return ContentError(f"hosts.{host.name}.loader: {registry.policy.unusable[host.loader]}")
+            return LoaderError(f"hosts.{host.name}.loader: {registry.policy.unusable[host.loader]}")
         if registry.documents.is_ready(host, language):
             return await registry.documents.content.problem(host)
         return next(iter(await registry.documents.problems(host, (language,))), None)
@@ -239,7 +239,7 @@ class ScriptService:
 
         So a boot whose script cannot be written is not counted.
         """
-        moves, cause, disk = self.install_moves, Cause(seen.mac), LocalBootPlan(seen.mac, host)
+        moves, cause, disk = self.install_moves, ChangeCause(seen.mac), LocalBootPlan(seen.mac, host)
         target = await moves.target(host.name)
         if await moves.end_if_changed(install, target, mac=seen.mac):
             return writer.write(disk)
@@ -308,4 +308,5 @@ class ScriptService:
         reason = str(error)
         if seen.boot.held_back_by != reason:  # it repeats its request every few seconds
             seen.boot.held_back_by = reason
-            self.events.emit("boot.script_held_back", {"reason": reason}, host=host, mac=seen.mac, level=logging.ERROR)
+            data = {"reason": reason, "part": error.part}
+            self.events.emit("boot.script_held_back", data, host=host, mac=seen.mac, level=logging.ERROR)

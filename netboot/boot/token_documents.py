@@ -15,11 +15,11 @@ from typing import Final
 import structlog
 
 from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet, refuse_ended
-from netboot.boot.install_moves import Cause, InstallMoves
+from netboot.boot.install_moves import ChangeCause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.machines_seen import SeenMachines
-from netboot.errors import TransitionError
+from netboot.errors import NetbootError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.reasons import Alarm
 from netboot.model.clock import Clock
@@ -138,7 +138,7 @@ class DocumentService:
             return documents[part]
         if part is IgnitionPart.WRAPPER:
             try:
-                await self._move(install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=Cause(host.mac))
+                await self._move(install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=ChangeCause(host.mac))
             except TransitionError:
                 return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
         if part in _KEPT:
@@ -219,7 +219,9 @@ class DocumentService:
         try:
             note = printable(hidden_in(body, install.tokens))  # an installer's log names its own URLs
             mac = self._mac_at(host, address) if host else None
-            await self._move(install, InstallEvent(f"reported-{report}"), TokenKind.REPORT, cause=Cause(mac, note))
+            await self._move(
+                install, InstallEvent(f"reported-{report}"), TokenKind.REPORT, cause=ChangeCause(mac, note)
+            )
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:
@@ -253,6 +255,8 @@ class DocumentService:
         """Record that a document cannot be served now, for the machine at this address where one is known."""
         mac, host = self.identification.machine_at(address)
         data = {"document": document, "address": str(address), "reason": str(error)}
+        if isinstance(error, NetbootError):
+            data |= {"part": error.part}
         self.events.emit("boot.document_held_back", data, host=host, mac=mac, level=logging.ERROR)
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> tuple[Host, Install] | Refusal:
@@ -270,7 +274,7 @@ class DocumentService:
             return self._refuse(Refusal.UNAUTHORISED, kind, host, address)
         return host, install
 
-    async def _move(self, install: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
+    async def _move(self, install: Install, event: InstallEvent, kind: TokenKind, *, cause: ChangeCause) -> None:
         token = install.tokens.of(kind)
         await self.install_moves.move(
             install.host, event, cause=cause, may_move=lambda now: now.tokens.of(kind) == token

@@ -20,6 +20,8 @@ from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.causes.cause_table import cause_of
+from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
@@ -170,7 +172,7 @@ class Administration:
         last_seen = max((machine.last_seen for machine in machines), default=None)
         heard = host_status.heard(events, history, last_seen)
         inspections = await self._inspections.of(host.macs)
-        report = await self._report(install, events, history)
+        report = await self._report(install, events, history, machines=machines)
         return host_status.HostReport(host, report, heard, machines, inspections)
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
@@ -239,7 +241,9 @@ class Administration:
     async def install(self, name: str) -> host_status.InstallReport:
         """Return a host's install, also of a host that is no longer declared."""
         install = await self._install_moves.read(await self.known_host(name))
-        return await self._report(install, *await self._progress(install.host))
+        host = self._hosts().get(install.host)
+        machines = await self._machines.of(host.macs) if host is not None else []
+        return await self._report(install, *await self._progress(install.host), machines=machines)
 
     async def installs(self) -> list[host_status.InstallStatus]:
         """List every stored install, also of hosts that are no longer declared."""
@@ -325,13 +329,15 @@ class Administration:
         return host_status.InstallStatus(install, changes, is_declared=not is_removed)
 
     async def _report(
-        self, install: Install, events: Sequence[Event], history: Sequence[Move]
+        self, install: Install, events: Sequence[Event], history: Sequence[Move], *, machines: Sequence[Machine]
     ) -> host_status.InstallReport:
         host = self._hosts().get(install.host)
         deadlines = await self._deadlines([host] if host is not None else [])
-        blocked = host_status.blocked(install, events, history)
+        durations, now = ExpectedDurations(), self._now()
+        situation = host_status.situation_of(install, events, history, machines=machines, durations=durations, now=now)
+        cause = cause_of(situation)
         next_boot = requested_boot(await self._inspections.of(host.macs)) if host is not None else None
-        return host_status.InstallReport(self._status(install), blocked, deadlines.get(install.host, ()), next_boot)
+        return host_status.InstallReport(self._status(install), cause, deadlines.get(install.host, ()), next_boot)
 
     async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:
         return await asyncio.to_thread(deadlines_of, hosts)

@@ -11,7 +11,7 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithS
 from fixtures.services import BASE_URL as URL
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
-from netboot.boot.install_moves import Cause, HostChangedError
+from netboot.boot.install_moves import ChangeCause, HostChangedError
 from netboot.boot.token_documents import Refusal, Report
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, OfferKind
@@ -155,7 +155,7 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
                     host,
                     new_tokens(services.clock.random_bytes),
                     target=InstallTarget.of(host, None),
-                    cause=Cause(),
+                    cause=ChangeCause(),
                     write=lambda: "",
                 )
 

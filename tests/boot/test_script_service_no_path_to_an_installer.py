@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.firmware.requested_names import document_named
-from netboot.boot.install_moves import Cause
+from netboot.boot.install_moves import ChangeCause
 from netboot.boot.token_documents import Refusal
 from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
@@ -83,11 +83,11 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     if state is InstallState.REGISTERED:
         return
     await services.install_moves.arm_all([CP1], reason="test", attempts=3)
-    await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
+    await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
     if state is not InstallState.OFFERED:
         drawn, target = new_tokens(services.clock.random_bytes), await services.install_moves.target(CP1)
         await services.install_moves.boot_the_installer(
-            services.hosts.hosts[CP1], drawn, target=target, cause=Cause(), write=lambda: ""
+            services.hosts.hosts[CP1], drawn, target=target, cause=ChangeCause(), write=lambda: ""
         )
     for event in {
         InstallState.INSTALLING: [InstallEvent.REPORTED_STARTED],
@@ -95,7 +95,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
         InstallState.READY: [InstallEvent.REPORTED_DONE, InstallEvent.IGNITION_SENT, InstallEvent.REPORTED_READY],
         InstallState.FAILED: [InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_FAILED],
     }.get(state, []):
-        await services.install_moves.move(CP1, event, cause=Cause())
+        await services.install_moves.move(CP1, event, cause=ChangeCause())
     await services.install_moves.cancel(CP1, reason="test")
     install = await services.install_moves.read(CP1)
     assert (install.state, install.is_armed) == (state, False)

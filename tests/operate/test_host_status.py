@@ -9,6 +9,7 @@ import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
 from netboot.admin.json_views import json_view
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.token_documents import Report
 from netboot.boot_records.log_files import LogFiles
 from netboot.content.bootfiles.directories import BootFiles
@@ -333,3 +334,81 @@ def test_a_failed_check_is_the_reason_with_the_table_of_checks_and_the_disks(wit
         {"name": "ntp", "result": "skipped", "found": "none"},
     ]
     assert found["disks"] == ["sda 894G"]
+
+
+async def causes_of_a_whole_boot(services: BuiltServices) -> list[str | None]:
+    """Install cp1 and boot its disk; return the causes that are shown after each step."""
+    found = []
+
+    async def note() -> None:
+        cause = (await shown(services))["install"]["cause"]
+        found.append(cause and cause["name"])
+        services.clock.pass_(5)
+
+    await arm(services)
+    for client in (FIRMWARE, IPXE):
+        services.boots(client)
+        await note()
+        if client is FIRMWARE:
+            services.file_service.record_loader(ADDRESS, "snponly.efi", **SENT)  # type: ignore[arg-type]
+            await note()
+    await services.script_for(MAC, ADDRESS)
+    await note()
+    tokens, documents = (await services.install_moves.read(CP1)).tokens, services.document_service
+    await documents.serve_kickstart(tokens.kickstart, ADDRESS, base_url="http://192.0.2.10:8080")
+    await note()
+    await documents.report_checks(tokens.report, address=ADDRESS, body=CHECKS.replace("members fail", "members pass"))
+    await note()
+    for report in (Report.STARTED, Report.DONE):
+        await documents.report(tokens.report, report, address=ADDRESS)
+        await note()
+    services.clock.pass_(100)
+    services.boots(FIRMWARE)
+    await note()
+    for part in (IgnitionPart.WRAPPER, IgnitionPart.ROLE, IgnitionPart.OVERLAY):
+        await documents.serve_ignition(tokens.ignition, part, address=ADDRESS, base_url="http://192.0.2.10:8080")
+    await note()
+    await documents.report(tokens.report, Report.READY, address=ADDRESS)
+    await note()
+    return found
+
+
+def test_a_boot_that_proceeds_has_no_cause_at_any_of_its_steps(with_services: WithServices):
+    assert with_services(causes_of_a_whole_boot) == [None] * 11
+
+
+def test_a_cause_is_shown_with_its_evidence(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> dict[str, Any]:
+        await arm(services)
+        services.boots(FIRMWARE)
+        services.file_service.record_failed_loader(
+            ADDRESS, "snponly.efi", outcome="unanswered", bytes_sent=0, size_bytes=100
+        )
+        return dict((await shown(services))["install"]["cause"])
+
+    assert with_services(scenario) == {
+        "name": "tftp-blocked",
+        "sentence": "cp1 requested snponly.efi by TFTP, and acknowledged no packet of it",
+        "evidence": [
+            "00:16:40 UTC boot.transfer_failed: content loader, name snponly.efi, outcome unanswered, bytes 0, "
+            "size_bytes 100",
+            "00:16:40 UTC boot.offered: kind loader, stage firmware, boot_file snponly.efi",
+        ],
+        "cure": "a firewall between them blocks the packets of the transfer, which come from another port than 69: "
+        "permit UDP in both directions, or set tftp.single_port: true; else check the path for a small MTU",
+        "severity": "error",
+        "since": "2026-11-21T00:16:40+00:00",
+    }
+
+
+def test_a_release_that_is_missing_is_the_cause_of_a_boot_that_waits(with_services: WithServices, content: Path):
+    async def scenario(services: BuiltServices) -> str | None:
+        services.change_host("cp1", release="gone")
+        await arm(services)
+        services.boots(FIRMWARE, IPXE)
+        await services.script_for(MAC, ADDRESS)
+        found = (await shown(services))["install"]
+        assert found["blocked"]["reason"] == "release-missing"
+        return str(found["cause"]["name"])
+
+    assert with_services(scenario) == "release-missing"

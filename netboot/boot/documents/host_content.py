@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium, installer_major, medium_architecture
 from netboot.content.ostree.repository import check_release, read_release, release_architecture
-from netboot.errors import ContentError, RenderError
+from netboot.errors import ContentError, MediumError, ReleaseError, RenderError
 from netboot.model.host.host import Host
 from netboot.model.release import EntryKind, Release, RemoteRelease
 
@@ -32,9 +32,11 @@ class HostContent:
         async with self._reading[name]:
             if name not in self._releases:
                 try:
-                    self._releases[name] = await asyncio.to_thread(read_release, self._directory, name)
+                    with _raising(ReleaseError):
+                        self._releases[name] = await asyncio.to_thread(read_release, self._directory, name)
                 except OSError as error:
-                    raise cannot_read(EntryKind.RELEASE.path(self._directory, name), error) from error
+                    path = EntryKind.RELEASE.path(self._directory, name)
+                    raise ReleaseError(str(cannot_read(path, error))) from error
         return self._releases[name]
 
     async def warm(self, hosts: Iterable[Host]) -> None:
@@ -74,7 +76,8 @@ class HostContent:
     async def check_medium(self, host: Host) -> None:
         """Raise ContentError if the host's boot medium cannot be served; the script's own error names a missing one."""
         if host.boot_media is not None:
-            await asyncio.to_thread(check_medium, self._directory, host.boot_media)
+            with _raising(MediumError):
+                await asyncio.to_thread(check_medium, self._directory, host.boot_media)
 
     async def check_architectures(self, host: Host) -> None:
         """Raise ContentError if the host's medium and its release are for different CPUs."""
@@ -93,14 +96,25 @@ def content_problem(directory: Path, medium: str | None, release: str | None) ->
     """Return why this boot medium or this release cannot be served now; None if both can, or none is named."""
     try:
         if medium is not None:
-            check_medium(directory, medium)
+            with _raising(MediumError):
+                check_medium(directory, medium)
         if release is not None:
-            check_release(directory, release)
+            with _raising(ReleaseError):
+                check_release(directory, release)
     except ContentError as error:
         return error
     except OSError as error:
         return cannot_read(Path(error.filename or directory), error)
     return None
+
+
+@contextmanager
+def _raising(kind: type[ContentError]) -> Iterator[None]:
+    """Raise an error of this kind for content that cannot be served."""
+    try:
+        yield
+    except ContentError as error:
+        raise kind(str(error)) from error
 
 
 def _architectures(directory: Path, host: Host) -> dict[tuple[str, str], str]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
-from netboot.errors import RenderError
+from netboot.errors import EndedSecretError, IgnitionFileError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
 from netboot.model.host.host import Host
@@ -94,7 +94,7 @@ class IgnitionDocuments:
 
     def _read(self, host: Host) -> RoleFileRead:
         if host.ignition is None:
-            raise RenderError(
+            raise IgnitionFileError(
                 f"{host.name} has no Ignition file; "
                 f"set roles.{host.role}.ignition to what ocne cluster start or join wrote"
             )
@@ -104,7 +104,7 @@ class IgnitionDocuments:
             raise _cannot_read(host, host.ignition, error) from error
         for problem in role.ignition.problems[:1]:
             what = f"{problem.in_file(host.ignition)}; {problem.cure}"
-            raise RenderError(f"cannot serve the Ignition of {host.name}: {what}")
+            raise IgnitionFileError(f"cannot serve the Ignition of {host.name}: {what}")
         return role
 
 
@@ -112,7 +112,7 @@ def refuse_ended(host: Host, role: RoleFileRead, now: datetime) -> None:
     """Raise RenderError if a secret of the role's file has ended."""
     fault = role.fault(now)
     if fault is not None:
-        raise RenderError(f"cannot serve the Ignition of {host.name}: {fault}")
+        raise EndedSecretError(f"cannot serve the Ignition of {host.name}: {fault}")
 
 
 def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
@@ -124,9 +124,9 @@ def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
         raise RenderError(f"cannot render the Ignition of {host.name}: {what} (templates ignition/*, {host.ignition})")
 
 
-def _cannot_read(host: Host, path: Path, error: OSError) -> RenderError:
+def _cannot_read(host: Host, path: Path, error: OSError) -> IgnitionFileError:
     if error.errno == errno.EINVAL:
-        return RenderError(f"cannot read the Ignition of {host.name}: {path} is not a regular file")
+        return IgnitionFileError(f"cannot read the Ignition of {host.name}: {path} is not a regular file")
     is_closed = isinstance(error, PermissionError)
     cure = f"chgrp netboot {path} && chmod g+r {path}" if is_closed else f"put it there, or correct roles.{host.role}"
-    return RenderError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}")
+    return IgnitionFileError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}")

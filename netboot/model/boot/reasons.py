@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from netboot.model.boot.boot_client import BootProtocol
 from netboot.model.boot.boot_ending import WHAT_HAPPENED, Ending, cure_of
+from netboot.model.install.install import InstallEvent, Move
 from netboot.model.words import first_line
 
 Data = Mapping[str, Any]
@@ -176,6 +177,17 @@ def _moved(data: Data, host: str) -> Explanation | None:
 def _arming_ended(data: Data, host: str) -> Explanation:
     sentence, _, cure = str(data.get("note") or "").rpartition("; ")
     return Explanation("disarmed", f"the arming of {host} ended: {sentence or cure}", cure if sentence else "")
+
+
+def reason_of(move: Move) -> str:
+    """Return the reason of a transition: the first line of an operator's reason or of a report; empty without one."""
+    match move.what:
+        case InstallEvent.ATTEMPTS_SPENT:
+            return ATTEMPTS_SPENT
+        case InstallEvent.REPORTED_FAILED:
+            return first_line(move.note) or NO_REASON
+        case _:
+            return first_line(move.note)
 
 
 def after_failure(host: str, *, is_armed: bool) -> str:

@@ -1,9 +1,9 @@
 """`netboot host`: the declared machines and the state of their installs; `host_editing` changes their files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,6 +14,7 @@ from netboot.cli.commands.hosts.host_import import import_hosts
 from netboot.cli.commands.hosts.host_one_time_boots import inspect, rescue
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.cause_view import cause_rows
 from netboot.cli.views.checks_view import check_lines
 from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.machine_view import (
@@ -85,23 +86,24 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield "armed", armed_text(value)
             case "blocked":
                 pass  # the parts of `reason`
-            case "checks":
-                yield from zip(chain([key], repeat("")), [*check_lines(value)] or ["–"], strict=False)
-            case "disks":
-                yield from zip(chain([key], repeat("")), value or ["–"], strict=False)
-            case "machines":
-                lines = [line for machine in value for line in machine_lines(machine)]
-                yield from zip(chain([key], repeat("")), lines, strict=False)
+            case "cause":
+                yield from cause_rows(value)
+            case _ if key in _LINES:
+                yield from zip(chain([key], repeat("")), _LINES[key](value), strict=False)
             case "next_boot":
                 yield from (("next boot", text) for text in next_boot_texts(value))
-            case "deadlines":
-                yield from zip(chain([key], repeat("")), deadline_texts(value), strict=False)
-            case "inspections":
-                lines = [line for inspection in value for line in inspection_lines(inspection)]
-                yield from zip(chain([key], repeat("")), lines, strict=False)
             case _:
                 is_last = key.startswith("last_")
                 yield (key.replace("_", " "), _last(value)) if is_last else (key, _shown(value))
+
+
+_LINES: Final[Mapping[str, Callable[[Any], list[str]]]] = {
+    "checks": lambda value: [*check_lines(value)] or ["–"],
+    "disks": lambda value: value or ["–"],
+    "machines": lambda value: [line for machine in value for line in machine_lines(machine)],
+    "deadlines": lambda value: [*deadline_texts(value)],
+    "inspections": lambda value: [line for inspection in value for line in inspection_lines(inspection)],
+}
 
 
 def armed_text(install: Mapping[str, Any]) -> str:

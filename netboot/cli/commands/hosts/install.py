@@ -14,6 +14,7 @@ from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.install_logs import logs
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.cause_view import cause_rows
 from netboot.cli.views.checks_view import check_lines, reported_check_lines
 from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.event_words import event_words
@@ -128,7 +129,10 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     deadlines = [f"deadline: {each}" for each in deadline_texts(found["deadlines"])]
     checks = ["checks before the install:", *(f"  {line}" for line in check_lines(found["checks"]))]
     once = [f"next boot: {each}" for each in next_boot_texts(found["next_boot"])]
-    print_found(found, as_json, [text + reason_text(found), *once, *deadlines, *(checks if found["checks"] else ())])
+    cause = [f"{label + ':' if label else '':<9} {line}" for label, line in cause_rows(found["cause"])]
+    print_found(
+        found, as_json, [text + reason_text(found), *cause, *once, *deadlines, *(checks if found["checks"] else ())]
+    )
 
 
 @install.command(name="list")

@@ -1,0 +1,65 @@
+"""The situation of a host, and the cause why it does not proceed. Pure values: what a rule may read, and its result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_record import BootRecord
+from netboot.model.boot.expected_durations import Wait
+from netboot.model.install.event import Event
+from netboot.model.install.install import Install, Move
+
+
+class CauseSeverity(StrEnum):
+    """How urgent a cause is."""
+
+    ERROR = "error"  # an operator must act: the machine does not proceed by itself
+    WARNING = "warning"  # the machine or netboot tries again; act if it persists
+    INFO = "info"  # as intended: nothing is due
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of a host now. `events` and `history` are the newest of the host, oldest first."""
+
+    now: datetime
+    install: Install
+    events: Sequence[Event]
+    history: Sequence[Move]
+    record: BootRecord | None = None  # of its running or last boot
+    wait: Wait | None = None  # what the boot waits for
+    machine: Machine | None = None  # the card that booted
+
+    @property
+    def host(self) -> str:
+        """The name of the host."""
+        return self.install.host
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found in a situation. `reason` is the word of docs/events.md, if it is not the name of the cause."""
+
+    sentence: str
+    cure: str = ""
+    evidence: tuple[str, ...] = ()
+    since: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a host does not proceed. `name` is a row of docs/causes.md; `reason` is the word of docs/events.md."""
+
+    name: str
+    sentence: str
+    evidence: tuple[str, ...]
+    cure: str
+    severity: CauseSeverity
+    since: datetime | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.cure}" if self.cure else self.sentence

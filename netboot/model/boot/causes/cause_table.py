@@ -1,0 +1,43 @@
+"""The table of causes, the most specific first, and the cause of a situation. Pure. docs/causes.md has each row."""
+
+from typing import Final
+
+from netboot.model.boot.causes.cause import Cause, CauseSeverity, Finding, Situation
+from netboot.model.boot.causes.evidence import Evidence, evidence_of
+from netboot.model.boot.causes.firmware_rules import FIRMWARE
+from netboot.model.boot.causes.first_boot_rules import FIRST_BOOT, READY
+from netboot.model.boot.causes.install_rules import BEFORE_A_BOOT, FAILED_INSTALLS
+from netboot.model.boot.causes.installer_rules import INSTALLER
+from netboot.model.boot.causes.rule import Rule, of_block
+from netboot.model.install.install import InstallState
+
+
+def _stopped(evidence: Evidence) -> Finding | None:
+    """Find an event that stops the host and has no cause of its own: another version recorded it."""
+    block, what = evidence.block, evidence.explained
+    if block is None or what is None:
+        return None
+    return of_block(evidence, block, cure=what.cure or f"read its events: netboot install watch {evidence.host}")
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    *FAILED_INSTALLS,
+    *READY,
+    *INSTALLER,
+    *FIRMWARE,
+    *FIRST_BOOT,
+    Rule("boot-stopped", CauseSeverity.ERROR, _stopped),
+    *BEFORE_A_BOOT,
+)
+
+
+def cause_of(situation: Situation) -> Cause | None:
+    """Return why a host does not proceed; None if it does, or has nothing to do."""
+    install, evidence = situation.install, evidence_of(situation)
+    is_done = install.state is InstallState.READY and not install.is_armed
+    for rule in READY if is_done else RULES:
+        found = rule.find(evidence)
+        if found is not None:
+            reason = found.reason or rule.name
+            return Cause(rule.name, found.sentence, found.evidence, found.cure, rule.severity, found.since, reason)
+    return None

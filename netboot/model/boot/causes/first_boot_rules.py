@@ -1,0 +1,64 @@
+"""Causes from the end of the installer to the installed system that is ready. Pure."""
+
+from typing import Final
+
+from netboot.model.boot.causes.cause import CauseSeverity, Finding
+from netboot.model.boot.causes.evidence import Evidence, evidence_lines
+from netboot.model.boot.causes.rule import Rule, blocked_by, overdue
+from netboot.model.install.event import Step
+from netboot.model.install.install import InstallState
+
+_FIRST_BOOT: Final = (
+    "at its boot menu, remove ignition.firstboot=1 from the kernel line; then on the node: "
+    "rpm-ostree kargs --delete ignition.firstboot=1"
+)
+
+
+def _ignition_after_ready(evidence: Evidence) -> Finding | None:
+    """Find an installed system that requests its Ignition again after it was ready: Ignition runs at each boot."""
+    install, events = evidence.situation.install, evidence.situation.events
+    if install.state is not InstallState.READY or install.is_armed:
+        return None
+    for event in reversed(events):
+        if event.step is not None:
+            return None
+        if event.name == "boot.token_refused" and event.data.get("document") == "ignition":
+            sentence = f"the installed system of {evidence.host} runs Ignition again, after it was ready"
+            return Finding(sentence, _FIRST_BOOT, evidence_lines(event), event.at)
+    return None
+
+
+READY: Final = (Rule("ignition-after-ready", CauseSeverity.ERROR, _ignition_after_ready),)
+
+FIRST_BOOT: Final = (
+    Rule("first-boot-reset", CauseSeverity.ERROR, blocked_by("boot.ignition_repeated")),
+    Rule(
+        "no-restart",
+        CauseSeverity.ERROR,
+        overdue(
+            Step.LOCAL_BOOT,
+            sentence="the install of {host} is done, and the machine does not boot again",
+            cure="restart it; read its screen",
+        ),
+    ),
+    Rule(
+        "no-ignition-request",
+        CauseSeverity.ERROR,
+        overdue(
+            Step.IGNITION,
+            sentence="the installed system of {host} does not request its Ignition",
+            cure="read its screen. In the firmware's setup or boot menu, choose the disk. If the kernel waits: its "
+            "card, VLAN or bond gets no link, or move-gpt-header waits for a disk. Do not reset it in its first boot",
+        ),
+    ),
+    Rule(
+        "not-ready",
+        CauseSeverity.ERROR,
+        overdue(
+            Step.READY,
+            sentence="the installed system of {host} got its Ignition, and does not report that it is ready",
+            cure="read its screen, or netboot install logs {host}: a unit of the first boot failed or waits. Do not "
+            "reset it: Ignition would run again and stop",
+        ),
+    ),
+)
