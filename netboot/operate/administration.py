@@ -20,7 +20,7 @@ from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
-from netboot.model.boot.causes.cause_table import cause_of
+from netboot.model.boot.causes.cause_table import cause_of, store_fault
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
@@ -239,7 +239,20 @@ class Administration:
         return [await self.cancel(name, reason=request.reason, actor=actor) for name in known]
 
     async def install(self, name: str) -> host_status.InstallReport:
-        """Return a host's install, also of a host that is no longer declared."""
+        """Return a host's install, also of a host that is no longer declared.
+
+        If the store fails, a running daemon has the install of a declared host from memory, with this cause.
+        """
+        try:
+            return await self._stored_install(name)
+        except StoreError as error:
+            host = self._hosts().get(name)
+            if self._daemon is None or host is None:
+                raise
+            status = self._status(self._install_moves.known(host.name))
+            return host_status.InstallReport(status, store_fault(str(error)))
+
+    async def _stored_install(self, name: str) -> host_status.InstallReport:
         install = await self._install_moves.read(await self.known_host(name))
         host = self._hosts().get(install.host)
         machines = await self._machines.of(host.macs) if host is not None else []

@@ -221,6 +221,19 @@ def test_a_store_that_fails_is_503_and_the_status_is_answered_with_the_reason(ap
     assert answer(appliance, "GET", "/hosts/cp1/install")[0] == 200
 
 
+def test_an_install_is_shown_from_memory_with_the_cause_while_the_store_fails(appliance: Appliance):
+    with appliance.failing_store():
+        status, install = answer(appliance, "GET", "/hosts/cp1/install")
+        unknown, _ = answer(appliance, "GET", "/hosts/removed/install")
+
+    assert (status, unknown) == (200, 503)
+    assert (install["state"], install["armed"]) == ("registered", False)
+    assert install["cause"]["name"] == install["blocked"]["reason"] == "store-unreachable"
+    assert install["cause"]["severity"] == "error"
+    assert install["cause"]["sentence"].startswith("the store")
+    assert install["cause"]["cure"]
+
+
 NO_UPLOAD = {"error": "no such upload; POST /api/v1/uploads begins one", "code": "not-found"}
 NO_OFFSET = {
     "error": "Upload-Offset is the offset of the first byte; GET returns the upload's offset",

@@ -11,6 +11,8 @@ from netboot.model.boot.causes.installer_rules import INSTALLER
 from netboot.model.boot.causes.rule import Rule, of_block
 from netboot.model.install.install import InstallState
 
+_STORE: Final = "store-unreachable"
+
 
 def _stopped(evidence: Evidence) -> Finding | None:
     """Find an event that stops the host and has no cause of its own: another version recorded it."""
@@ -29,6 +31,15 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("boot-stopped", CauseSeverity.ERROR, _stopped),
     *BEFORE_A_BOOT,
 )
+
+
+def store_fault(error: str) -> Cause:
+    """Return the cause of every host that waits for the store, which failed with this error."""
+    what, _, cure = error.partition("; ")
+    sentence = f"{what}, and nothing is installed without it"
+    return Cause(
+        _STORE, sentence, (error,), cure or "see store.url, disk and database", CauseSeverity.ERROR, None, _STORE
+    )
 
 
 def cause_of(situation: Situation) -> Cause | None:
