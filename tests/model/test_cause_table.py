@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fixtures.boot_cases import BootCase, boot_cases
+from fixtures.boot_cases import BootCase, boot_cases, is_recorded, recorded_boot
 
 from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.causes.cause import CauseSeverity
@@ -13,8 +13,27 @@ from netboot.model.boot.causes.cause_table import RULES, cause_of
 from netboot.model.boot.causes.evidence import LONGEST_EVIDENCE, MOST_EVIDENCE, evidence_of
 from netboot.model.install.event import Event
 
-FAULTS = [*boot_cases("synthetic-"), *boot_cases("recorded-")]
-GOOD = boot_cases("good-")
+# The recordings of tests/e2e/test_faults.py, with their cause when the step that does not come is overdue.
+RECORDED = {
+    "blocked-tftp": "tftp-blocked",
+    "cut-initrd": "content-cut",
+    "expired-ignition": "secret-ended",
+    "foreign-server": "foreign-boot-server",
+    "ignored-offers": "no-request",
+    "missing-disk": "disk-missing",
+    "missing-release": "release-missing",
+    "no-script": "no-script",
+    "other-cpu": "loader-for-another-cpu",
+    "other-file": "wrong-loader",
+    "spent-kickstart": "kickstart-refused",
+    "translated-kickstart": "kickstart-refused",
+}
+HEALTHY = ("bios-ipxe-rescue", "own-disk", "uefi-http", "uefi-http-grub", "uefi-tftp")
+FAULTS = [
+    *boot_cases("synthetic-"),
+    *(recorded_boot(name, cause=cause, later_s=3600.0) for name, cause in RECORDED.items() if is_recorded(name)),
+]
+GOOD = [*boot_cases("good-"), *(recorded_boot(name, cause=None) for name in HEALTHY if is_recorded(name))]
 PAGE = Path(__file__).parents[2] / "docs/causes.md"
 
 
@@ -56,7 +75,7 @@ def test_a_good_boot_has_no_cause_after_any_of_its_events(case: BootCase):
         until = case.events[count].at if count < len(case.events) else at + timedelta(days=1)
         for now in (at, until):
             cause = cause_of(case.situation_at(count, now))
-            if cause is not None:
+            if cause is not None and cause.severity is not CauseSeverity.INFO:
                 found[count, case.events[count - 1].name] = cause.name
 
     assert found == {}
@@ -66,7 +85,8 @@ def test_a_good_boot_has_no_cause_after_any_of_its_events(case: BootCase):
 def test_no_rule_finds_anything_in_the_situation_after_a_good_boot(case: BootCase):
     evidence = evidence_of(case.situation)
 
-    assert [rule.name for rule in RULES if rule.find(evidence) is not None] == []
+    found = [rule.name for rule in RULES if rule.find(evidence) is not None]
+    assert found == [] or found == ["not-armed"]  # a host that boots a rescue is not armed
 
 
 @pytest.mark.parametrize("case", [case for case in FAULTS if case.cause == "no-request"][:1], ids=str)

@@ -117,7 +117,7 @@ def _clears(event: Event, last: Event | None) -> bool:
     if last is not None and event.step in (Step.OFFER, Step.PXE_REQUEST):
         return last.name in _NO_OFFER
     if last is not None and event.step is Step.LOADER:
-        return last.name not in ENDED_BOOTS  # it may be caused by the next boot
+        return last.name not in _OUTLIVE_LOADER  # of a boot before it, or of what the next script needs
     return event.step is not None and event.step not in (Step.LOCAL_BOOT, Step.FAILED)
 
 
@@ -144,4 +144,5 @@ _RESTORED: Final = {
     "install.secret_renewed": "install.secret_ended",
 }
 _NO_OFFER: Final = frozenset({"dhcp.architecture_refused", "dhcp.boot_refused"})
+_OUTLIVE_LOADER: Final = frozenset({*ENDED_BOOTS, *_RESTORED.values()})
 _OUTLIVE_ARMING: Final = frozenset({"boot.dead_end_met", *_NO_OFFER})

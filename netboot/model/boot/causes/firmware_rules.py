@@ -6,7 +6,7 @@ come (an overdue step).
 
 from typing import Final
 
-from netboot.model.boot.boot_client import BootProtocol
+from netboot.model.boot.boot_client import BootProtocol, Stage
 from netboot.model.boot.boot_ending import WHAT_HAPPENED, Ending, cure_of
 from netboot.model.boot.causes.cause import CauseSeverity, Finding
 from netboot.model.boot.causes.evidence import Evidence, evidence_lines, explained
@@ -16,7 +16,8 @@ from netboot.model.boot.offer import OfferKind
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.install.event import Event, Step
 
-LATE_S: Final = 4  # `secs` of the first DISCOVER that came: firmware repeats its first one after four seconds
+# `secs` of the first DISCOVER that came: firmware repeats its first one after four seconds, iPXE begins with four.
+LATE_S: Final = {Stage.FIRMWARE.value: 4, Stage.IPXE.value: 12}
 
 
 def _offer(evidence: Evidence, kind: OfferKind) -> Event | None:
@@ -42,11 +43,13 @@ def _variant(evidence: Evidence) -> str:
 
 
 def _foreign_server(evidence: Evidence) -> Finding | None:
-    """Find another server that offers a boot, where this one was requested no loader."""
-    seen, waits = evidence.of_boot("boot.offered_elsewhere"), waiting_for(evidence, Step.LOADER)
-    if not seen or not (waits or evidence.ending is Ending.NO_LOADER):
+    """Find another server that offers a boot, where this one was requested no loader, or no script by an iPXE."""
+    seen, waits = evidence.of_boot("boot.offered_elsewhere"), waiting_for(evidence, Step.LOADER, Step.SCRIPT)
+    if not seen or not (waits or evidence.ending in (Ending.NO_LOADER, Ending.NO_SCRIPT)):
         return None
-    sentence = f"{evidence.host} does not fetch its loader here: {seen[-1].data.get('sentence')}"
+    has_loader = _offer(evidence, OfferKind.SCRIPT) is not None or evidence.ending is Ending.NO_SCRIPT
+    what = "its script" if has_loader else "its loader"
+    sentence = f"{evidence.host} does not fetch {what} here: {seen[-1].data.get('sentence')}"
     offer = _offer(evidence, OfferKind.LOADER)
     lines = evidence_lines(seen[-1], offer, *(waits.evidence if waits else (evidence.block,)))
     return Finding(sentence, str(seen[-1].data.get("cure") or ""), lines, seen[-1].at)
@@ -116,7 +119,7 @@ def _late_link(evidence: Evidence) -> Finding | None:
     """Find a machine whose first DISCOVERs did not come here: its switch port forwards nothing after link-up."""
     waits = waiting_for(evidence, Step.LOADER, Step.SCRIPT)
     offers = evidence.of_boot("boot.offered")
-    late = next((each for each in offers if isinstance(secs := each.data.get("secs"), int) and secs >= LATE_S), None)
+    late = next((each for each in offers if _is_late(each)), None)
     if late is None or waits is None:
         return None
     sentence = f"the first boot requests of {evidence.host} did not arrive here; one came {late.data['secs']} s later"
@@ -125,6 +128,11 @@ def _late_link(evidence: Evidence) -> Finding | None:
         "bond; then boot it again"
     )
     return Finding(sentence, cure, evidence_lines(late, *waits.evidence), late.at)
+
+
+def _is_late(offer: Event) -> bool:
+    secs, least = offer.data.get("secs"), LATE_S.get(str(offer.data.get("stage")))
+    return isinstance(secs, int) and least is not None and secs >= least
 
 
 def _no_pxe_request(evidence: Evidence) -> Finding | None:
