@@ -100,6 +100,7 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         live = LiveRegistry(registry)
         seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
         await store.boot_recorder.load(clock.now())
+        await store.durations.load_once()
         seen.resume(store.boot_recorder.running(clock.now()))
         daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
         await daemon.leases.load()
@@ -166,6 +167,7 @@ class Daemon:
         )
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
+        self._overdue_watch = store.overdue_watch(clock)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
@@ -209,7 +211,7 @@ class Daemon:
             self._hooks,
             problems=self.problems,
             is_rejected=lambda: self._in_force.is_rejected,
-            others=(self._listeners.readings, self._armed_content.readings),
+            others=(self._listeners.readings, self._armed_content.readings, self._overdue_watch.readings),
         )
 
     def _parts(self) -> list[HealthPart]:
@@ -341,7 +343,7 @@ class Daemon:
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
-        works += [self._install_moves.run(), self.leases.run(), self._hooks.run()]
+        works += [self._install_moves.run(), self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
         if self._log_writer is not None:
             works.append(self._log_writer.run())
         if store.lock is not None:

@@ -86,6 +86,7 @@ def administration(
         machines=services.machines,
         allocations=Allocations(services.database),
         served=services.served,
+        boot_waits=services.boot_waits,
         inspections=services.inspections,
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),

@@ -5,9 +5,9 @@ requests of many.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, product
 from typing import Final
 
 from netboot.model.boot.boot_fold import after_event, with_retry
@@ -26,7 +26,7 @@ OnMeasured = Callable[[BootRecord, BootStep], None]  # called with each step who
 class BootRecorder:
     """The newest boot of each machine. The boots of registered machines are measured."""
 
-    def __init__(self, boots: Boots, *, on_measured: OnMeasured | None = None) -> None:
+    def __init__(self, boots: Boots, *, on_measured: Sequence[OnMeasured] = ()) -> None:
         self._boots = boots
         self._on_measured = on_measured
         self._of_hosts: OrderedDict[HostName, BootRecord] = OrderedDict()
@@ -47,9 +47,9 @@ class BootRecorder:
         if boot is None or boot is before:
             return
         self._keep(boot)
-        if self._on_measured is not None and boot.host is not None:
-            for step in folded.measured:
-                self._on_measured(boot, step)
+        if boot.host is not None:
+            for step, measured in product(folded.measured, self._on_measured):
+                measured(boot, step)
 
     def count_retry(self, host: HostName | None, mac: Mac, step: Step, *, at: datetime) -> None:
         """Count a repeated request or packet of a machine in a step of its running boot."""

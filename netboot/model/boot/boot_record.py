@@ -112,10 +112,11 @@ class BootRecord:
     loader: LoaderKind = LoaderKind.UNKNOWN
     facts: BootFacts = BootFacts()
     plan: BootPlan = BootPlan.UNDECIDED
-    reason: str = ""  # why its script waits
+    reason: str = ""  # why it waits for an operator: its script, or a document that cannot be served
     steps: tuple[BootStep, ...] = ()
     skipped: frozenset[Step] = frozenset()  # steps that this boot does not show to this appliance
     is_installed: bool = False  # an install waits on its disk for its first boot
+    overdue: frozenset[Step] = frozenset()  # steps that did not come in time
     broken: BrokenTransfer | None = None
     end: BootEnd | None = None
     ended_at: datetime | None = None

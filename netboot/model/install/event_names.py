@@ -25,6 +25,7 @@ EVENT_NAMES: Final = (
     "boot.request_refused",
     "boot.script_held_back",
     "boot.script_served",
+    "boot.step_overdue",
     "boot.token_refused",
     "boot.transfer_failed",
     "boot.variant_changed",

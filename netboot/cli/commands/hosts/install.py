@@ -20,6 +20,7 @@ from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.event_words import event_words
 from netboot.cli.views.machine_view import next_boot_texts
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
+from netboot.cli.views.wait_view import wait_texts
 from netboot.errors import NetbootError
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
@@ -126,13 +127,13 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     found = run_with_administration(config, lambda daemon: daemon.install(host), needs_hosts=False)
     text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
     text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
+    waits = [f"waits for: {each}" for each in wait_texts(found.get("wait"))]
     deadlines = [f"deadline: {each}" for each in deadline_texts(found["deadlines"])]
     checks = ["checks before the install:", *(f"  {line}" for line in check_lines(found["checks"]))]
     once = [f"next boot: {each}" for each in next_boot_texts(found["next_boot"])]
     cause = [f"{label + ':' if label else '':<9} {line}" for label, line in cause_rows(found["cause"])]
-    print_found(
-        found, as_json, [text + reason_text(found), *cause, *once, *deadlines, *(checks if found["checks"] else ())]
-    )
+    lines = [text + reason_text(found), *cause, *waits, *once, *deadlines, *(checks if found["checks"] else ())]
+    print_found(found, as_json, lines)
 
 
 @install.command(name="list")

@@ -1,0 +1,1 @@
+"""What operators see of boots: what each one waits for."""
