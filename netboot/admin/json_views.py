@@ -21,7 +21,7 @@ from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
 from netboot.model.words import without_disks
 from netboot.operate.arming import ArmingRefusedError
-from netboot.operate.boots.boot_history import ShownBoot
+from netboot.operate.boots.boot_waits import WaitStatus
 from netboot.operate.content_uses import ContentUse
 from netboot.operate.host_status import (
     ArmedHost,
@@ -77,8 +77,8 @@ def http_error_view(text: str | None, status: int) -> View:
 def _view(found: Any) -> Any:
     """Return what stands for a value that is not of JSON; the values in it are converted in turn."""
     match found:
-        case HostStatus(host, install, next_boot):
-            return {**_host(host), "install": install, "next_boot": next_boot}
+        case HostStatus(host, install, next_boot, wait):
+            return {**_host(host), "install": install, "next_boot": next_boot, "wait": wait}
         case HostReport(host, install, heard, machines, inspections):
             progress = {**_progress(install), "deadlines": install.deadlines, "next_boot": install.next_boot}
             shown = {**_heard(heard), "machines": machines, "inspections": inspections}
@@ -87,7 +87,7 @@ def _view(found: Any) -> Any:
             return {**_fields(machine), "inspection": inspection}
         case InstallStatus():
             return _install(found)
-        case InstallReport(status, _, deadlines, next_boot):
+        case InstallReport(status, _, deadlines, next_boot, _):
             return {**_install(status), **_progress(found), "deadlines": deadlines, "next_boot": next_boot}
         case ArmedHost(status, boot_media, reasons, warnings, deadlines):
             shown = {"boot_media": boot_media, "reasons": reasons, "warnings": warnings, "deadlines": deadlines}
@@ -108,8 +108,6 @@ def _record(found: Any) -> Any:
             return _move(found)
         case Event():
             return event_fields(found)
-        case ShownBoot():
-            return _boot(found)
         case ContentUse():
             return {**_fields(found), "host": found.host or None}
         case OtherServer():
@@ -117,6 +115,8 @@ def _record(found: Any) -> Any:
             return {**_fields(found), **about}
         case Hardware():
             return as_columns(found)
+        case WaitStatus(wait, is_overdue):
+            return {**_fields(wait), "overdue": is_overdue}
         case _ if is_dataclass(found):
             return _fields(found)
         case datetime():
@@ -165,7 +165,7 @@ def _progress(report: InstallReport) -> View:
     """Return why a host does not proceed (`reason` is a sentence, `blocked` and `cause` have its parts); its checks."""
     cause, blocked = report.cause, report.blocked
     shown = {"reason": blocked and str(blocked), "blocked": blocked, "cause": cause and _cause(cause)}
-    return {**shown, "checks": report.status.install.checks}
+    return {**shown, "wait": report.wait, "checks": report.status.install.checks}
 
 
 def _cause(cause: Cause) -> View:
@@ -180,20 +180,6 @@ def _heard(heard: Heard) -> View:
         "last_offer": offer and {"at": offer.at, **offer.data},
         "last_reason": why and {"at": why[0], "reason": why[1]},
         "disks": heard.disks.splitlines(),
-    }
-
-
-def _boot(shown: ShownBoot) -> View:
-    record = shown.record
-    return {
-        **_fields(record),
-        "steps": [{**_fields(step), "bytes_per_s": step.bytes_per_s} for step in record.steps],
-        "skipped": sorted(record.skipped),
-        "waits_for": record.waits_for,
-        "retries": record.retries,
-        "number": shown.number,
-        "boots": shown.boots,
-        "progress": shown.progress,
     }
 
 

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from netboot import __version__
 from netboot.admin.api import admin_application
-from netboot.admin.boots_api import BootsApi
 from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.health_api import HealthApi
 from netboot.admin.hooks_api import HooksApi
@@ -43,9 +42,7 @@ from netboot.errors import ConfigError, NetbootError, Problem
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
-from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.clock import SYSTEM_CLOCK, Clock
-from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
@@ -101,10 +98,10 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         used = await store.hosts.at_start(configuration)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)
         live = LiveRegistry(registry)
-        recorded, recorder = await store.machines.all(), store.boot_recorder
-        seen = SeenMachines(recorded, store=store.machines, recorder=recorder, hosts=live.hosts, clock=clock)
-        await recorder.load(clock.now())
-        seen.resume()
+        seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
+        await store.boot_recorder.load(clock.now())
+        await store.durations.load_once()
+        seen.resume(store.boot_recorder.running(clock.now()))
         daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
         await daemon.leases.load()
         await daemon.begin(configuration, problems)
@@ -170,6 +167,7 @@ class Daemon:
         )
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
+        self._overdue_watch = store.overdue_watch(clock)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
@@ -213,7 +211,7 @@ class Daemon:
             self._hooks,
             problems=self.problems,
             is_rejected=lambda: self._in_force.is_rejected,
-            others=(self._listeners.readings, self._armed_content.readings),
+            others=(self._listeners.readings, self._armed_content.readings, self._overdue_watch.readings),
         )
 
     def _parts(self) -> list[HealthPart]:
@@ -227,8 +225,8 @@ class Daemon:
         hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
         health_api, hooks_api = HealthApi(self._health.check), HooksApi(self._hook_uses)
-        logs_api, boots_api = LogsApi(administration.logs, metrics), BootsApi(administration.boots)
-        for routes in (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api, boots_api):
+        logs_api = LogsApi(administration.logs, metrics)
+        for routes in (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api):
             admin.add_routes(routes.routes())
         return admin
 
@@ -279,9 +277,6 @@ class Daemon:
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()
-
-    def boot_progress(self, mac: Mac) -> BootProgress | None:
-        return self._services.files.progress(mac)
 
     def discovered(self) -> list[Machine]:
         return self._seen.unregistered()
@@ -348,7 +343,7 @@ class Daemon:
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
-        works += [self._install_moves.run(), self.leases.run(), self._hooks.run()]
+        works += [self._install_moves.run(), self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
         if self._log_writer is not None:
             works.append(self._log_writer.run())
         if store.lock is not None:

@@ -15,6 +15,8 @@ from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.boot_recorder import BootRecorder
+from netboot.boot.sessions.learned_durations import LearnedDurations
+from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.boot_records.log_files import LogFiles
 from netboot.boot_records.log_writer import LogWriter
 from netboot.content.ostree.repository import commit_named
@@ -26,6 +28,7 @@ from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
 from netboot.model.host.host import HostSet
 from netboot.operate.administration import Administration
 from netboot.operate.audit import audited
+from netboot.operate.boots.boot_waits import BootWaits
 from netboot.operate.cluster.role_file_uses import Contents, RoleFileUses
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.hooks.delivery_queue import DeliveryQueue
@@ -61,6 +64,7 @@ class OpenStore:
     machines: Machines
     boots: Boots
     boot_recorder: BootRecorder
+    durations: LearnedDurations
     leases: LeaseStore
     hosts: HostsInForce
     allocations: Allocations
@@ -80,6 +84,9 @@ class OpenStore:
 
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
+
+    def overdue_watch(self, clock: Clock) -> OverdueWatch:
+        return OverdueWatch(self.boot_recorder, self.durations, self.boots, events=self.events, clock=clock)
 
     def hook_uses(self, now: Callable[[], datetime]) -> HookUses:
         return HookUses(self.outbox, self.deliveries, now=now)
@@ -106,7 +113,7 @@ class OpenStore:
             machines=self.machines,
             allocations=self.allocations,
             served=self.served,
-            boot_recorder=self.boot_recorder,
+            boot_waits=BootWaits(self.boots, self.durations, clock.now),
             inspections=inspections,
             hosts=hosts,
             host_files=host_writer(path, settings),
@@ -227,7 +234,9 @@ async def _opened(
         stack.push_async_callback(database.close)
         outbox = HookOutbox([each.hook() for each in settings.hooks], appliance=socket.gethostname())
         event_log, machines, boots = EventLog(database, outbox=outbox), Machines(database), Boots(database)
-        recorder = BootRecorder(boots, on_measured=metrics.step_measured if metrics is not None else None)
+        durations = LearnedDurations(boots)
+        measured = [durations.step_measured, *([metrics.step_measured] if metrics is not None else [])]
+        recorder = BootRecorder(boots, on_measured=measured)
         sinks = [metrics.event_happened] if metrics is not None else []
         events = EventBus(event_log, now=now, sinks=[*sinks, recorder.event_happened])
         stack.push_async_callback(events.close)
@@ -242,6 +251,7 @@ async def _opened(
             machines,
             boots,
             recorder,
+            durations,
             LeaseStore(database),
             HostsInForce(AcceptedFiles(database), allocations, served, now=now),
             allocations,

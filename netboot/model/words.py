@@ -27,6 +27,14 @@ def first_line(text: str) -> str:
     return _shortened(next((line.strip() for line in text.splitlines() if line.strip()), ""))
 
 
+def shown_seconds(seconds: float) -> str:
+    """Write a duration: `0.4 s`, `12 s`, `2 min 30 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    minutes, rest = divmod(round(seconds), 60)
+    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest or not minutes else [])])
+
+
 def one_line(text: str) -> str:
     """Write an operator's text as one printable line of at most `LONGEST_LINE` characters."""
     return _shortened(printable(" ".join(text.split())))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot_records.log_files import LogFiles, Owner
 from netboot.boot_records.log_writer import LogWriter
 from netboot.boot_records.shown_logs import BootLogs
@@ -22,7 +21,6 @@ from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.causes.cause_table import cause_of, store_fault
-from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
@@ -41,7 +39,7 @@ from netboot.operate.arming import (
     rescue_reasons,
 )
 from netboot.operate.audit import audited
-from netboot.operate.boots.boot_history import BootHistory
+from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileStatus, RoleFileUses, TakenIgnition
 from netboot.operate.content_uses import ContentUse, content_uses
@@ -67,7 +65,7 @@ class Administration:
         machines: Machines,
         allocations: Allocations,
         served: ServedDocuments,
-        boot_recorder: BootRecorder,
+        boot_waits: BootWaits,
         inspections: InspectionRecords,
         hosts: Callable[[], HostSet],
         host_files: HostFiles,
@@ -88,10 +86,10 @@ class Administration:
         """
         self._install_moves, self._inspections = install_moves, inspections
         self._events, self._event_log = events, event_log
-        self._machines, self._served = machines, served
+        self._machines, self._served, self._boot_waits = machines, served, boot_waits
         self._hosts, self._readiness, self._role_files = hosts, readiness, role_files
-        self._are_complete, self._attempts = are_complete, attempts
-        self._now, self._daemon = now, daemon
+        self._are_complete = are_complete
+        self._attempts, self._now, self._daemon = attempts, now, daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
         self.one_time_boots = OneTimeBoots(
             inspections,
@@ -104,7 +102,6 @@ class Administration:
             now=now,
         )
         self.logs = BootLogs(log_files, self._known_machine, log_writer)
-        self.boots = BootHistory(boot_recorder, self._known_machine, daemon=daemon, now=now)
         self.host_changes = HostChanges(
             host_files,
             install_moves,
@@ -143,11 +140,13 @@ class Administration:
 
     async def hosts(self, selection: HostSelection = EVERY_HOST) -> list[host_status.HostStatus]:
         installs, inspections = await self._install_moves.all(), await self._inspections.all()
+        waits = await self._boot_waits.of_all()
         return [
             host_status.HostStatus(
                 host,
                 self._status(installs.get(host.name) or Install(host.name)),
                 requested_boot([inspections[mac] for mac in host.macs if mac in inspections]),
+                waits.get(host.name),
             )
             for host in selection.of(self._hosts())
         ]
@@ -348,11 +347,13 @@ class Administration:
     ) -> host_status.InstallReport:
         host = self._hosts().get(install.host)
         deadlines = await self._deadlines([host] if host is not None else [])
-        durations, now = ExpectedDurations(), self._now()
+        durations, now = await self._boot_waits.expected(), self._now()
         situation = host_status.situation_of(install, events, history, machines=machines, durations=durations, now=now)
         cause = cause_of(situation)
         next_boot = requested_boot(await self._inspections.of(host.macs)) if host is not None else None
-        return host_status.InstallReport(self._status(install), cause, deadlines.get(install.host, ()), next_boot)
+        wait = WaitStatus.of(situation.wait, now)
+        status = self._status(install)
+        return host_status.InstallReport(status, cause, deadlines.get(install.host, ()), next_boot, wait)
 
     async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:
         return await asyncio.to_thread(deadlines_of, hosts)

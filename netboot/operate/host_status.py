@@ -17,6 +17,7 @@ from netboot.model.install.event import Event
 from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import Install, Move
 from netboot.model.words import without_disks
+from netboot.operate.boots.boot_waits import WaitStatus
 
 NEWEST_EVENTS: Final = 500  # of one host, in which the reason is searched
 
@@ -59,6 +60,7 @@ class InstallReport:
     cause: Cause | None
     deadlines: Sequence[Deadline] = ()
     next_boot: RequestedBoot | None = None
+    wait: WaitStatus | None = None  # None: it does not boot now, or waits for an operator
 
     @property
     def blocked(self) -> Blocked | None:
@@ -72,6 +74,7 @@ class HostStatus:
     host: Host
     install: InstallStatus
     next_boot: RequestedBoot | None = None
+    wait: WaitStatus | None = None  # as in InstallReport
 
 
 @dataclass(frozen=True, slots=True)

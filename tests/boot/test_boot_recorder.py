@@ -50,7 +50,7 @@ def measured(sqlite_url: str, work: Callable[[BootRecorder], None]) -> list[str]
     metrics = Metrics()
 
     async def scenario(boots: Boots) -> None:
-        work(BootRecorder(boots, on_measured=metrics.step_measured))
+        work(BootRecorder(boots, on_measured=[metrics.step_measured]))
 
     with_boots(sqlite_url, scenario)
     return [line for line in metrics.exposition().decode().splitlines() if "seconds_count" in line or "_sum" in line]

@@ -318,3 +318,20 @@ def test_the_client_of_a_boot_is_the_firmware_not_the_loader_that_it_started():
 
     assert boots([loader])[0].facts == BootFacts("x86-bios", "pxe", "PXEClient:Arch:00000")
     assert boots([loader, firmware])[0].facts == BootFacts("x64-uefi", "http", "HTTPClient")
+
+
+def test_a_step_that_did_not_come_in_time_is_noted_once_and_shows_nothing_of_the_machine():
+    late = event(300, None, "boot.step_overdue", waits_for="loader")
+    [boot], [ended] = boots([offered(0), late, late]), boots([*INSTALL, late])
+    [unknown] = boots([offered(0), event(300, None, "boot.step_overdue", waits_for="of another version")])
+
+    assert (boot.overdue, boot.last_at, boot.waits_for) == ({S.LOADER}, at(0), S.LOADER)
+    assert (ended.overdue, unknown.overdue) == (frozenset(), frozenset())
+    assert after_event(None, late).boot is None
+
+
+def test_a_document_that_cannot_be_served_is_the_reason_until_it_is_served():
+    held_back = event(30, None, "boot.document_held_back", document="kickstart", reason="no release")
+    began = [script(0, "install", S.SCRIPT), event(9, S.INITRD), held_back]
+
+    assert [boots(began)[0].reason, boots([*began, event(90, S.KICKSTART)])[0].reason] == ["no release", ""]

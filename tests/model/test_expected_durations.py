@@ -14,10 +14,12 @@ from netboot.model.boot.expected_durations import (
     FEWEST_BOOTS,
     LONGEST_LEARNED,
     NEWEST_BOOTS,
+    WAITED_FOR,
     Expected,
     ExpectedDurations,
     Wait,
     default_of,
+    usual_text,
 )
 from netboot.model.boot.loader_names import LoaderKind
 from netboot.model.host.host import HostName
@@ -154,6 +156,21 @@ def test_boots_learned_one_by_one_and_at_once_are_the_same(each: Step, seconds: 
     assert one_by_one == ExpectedDurations().after(boots)
 
 
+def test_each_step_that_is_measured_is_learned_at_once():
+    known = ExpectedDurations()
+    for _ in range(FEWEST_BOOTS):
+        known = known.after_step(boot(), step(S.SCRIPT, 8, 8.0))
+
+    assert known == ExpectedDurations().after([ended((S.SCRIPT, 8.0))] * FEWEST_BOOTS)
+    assert known.of(S.SCRIPT, UEFI).boots == FEWEST_BOOTS
+
+
+def test_every_step_that_a_boot_waits_for_has_words():
+    assert WAITED_FOR.keys() == set(DURATIONS)
+    assert usual_text(12.0, 96.0, 17) == "usually 12 s, at most 1 min 36 s; from 17 boots here"
+    assert usual_text(12.0, 96.0, 0) == "usually 12 s, at most 1 min 36 s; the default"
+
+
 def test_a_boot_waits_for_its_next_step_since_the_last_event_of_the_one_before():
     known = ExpectedDurations().after([ended((S.KICKSTART, 20.0))] * 5)
     waits = known.wait_of(boot(step(S.SCRIPT, 4), replace(step(S.INITRD, 9), last_at=at(12))))
@@ -169,6 +186,7 @@ def test_a_boot_that_has_ended_or_waits_for_an_operator_waits_for_nothing():
     assert known.wait_of(ended((S.SCRIPT, 8.0))) is None
     assert known.wait_of(boot(step(S.LOADER, 2), plan=BootPlan.WAIT)) is None
     assert known.wait_of(boot(plan=BootPlan.LOCAL_DISK)) is None
+    assert known.wait_of(replace(boot(step(S.INITRD, 9)), reason="no release")) is None
 
 
 def test_a_boot_without_a_step_waits_since_it_began():

@@ -38,14 +38,22 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
     """What `host show cp1 --json` prints."""
     await services.event_log.flush()
     await services.machines.flush()
-    administration = Administration(
+    opened = administration(services)
+    found = dict(json_view(await opened.host("cp1")))
+    install = json_view(await opened.install("cp1"))
+    assert install == found["install"]
+    return found
+
+
+def administration(services: BuiltServices) -> Administration:
+    return Administration(
         services.install_moves,
         services.event_bus,
         event_log=services.event_log,
         machines=services.machines,
         allocations=Allocations(services.database),
         served=services.served,
-        boot_recorder=services.boot_recorder,
+        boot_waits=services.boot_waits,
         inspections=services.inspections,
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),
@@ -57,10 +65,6 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         log_files=LogFiles(services.directory / "logs"),
         now=services.clock.now,
     )
-    found = dict(json_view(await administration.host("cp1")))
-    install = json_view(await administration.install("cp1"))
-    assert install == found["install"]
-    return found
 
 
 async def reason(services: BuiltServices) -> str | None:
@@ -413,3 +417,22 @@ def test_a_release_that_is_missing_is_the_cause_of_a_boot_that_waits(with_servic
         return str(found["cause"]["name"])
 
     assert with_services(scenario) == "release-missing"
+
+
+def test_a_host_that_boots_is_shown_with_what_it_waits_for_and_what_is_expected(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        assert (await shown(services))["wait"] is None
+        services.boots(FIRMWARE)
+        began = services.clock.now().isoformat()
+        expected = {"median_s": 5, "p95_s": 20, "limit_s": 120, "boots": 0}
+        wait = {"step": "loader", "since": began, "expected": expected, "overdue": False}
+        assert (await shown(services))["wait"] == wait
+        services.clock.pass_(121)
+        assert (await shown(services))["wait"] == {**wait, "overdue": True}
+        waits = {host["name"]: host["wait"] for host in json_view(await administration(services).hosts())}
+        assert waits == {**dict.fromkeys(waits), "cp1": {**wait, "overdue": True}}
+        services.clock.pass_(5 * 3600)
+        assert (await shown(services))["wait"] is None
+
+    with_services(scenario)

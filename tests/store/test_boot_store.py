@@ -70,6 +70,7 @@ async def kept(boots: Boots, *records: BootRecord) -> None:
     [
         INSTALL,
         replace(INSTALL, end=BootEnd.READY, ended_at=BEGIN, broken=None, is_installed=True, reason="not-ready"),
+        replace(INSTALL, overdue=frozenset({Step.STAGE2, Step.READY})),
         replace(BARE, host=CP1),
     ],
 )
@@ -118,6 +119,17 @@ def test_the_boots_that_run_are_those_without_an_end_that_showed_something_since
         return await boots.running(BEGIN - timedelta(hours=4))
 
     assert sorted(in_store(store_url, work), key=lambda boot: boot.mac) == [INSTALL, BARE]
+
+
+def test_the_newest_boots_that_run_are_those_of_hosts_that_showed_nothing_in_another_boot(store_url: str):
+    elsewhere = after(5, INSTALL, mac=Mac("52:54:00:aa:bb:03"), end=BootEnd.READY, ended_at=BEGIN)
+    other = after(1, INSTALL, host=HostName("w1"), mac=Mac("52:54:00:aa:bb:04"))
+
+    async def work(boots: Boots) -> list[BootRecord]:
+        await kept(boots, INSTALL, BARE, other, elsewhere)
+        return await boots.newest_running(BEGIN - timedelta(hours=4))
+
+    assert in_store(store_url, work) == [other]
 
 
 def test_a_boot_of_a_machine_that_is_registered_while_it_boots_is_the_hosts(store_url: str):

@@ -5,9 +5,9 @@ requests of many.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, product
 from typing import Final
 
 from netboot.model.boot.boot_fold import after_event, with_retry
@@ -26,15 +26,15 @@ OnMeasured = Callable[[BootRecord, BootStep], None]  # called with each step who
 class BootRecorder:
     """The newest boot of each machine. The boots of registered machines are measured."""
 
-    def __init__(self, boots: Boots, *, on_measured: OnMeasured | None = None) -> None:
-        self.boots = boots
+    def __init__(self, boots: Boots, *, on_measured: Sequence[OnMeasured] = ()) -> None:
+        self._boots = boots
         self._on_measured = on_measured
         self._of_hosts: OrderedDict[HostName, BootRecord] = OrderedDict()
         self._unregistered: OrderedDict[Mac, BootRecord] = OrderedDict()
 
     async def load(self, now: datetime) -> None:
         """Read the boots that run, after a restart; raise StoreError."""
-        for boot in sorted(await self.boots.running(now - LONGEST_STEP), key=lambda boot: boot.last_at):
+        for boot in sorted(await self._boots.running(now - LONGEST_STEP), key=lambda boot: boot.last_at):
             self._take(boot)
 
     def event_happened(self, event: Event, _level: int) -> None:
@@ -42,24 +42,20 @@ class BootRecorder:
         before = self._boot_for(event)
         folded = after_event(before, event)
         if folded.replaced is not None:
-            self.boots.keep(folded.replaced)
+            self._boots.keep(folded.replaced)
         boot = folded.boot
         if boot is None or boot is before:
             return
         self._keep(boot)
-        if self._on_measured is not None and boot.host is not None:
-            for step in folded.measured:
-                self._on_measured(boot, step)
+        if boot.host is not None:
+            for step, measured in product(folded.measured, self._on_measured):
+                measured(boot, step)
 
     def count_retry(self, host: HostName | None, mac: Mac, step: Step, *, at: datetime) -> None:
         """Count a repeated request or packet of a machine in a step of its running boot."""
         boot = self._of_hosts.get(host) if host is not None else self._unregistered.get(mac)
-        if boot is None or (counted := with_retry(boot, step, at)) is boot:
-            return
-        self._take(counted)
-        repeated = counted.step(step)
-        if repeated is not None and repeated.retries.bit_count() == 1:  # not each of a thousand is written
-            self.boots.keep(counted)
+        if boot is not None and (counted := with_retry(boot, step, at)) is not boot:
+            self._keep(counted)
 
     def newest(self, machine: HostName | Mac) -> BootRecord | None:
         """Return the newest boot of a host, or of a machine that is not registered; None if it is not in memory."""
@@ -80,7 +76,7 @@ class BootRecorder:
 
     def _keep(self, boot: BootRecord) -> None:
         self._take(boot)
-        self.boots.keep(boot)
+        self._boots.keep(boot)
 
     def _take(self, boot: BootRecord) -> None:
         if boot.host is not None:

@@ -27,9 +27,7 @@ from netboot.model.install.event import Event, Step
 
 _ENDS: Final = {Step.READY: BootEnd.READY, Step.FAILED: BootEnd.FAILED}
 _FIRST: Final = frozenset({Step.OFFER, Step.LOADER, Step.SCRIPT, Step.KERNEL})  # again in a boot: another one began
-_AFTER_LOCAL_DISK: Final = frozenset(
-    {Step.PXE_REQUEST, Step.LOADER, Step.INSTALLED, Step.IGNITION, Step.READY, Step.FAILED}
-)
+_AFTER_LOCAL_DISK: Final = frozenset({Step.LOADER, Step.INSTALLED, Step.IGNITION, Step.READY, Step.FAILED})
 _ONCE: Final = frozenset({BootPlan.INSPECT, BootPlan.RESCUE, BootPlan.WIPE})
 _ENDS_OF_ONCE: Final = {
     "boot.machine_inspected": BootEnd.INSPECTED,
@@ -38,7 +36,14 @@ _ENDS_OF_ONCE: Final = {
 }
 # Events that are no step and show something of a boot. Others may be caused by another machine.
 _NOTED: Final = frozenset(
-    {"boot.offered", "boot.script_served", "boot.ignition_embedded", "boot.transfer_failed", *_ENDS_OF_ONCE}
+    {
+        "boot.offered",
+        "boot.script_served",
+        "boot.document_held_back",
+        "boot.ignition_embedded",
+        "boot.transfer_failed",
+        *_ENDS_OF_ONCE,
+    }
 )
 _PLANS: Final = {plan.value: plan for plan in BootPlan}
 _STEPS: Final = {step.value: step for step in Step}
@@ -57,6 +62,8 @@ def after_event(boot: BootRecord | None, event: Event) -> Folded:
     """Return a machine's boot after its next event, and the steps whose duration is known now."""
     if "count" in event.data:  # of events that were not recorded
         return Folded(boot)
+    if event.name == "boot.step_overdue":
+        return Folded(boot if boot is None else _overdue(boot, event))
     step, plan = event.step, _plan_of(event)
     if step is None and plan in _ONCE:
         step = Step.SCRIPT
@@ -66,6 +73,11 @@ def after_event(boot: BootRecord | None, event: Event) -> Folded:
         return _begun(boot, event, step)
     is_noted = boot is not None and boot.end is None and event.name in _NOTED
     return Folded(_noted(boot, event) if boot is not None and is_noted else boot)
+
+
+def _overdue(boot: BootRecord, event: Event) -> BootRecord:
+    step = _STEPS.get(str(event.data.get("waits_for")))
+    return boot if step is None or boot.end is not None else replace(boot, overdue=boot.overdue | {step})
 
 
 def with_retry(boot: BootRecord, step: Step, at: datetime) -> BootRecord:
@@ -157,10 +169,14 @@ def _noted(boot: BootRecord, event: Event) -> BootRecord:
             boot = _with_plan(boot, event)
         case "boot.ignition_embedded":
             boot = replace(boot, skipped=boot.skipped | {Step.IGNITION})
+        case "boot.document_held_back":
+            boot = replace(boot, reason=str(event.data.get("reason") or ""))
         case "boot.transfer_failed":
             boot = replace(boot, broken=_broken(boot.broken, event))
         case _:
             pass
+    if step is not None and boot.plan is not BootPlan.WAIT:
+        boot = replace(boot, reason="")  # what was held back before is served now
     if boot.end not in (None, BootEnd.LOCAL_DISK):
         return boot
     if step is Step.LOCAL_BOOT and boot.step(Step.INSTALLED) is None:

@@ -112,10 +112,11 @@ class BootRecord:
     loader: LoaderKind = LoaderKind.UNKNOWN
     facts: BootFacts = BootFacts()
     plan: BootPlan = BootPlan.UNDECIDED
-    reason: str = ""  # why its script waits
+    reason: str = ""  # why it waits for an operator: its script, or a document that cannot be served
     steps: tuple[BootStep, ...] = ()
     skipped: frozenset[Step] = frozenset()  # steps that this boot does not show to this appliance
     is_installed: bool = False  # an install waits on its disk for its first boot
+    overdue: frozenset[Step] = frozenset()  # steps that did not come in time
     broken: BrokenTransfer | None = None
     end: BootEnd | None = None
     ended_at: datetime | None = None
@@ -142,11 +143,6 @@ class BootRecord:
         is_first_boot = self.is_installed and self.plan is BootPlan.LOCAL_DISK
         skipped = self.skipped | ({Step.LOADER} if self.loader is LoaderKind.ROM_IPXE else set())
         return [step for step in (_FIRST_BOOT if is_first_boot else _STEPS_OF[self.plan]) if step not in skipped]
-
-    @property
-    def retries(self) -> int:
-        """How many packets and requests were repeated, those of a transfer that ended early among them."""
-        return sum(each.retries for each in self.steps) + (self.broken.times if self.broken is not None else 0)
 
     def is_running(self, now: datetime) -> bool:
         """Return whether it goes on: it has not ended, and showed something within `LONGEST_STEP`."""

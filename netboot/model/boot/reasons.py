@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from netboot.model.boot.boot_client import BootProtocol
 from netboot.model.boot.boot_ending import WHAT_HAPPENED, Ending, cure_of
+from netboot.model.boot.expected_durations import WAITED_FOR, usual_text
 from netboot.model.install.install import InstallEvent, Move
 from netboot.model.words import first_line
 
@@ -179,6 +180,12 @@ def _arming_ended(data: Data, host: str) -> Explanation:
     return Explanation("disarmed", f"the arming of {host} ended: {sentence or cure}", cure if sentence else "")
 
 
+def _overdue(data: Data, host: str) -> Explanation:
+    waits = f"{host} waits for {WAITED_FOR[data['waits_for']]} since {data['since'][11:19]} UTC"
+    usual = usual_text(data["expected_s"], data["limit_s"], data["boots"])
+    return Explanation("overdue", f"{waits}, longer than it takes here ({usual})", is_blocking=False)
+
+
 def reason_of(move: Move) -> str:
     """Return the reason of a transition: the first line of an operator's reason or of a report; empty without one."""
     match move.what:
@@ -194,7 +201,7 @@ def after_failure(host: str, *, is_armed: bool) -> str:
     """State what follows a failed install."""
     if is_armed:
         return "it is still armed: its next network boot tries again"
-    return f"the whole report: netboot install history {host} --moves --json; then netboot install arm {host}"
+    return f"the whole report: netboot install history {host} --json; then netboot install arm {host}"
 
 
 def after_failed_checks(host: str) -> str:
@@ -259,6 +266,7 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.script_served": _script,
     "boot.token_refused": _token_refused,
     "boot.transfer_failed": _transfer_failed,
+    "boot.step_overdue": _overdue,
     "boot.variant_changed": _sentence(
         "changed",
         "{host} {why}, in two boots: it is offered {to} instead of {from} from its next boot on",

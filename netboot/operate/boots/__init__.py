@@ -1,1 +1,1 @@
-"""What an operator sees of the boots of machines."""
+"""What operators see of boots: what each one waits for."""

@@ -45,6 +45,7 @@ def boot_of(row: RowMapping) -> BootRecord:
         steps=tuple(map(_step, record.get("steps", ()))),
         skipped=frozenset(map(Step, record.get("skipped", ()))),
         is_installed=record.get("is_installed", False),
+        overdue=frozenset(map(Step, record.get("overdue", ()))),
         broken=_broken(record["broken"]) if "broken" in record else None,
         end=BootEnd(row["ended_with"]) if row["ended_with"] else None,
         ended_at=datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None,

@@ -60,7 +60,16 @@ class Boots:
 
     async def running(self, since: datetime) -> list[BootRecord]:
         """Read the boots that have not ended and showed something since; raise StoreError."""
-        return await self._read(and_(_BOOTS.c.ended_with.is_(None), _BOOTS.c.last_at >= since.isoformat()))
+        return await self._read(_is_running(since))
+
+    async def newest_running(self, since: datetime) -> list[BootRecord]:
+        """Read these boots of hosts, without those whose host showed more in another boot; raise StoreError.
+
+        It may boot from another appliance on the same store.
+        """
+        newer = _BOOTS.alias("newer")
+        has_newer = select(newer).where(newer.c.host == _BOOTS.c.host, newer.c.last_at > _BOOTS.c.last_at).exists()
+        return await self._read(and_(_is_running(since), _BOOTS.c.host.is_not(None), ~has_newer))
 
     async def newest_of_hosts(self, limit: int) -> list[BootRecord]:
         """Read the newest boots of all hosts, the newest first; raise StoreError."""
@@ -120,6 +129,10 @@ class Boots:
         async with self._database.transaction() as connection:
             await upsert(connection, _BOOTS, [columns_of(boot) for boot in boots])
             await _prune(connection, boots)
+
+
+def _is_running(since: datetime) -> ColumnElement[bool]:
+    return and_(_BOOTS.c.ended_with.is_(None), _BOOTS.c.last_at >= since.isoformat())
 
 
 async def _prune(connection: AsyncConnection, boots: Sequence[BootRecord]) -> None:

@@ -1,6 +1,6 @@
 """`netboot host`: the declared machines and the state of their installs; `host_editing` changes their files."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from netboot.cli.views.machine_view import (
     one_time_lines,
 )
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
+from netboot.cli.views.wait_view import short_wait_texts, wait_texts
 from netboot.model.words import printable
 from netboot.operate.selection import HostSelection
 
@@ -59,7 +60,7 @@ def list_hosts(config: Path, discovered: bool, selection: HostSelection, as_json
             item["name"],
             item["role"],
             ", ".join(item["macs"]),
-            item["install"]["state"],
+            "; ".join([item["install"]["state"], *short_wait_texts(item.get("wait"))]),
             "; ".join([armed_text(item["install"]), *next_boot_texts(item["next_boot"])]),
             ago(item["install"]["changed_at"]),
             (item["network"]["address"] or "").partition("/")[0],
@@ -89,19 +90,20 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "cause":
                 yield from cause_rows(value)
             case _ if key in _LINES:
-                yield from zip(chain([key], repeat("")), _LINES[key](value), strict=False)
-            case "next_boot":
-                yield from (("next boot", text) for text in next_boot_texts(value))
+                yield from zip(chain([_LABELS.get(key, key)], repeat("")), _LINES[key](value), strict=False)
             case _:
                 is_last = key.startswith("last_")
                 yield (key.replace("_", " "), _last(value)) if is_last else (key, _shown(value))
 
 
-_LINES: Final[Mapping[str, Callable[[Any], list[str]]]] = {
+_LABELS: Final[Mapping[str, str]] = {"wait": "waits for", "next_boot": "next boot"}
+_LINES: Final[Mapping[str, Callable[[Any], Iterable[str]]]] = {
+    "wait": wait_texts,
     "checks": lambda value: [*check_lines(value)] or ["–"],
     "disks": lambda value: value or ["–"],
     "machines": lambda value: [line for machine in value for line in machine_lines(machine)],
-    "deadlines": lambda value: [*deadline_texts(value)],
+    "next_boot": next_boot_texts,
+    "deadlines": deadline_texts,
     "inspections": lambda value: [line for inspection in value for line in inspection_lines(inspection)],
 }
 

@@ -1,0 +1,113 @@
+"""Emits one event for each step of a running boot that does not come in time.
+
+A machine that is not registered causes none, and neither does a boot that waits for an operator.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from netboot.boot.sessions.boot_recorder import BootRecorder
+from netboot.boot.sessions.learned_durations import LearnedDurations
+from netboot.errors import StoreError
+from netboot.events.event_bus import EventBus
+from netboot.model.boot.boot_record import BootRecord
+from netboot.model.boot.expected_durations import Wait
+from netboot.model.clock import Clock
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Step
+from netboot.store.boots.boot_store import Boots
+from netboot.telemetry.metrics import Reading
+
+EVERY_S: Final = 1.0
+CLOCK_SET: Final = timedelta(seconds=5)  # a difference to the monotonic clock that is no adjustment of its rate
+
+log = structlog.get_logger()
+_Key = tuple[Mac, datetime, Step]  # one step of one boot
+
+
+class OverdueWatch:
+    """Compares the running boots of hosts with what is expected of them, once a second.
+
+    It counts from its own start, and again after the clock was set: a step may have come in the time before.
+    """
+
+    def __init__(
+        self, recorder: BootRecorder, durations: LearnedDurations, boots: Boots, *, events: EventBus, clock: Clock
+    ) -> None:
+        self._recorder, self._durations, self._boots = recorder, durations, boots
+        self._events, self._clock = events, clock
+        self._judged: set[_Key] = set()
+        self._since, self._monotonic_epoch = clock.now(), self._epoch()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.judge()
+            except Exception:  # in the daemon's TaskGroup, which a fault must not end
+                log.exception("boot.overdue_watch_failed")
+
+    async def judge(self) -> None:
+        """Emit an event for each step that is overdue now and was not before."""
+        self._notice_set_clock()
+        overdue = {(boot.mac, boot.began_at, wait.step): (boot, wait) for boot, wait in self._overdue()}
+        self._judged.intersection_update(overdue)
+        is_store_answering = True
+        for key, (boot, wait) in overdue.items():
+            if key in self._judged:
+                continue
+            self._judged.add(key)
+            try:
+                if is_store_answering and await self._goes_on_elsewhere(boot):
+                    continue
+            except StoreError:
+                is_store_answering = False
+            self._emit(boot, wait)
+
+    def readings(self) -> Iterator[Reading]:
+        """Read how many running boots wait for a step whose event was emitted."""
+        running = self._recorder.running(self._clock.now())
+        waits = [(boot, self._durations.now.wait_of(boot)) for boot in running if boot.overdue]
+        yield Reading("boots_overdue", sum(wait is not None and wait.step in boot.overdue for boot, wait in waits))
+
+    def _overdue(self) -> Iterator[tuple[BootRecord, Wait]]:
+        """Find the running boots of hosts whose next step is overdue, without those that have an event."""
+        now = self._clock.now()
+        for boot in self._recorder.running(now):
+            wait = self._durations.now.wait_of(boot) if boot.host is not None else None
+            if wait is None or wait.step in boot.overdue or not wait.is_overdue(now):
+                continue
+            if now - self._since > timedelta(seconds=wait.expected.limit_s):
+                yield boot, wait
+
+    def _notice_set_clock(self) -> None:
+        epoch = self._epoch()
+        if abs(epoch - self._monotonic_epoch) > CLOCK_SET:
+            self._since = self._clock.now()
+        self._monotonic_epoch = epoch
+
+    def _epoch(self) -> datetime:
+        """Return the time at which the monotonic clock was 0."""
+        return self._clock.now() - timedelta(seconds=self._clock.monotonic())
+
+    async def _goes_on_elsewhere(self, boot: BootRecord) -> bool:
+        """Return whether the machine showed more to another appliance on the same store; raise StoreError."""
+        stored = await self._boots.of_host(boot.host) if boot.host is not None else []
+        return any(each.last_at > boot.last_at for each in stored)
+
+    def _emit(self, boot: BootRecord, wait: Wait) -> None:
+        expected = wait.expected
+        data = {
+            "waits_for": wait.step.value,
+            "since": wait.since.isoformat(),
+            "expected_s": round(expected.median_s, 1),
+            "limit_s": round(expected.limit_s, 1),
+            "boots": expected.boots,
+        }
+        self._events.emit("boot.step_overdue", data, host=boot.host, mac=boot.mac, level=logging.WARNING)
