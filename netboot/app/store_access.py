@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
+from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
+from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.boot_records.log_files import LogFiles
 from netboot.boot_records.log_writer import LogWriter
@@ -85,8 +87,11 @@ class OpenStore:
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
 
-    def overdue_watch(self, clock: Clock) -> OverdueWatch:
-        return OverdueWatch(self.boot_recorder, self.durations, self.boots, events=self.events, clock=clock)
+    def overdue_watch(self, seen: SeenMachines, install_moves: InstallMoves, clock: Clock) -> OverdueWatch:
+        causes = BootCauses(self.event_log, install_of=install_moves.known, machine_of=seen.machine_of, now=clock.now)
+        return OverdueWatch(
+            self.boot_recorder, self.durations, self.boots, causes=causes, events=self.events, clock=clock
+        )
 
     def hook_uses(self, now: Callable[[], datetime]) -> HookUses:
         return HookUses(self.outbox, self.deliveries, now=now)

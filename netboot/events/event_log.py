@@ -148,6 +148,10 @@ class EventLog:
             rows = (await connection.execute(mine.order_by(tables.events.c.id.desc()).limit(limit))).mappings().all()
         return [_event(row) for row in reversed(rows)]
 
+    def waiting_of(self, host: HostName) -> list[Event]:
+        """Return the events of a host that wait to be written, oldest first."""
+        return [event for event in self._waiting if event.host == host]
+
     async def last_id(self) -> int:
         """Read the newest event's id; 0 if there is none."""
         async with self._database.reading() as connection:

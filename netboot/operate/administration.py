@@ -20,6 +20,7 @@ from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.causes.cause import NEWEST_EVENTS
 from netboot.model.boot.causes.cause_table import cause_of, store_fault
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
@@ -312,7 +313,7 @@ class Administration:
 
     async def _progress(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read the newest events and the history of a host, which show why it does not proceed."""
-        events = await self._event_log.newest(host, limit=host_status.NEWEST_EVENTS)
+        events = await self._event_log.newest(host, limit=NEWEST_EVENTS)
         return events, await self._install_moves.history(host)
 
     async def known_host(self, name: str) -> HostName:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_fold import after_event
@@ -18,8 +17,6 @@ from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import Install, Move
 from netboot.model.words import without_disks
 from netboot.operate.boots.boot_waits import WaitStatus
-
-NEWEST_EVENTS: Final = 500  # of one host, in which the reason is searched
 
 
 @dataclass(frozen=True, slots=True)

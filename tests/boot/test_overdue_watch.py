@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from fixtures.services import FakeClock
 
+from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
 from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.errors import StoreError
 from netboot.events.event_bus import EventBus
+from netboot.events.event_log import EventLog
 from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.expected_durations import FEWEST_BOOTS, default_of
 from netboot.model.boot.loader_names import LoaderKind
@@ -21,6 +23,7 @@ from netboot.model.boot.reasons import explain
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Install
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 
@@ -36,9 +39,12 @@ class Rack:
         self.clock, self.boots, self.found = clock, Boots(database), list[Event]()
         self.durations = LearnedDurations(self.boots)
         self.recorder = BootRecorder(self.boots, on_measured=[self.durations.step_measured])
-        log: Any = SimpleNamespace(take=lambda *_: None)
+        log = EventLog(database)
         self.events = EventBus(log, now=clock.now, sinks=[self.recorder.event_happened, self._note])
-        self.watch = OverdueWatch(self.recorder, self.durations, self.boots, events=self.events, clock=self._clock())
+        causes = BootCauses(log, install_of=Install, machine_of=lambda _: None, now=clock.now)
+        self.watch = OverdueWatch(
+            self.recorder, self.durations, self.boots, causes=causes, events=self.events, clock=self._clock()
+        )
 
     async def load(self) -> None:
         await self.durations.load_once()
@@ -113,13 +119,27 @@ def test_a_step_that_does_not_come_is_one_event_with_what_is_expected(on_rack: C
         assert rack.overdue_count == 1
         [event] = rack.found
         expected = {"waits_for": "loader", "expected_s": 5, "limit_s": 120, "boots": 0}
-        assert event.data == {**expected, "since": began.isoformat()}
+        cause = ("cause", "severity", "sentence", "cure", "evidence")
+        assert {key: event.data[key] for key in event.data if key not in cause} == {
+            **expected,
+            "since": began.isoformat(),
+        }
+        assert [event.data[key] for key in cause[:3]] == [
+            "no-loader",
+            "error",
+            "cp1 was offered snponly.efi, and does not fetch it",
+        ]
+        assert str(event.data["evidence"]).splitlines() == [
+            "00:16:40 UTC boot.offered: kind loader, boot_file snponly.efi",
+            "waits for loader since 00:16:40 UTC, longer than 120 s",
+        ]
         assert (event.host, event.mac, event.step) == (CP1, MAC, None)
         explained = explain(event.name, event.data, host="cp1")
         assert explained is not None
         assert str(explained) == (
             "cp1 waits for the transfer of the loader since 00:16:40 UTC, longer than it takes here "
-            "(usually 5 s, at most 2 min; the default)"
+            "(usually 5 s, at most 2 min; the default): cp1 was offered snponly.efi, and does not fetch it; "
+            f"{event.data['cure']}"
         )
         assert await rack.wait(2 * 3600) == []
         assert rack.overdue_count == 0  # it was switched off

@@ -90,3 +90,20 @@ def test_the_checks_before_an_install_are_a_table(capsys: pytest.CaptureFixture[
         *table,
     ]
     assert timeline.ended_with == "failed"
+
+
+def test_a_step_that_is_overdue_has_its_cause_with_the_evidence_below(capsys: pytest.CaptureFixture[str]):
+    timeline = Timeline(since=None, as_json=False)
+    wait = {"waits_for": "loader", "since": "2026-11-21T05:49:00+00:00", "expected_s": 5, "limit_s": 120, "boots": 0}
+    cause = {"cause": "no-loader", "severity": "error", "sentence": "cp1 does not fetch it", "cure": "permit UDP 69"}
+    timeline.take(event(1, "boot.step_overdue", **wait, **cause, evidence="05:49:00 UTC boot.offered\nwaits\x1b[2J"))
+    timeline.take(event(2, "boot.step_overdue", **wait))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "    0.0 s  overdue     cp1 waits for the transfer of the loader since 05:49:00 UTC, longer than it takes here "
+        "(usually 5 s, at most 2 min; the default): cp1 does not fetch it; permit UDP 69",
+        "                        05:49:00 UTC boot.offered",
+        "                        waits\N{REPLACEMENT CHARACTER}[2J",
+        "    1.0 s  overdue     cp1 waits for the transfer of the loader since 05:49:00 UTC, longer than it takes here "
+        "(usually 5 s, at most 2 min; the default)",
+    ]

@@ -205,6 +205,11 @@ class SeenMachines:
         """Find a machine by MAC."""
         return self._registered.get(mac) or self._unregistered.get(mac)
 
+    def machine_of(self, mac: Mac) -> Machine | None:
+        """Return what is known of a machine."""
+        seen = self.get(mac)
+        return None if seen is None else seen.machine
+
     def by_address(self, address: IPv4Address) -> SeenMachine | None:
         """Find the machine that last used this address."""
         mac = self._by_address.get(address)

@@ -11,11 +11,13 @@ from typing import Final
 
 import structlog
 
+from netboot.boot.sessions.boot_causes import BootCauses, cause_data
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
 from netboot.errors import StoreError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_record import BootRecord
+from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.clock import Clock
 from netboot.model.host.mac import Mac
@@ -37,9 +39,16 @@ class OverdueWatch:
     """
 
     def __init__(
-        self, recorder: BootRecorder, durations: LearnedDurations, boots: Boots, *, events: EventBus, clock: Clock
+        self,
+        recorder: BootRecorder,
+        durations: LearnedDurations,
+        boots: Boots,
+        *,
+        causes: BootCauses,
+        events: EventBus,
+        clock: Clock,
     ) -> None:
-        self._recorder, self._durations, self._boots = recorder, durations, boots
+        self._recorder, self._durations, self._boots, self._causes = recorder, durations, boots, causes
         self._events, self._clock = events, clock
         self._judged: set[_Key] = set()
         self._since, self._monotonic_epoch = clock.now(), self._epoch()
@@ -68,7 +77,8 @@ class OverdueWatch:
                     continue
             except StoreError:
                 is_store_answering = False
-            self._emit(boot, wait)
+            cause = await self._causes.of(boot, wait, is_store_answering=is_store_answering)
+            self._emit(boot, wait, cause)
 
     def readings(self) -> Iterator[Reading]:
         """Read how many running boots wait for a step whose event was emitted."""
@@ -101,7 +111,7 @@ class OverdueWatch:
         stored = await self._boots.of_host(boot.host) if boot.host is not None else []
         return any(each.last_at > boot.last_at for each in stored)
 
-    def _emit(self, boot: BootRecord, wait: Wait) -> None:
+    def _emit(self, boot: BootRecord, wait: Wait, cause: Cause | None) -> None:
         expected = wait.expected
         data = {
             "waits_for": wait.step.value,
@@ -109,5 +119,6 @@ class OverdueWatch:
             "expected_s": round(expected.median_s, 1),
             "limit_s": round(expected.limit_s, 1),
             "boots": expected.boots,
+            **cause_data(cause),
         }
         self._events.emit("boot.step_overdue", data, host=boot.host, mac=boot.mac, level=logging.WARNING)

@@ -183,7 +183,10 @@ def _arming_ended(data: Data, host: str) -> Explanation:
 def _overdue(data: Data, host: str) -> Explanation:
     waits = f"{host} waits for {WAITED_FOR[data['waits_for']]} since {data['since'][11:19]} UTC"
     usual = usual_text(data["expected_s"], data["limit_s"], data["boots"])
-    return Explanation("overdue", f"{waits}, longer than it takes here ({usual})", is_blocking=False)
+    what = f"{waits}, longer than it takes here ({usual})"
+    if "sentence" in data:
+        return Explanation("overdue", f"{what}: {data['sentence']}", str(data["cure"]), is_blocking=False)
+    return Explanation("overdue", what, is_blocking=False)
 
 
 def reason_of(move: Move) -> str:

@@ -1,7 +1,7 @@
 """`netboot install`: arm a host, cancel the arming, follow its boot."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -221,6 +221,17 @@ def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) 
     return words
 
 
+def _lines_below(word: str, data: Mapping[str, Any]) -> Iterable[str]:
+    """Return what is printed below an event: the table of its checks, or the evidence of its cause."""
+    match word:
+        case "checks":
+            return reported_check_lines(data["checks"])
+        case "overdue" if data.get("evidence"):
+            return str(data["evidence"]).splitlines()
+        case _:
+            return ()
+
+
 class Timeline:
     """Prints events as they come. `since` (ISO 8601) hides earlier events."""
 
@@ -243,8 +254,8 @@ class Timeline:
             return
         if (words := event_words(event)) is not None:
             self._line(at, *words)
-            for line in reported_check_lines(data["checks"]) if words[0] == "checks" else ():
-                click.echo(f"{'':24}{line}")
+            for line in _lines_below(words[0], data):
+                click.echo(f"{'':24}{printable(line)}")
 
     def _line(self, at: datetime, word: str, text: str) -> None:
         self._began = self._began or at

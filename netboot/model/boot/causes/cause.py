@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, Move
+
+NEWEST_EVENTS: Final = 500  # of one host, in which its cause is searched
 
 
 class CauseSeverity(StrEnum):
