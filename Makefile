@@ -46,6 +46,7 @@ TEST_PACKAGES := \
 	isomd5sum \
 	kea-dhcp4-server \
 	network-manager \
+	nftables \
 	nginx \
 	openssl \
 	postgresql-15 \

@@ -39,7 +39,7 @@ class Guest:
         self.powered_on_at = time.monotonic()
         command = qemu_command(
             self.machine,
-            taps=self._taps,
+            taps=self.taps,
             disks=self.disk_files,
             variables=self._path("variables.fd"),
             log=self._path(f"console-{self._cycles}.log"),
@@ -64,7 +64,7 @@ class Guest:
 
     def _prepare(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        for tap in self._taps:
+        for tap in self.taps:
             self._lan.add_tap(tap)
         factory = self.machine.firmware.factory_variables
         if factory is not None and not self._path("variables.fd").exists():
@@ -79,7 +79,8 @@ class Guest:
         return [self._path(f"disk-{disk.serial}.img") for disk in self.machine.disks]
 
     @property
-    def _taps(self) -> list[str]:
+    def taps(self) -> list[str]:
+        """The names of its taps on the bridge, one for each card; made at the first power-on."""
         return ["tap" + mac.replace(":", "")[-8:] for mac in self.machine.macs]
 
     async def _read(self, process: Process, console: Console) -> None:
