@@ -1,6 +1,7 @@
 """Each cause is found in the boots that have it, recorded in the lab or built from a report, and in no good boot."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 from fixtures.boot_cases import BootCase, boot_cases, is_recorded, recorded_boot
 
 from netboot.model.boot.boot_ending import Ending
+from netboot.model.boot.boot_record import BootFacts
 from netboot.model.boot.causes.cause import CauseSeverity
-from netboot.model.boot.causes.cause_table import RULES, cause_of
+from netboot.model.boot.causes.cause_table import RULES, cause_of, store_fault
 from netboot.model.boot.causes.evidence import LONGEST_EVIDENCE, MOST_EVIDENCE, evidence_of
-from netboot.model.install.event import Event
+from netboot.model.host.host import HostName
+from netboot.model.install.event import Event, Step
 
 # The recordings of tests/e2e/test_faults.py, with their cause when the step that does not come is overdue.
 RECORDED = {
@@ -34,6 +37,7 @@ FAULTS = [
     *(recorded_boot(name, cause=cause, later_s=3600.0) for name, cause in RECORDED.items() if is_recorded(name)),
 ]
 GOOD = [*boot_cases("good-"), *(recorded_boot(name, cause=None) for name in HEALTHY if is_recorded(name))]
+CP1 = HostName("cp1")
 PAGE = Path(__file__).parents[2] / "docs/causes.md"
 
 
@@ -106,3 +110,34 @@ def test_the_page_of_the_causes_is_the_table():
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|info) \|", PAGE.read_text(), re.MULTILINE)
 
     assert sorted(rows) == sorted((rule.name, rule.severity.value) for rule in RULES)
+
+
+def test_the_store_that_fails_is_the_cause_with_the_cure_of_its_error():
+    known, unknown = store_fault("the store failed: disk I/O error; see dmesg"), store_fault("the store failed")
+
+    assert (known.name, known.severity) == ("store-unreachable", CauseSeverity.ERROR)
+    assert known.sentence == "the store failed: disk I/O error, and nothing is installed without it"
+    assert (known.cure, unknown.cure) == ("see dmesg", "see store.url, disk and database")
+
+
+def test_a_ready_node_whose_spent_kickstart_is_requested_or_that_boots_its_disk_has_no_cause():
+    [good] = boot_cases("good-")
+    refused = Event("boot.token_refused", good.now, CP1, good.events[1].mac, None, {"document": "kickstart"})
+    ignition = replace(refused, data={"document": "ignition", "address": "192.0.2.101", "reason": "spent-token"})
+    disk = Event("boot.offered", good.now, CP1, refused.mac, Step.LOCAL_BOOT, {"kind": "local-disk"})
+
+    assert cause_of(replace(good, events=[*good.events, refused]).situation) is None
+    assert cause_of(replace(good, events=[*good.events, ignition, disk]).situation) is None
+
+
+def test_a_step_that_is_overdue_has_the_firmware_of_its_boot_or_of_the_machine_as_evidence():
+    case = next(case for case in FAULTS if case.cause == "no-loader")
+    situation, found = case.situation, []
+    assert situation.record is not None
+    booted = replace(situation.record, facts=BootFacts(vendor_class="PXEClient:Arch:00011"))
+    for each in (situation, replace(situation, machine=None), replace(situation, record=booted)):
+        cause = cause_of(each)
+        assert cause is not None
+        found.append([line for line in cause.evidence if line.startswith("firmware")])
+
+    assert found == [["firmware: PXEClient:Arch:00007"], [], ["firmware: PXEClient:Arch:00011"]]

@@ -116,6 +116,7 @@ def test_events_over_their_limit_are_explained_by_their_number():
 
 
 ADDRESS = "192.0.2.77"
+OVERDUE = {"waits_for": "loader", "since": "2026-11-21T05:49:00+00:00", "expected_s": 5, "limit_s": 120, "boots": 0}
 CUT = {"name": "initrd.img", "bytes": 40, "size_bytes": 100}
 
 
@@ -177,6 +178,11 @@ CUT = {"name": "initrd.img", "bytes": 40, "size_bytes": 100}
         ("install.moved", {"by": "reported-failed", "note": "no disk"}, "failed", "no disk; the whole report"),
         ("install.moved", {"by": "attempts-spent"}, "failed", "every boot of its arming is spent"),
         ("install.arming_ended", {"note": "the disk changed; arm it again"}, "disarmed", "the disk changed; arm"),
+        ("install.moved", {"by": "retired"}, "cancelled", "cp1 was retired, and its tokens are invalid"),
+        ("boot.script_served", {"plan": "rescue", "medium": "ol8"}, "once", "cp1 boots the rescue mode, with ol8"),
+        ("boot.script_served", {"plan": "wipe", "medium": "ol8"}, "once", "cp1 boots the wipe of its disk, with ol8"),
+        ("boot.step_overdue", OVERDUE, "overdue", "since 05:49:00 UTC, longer than it takes here (usually 5 s, at"),
+        ("boot.step_overdue", {**OVERDUE, "sentence": "why", "cure": "do"}, "overdue", "the default): why; do"),
         ("install.arming_ended", {"note": "the disk changed"}, "disarmed", "ended: the disk changed"),
         (
             "install.content_lost",

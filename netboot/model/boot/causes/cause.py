@@ -63,6 +63,3 @@ class Cause:
     severity: CauseSeverity
     since: datetime | None = None
     reason: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.sentence}; {self.cure}" if self.cure else self.sentence

@@ -1,11 +1,12 @@
 """Causes from the end of the installer to the installed system that is ready. Pure."""
 
+from itertools import takewhile
 from typing import Final
 
 from netboot.model.boot.causes.cause import CauseSeverity, Finding
 from netboot.model.boot.causes.evidence import Evidence, evidence_lines
 from netboot.model.boot.causes.rule import Rule, blocked_by, overdue
-from netboot.model.install.event import Step
+from netboot.model.install.event import Event, Step
 from netboot.model.install.install import InstallState
 
 _FIRST_BOOT: Final = (
@@ -19,13 +20,16 @@ def _ignition_after_ready(evidence: Evidence) -> Finding | None:
     install, events = evidence.situation.install, evidence.situation.events
     if install.state is not InstallState.READY or install.is_armed:
         return None
-    for event in reversed(events):
-        if event.step is not None:
-            return None
-        if event.name == "boot.token_refused" and event.data.get("document") == "ignition":
-            sentence = f"the installed system of {evidence.host} runs Ignition again, after it was ready"
-            return Finding(sentence, _FIRST_BOOT, evidence_lines(event), event.at)
-    return None
+    later = takewhile(lambda event: event.step is None, reversed(events))
+    refused = next((each for each in later if _is_refused_ignition(each)), None)
+    if refused is None:
+        return None
+    sentence = f"the installed system of {evidence.host} runs Ignition again, after it was ready"
+    return Finding(sentence, _FIRST_BOOT, evidence_lines(refused), refused.at)
+
+
+def _is_refused_ignition(event: Event) -> bool:
+    return event.name == "boot.token_refused" and event.data.get("document") == "ignition"
 
 
 READY: Final = (Rule("ignition-after-ready", CauseSeverity.ERROR, _ignition_after_ready),)
