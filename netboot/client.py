@@ -53,6 +53,7 @@ class ControlClient:
         self.one_time_boots = OneTimeBootsClient(self._request)
         self.hooks = HooksClient(self._request)
         self.logs = LogsClient(self._streamed)
+        self.boots = BootsClient(self._request)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -191,6 +192,22 @@ class LogsClient:
         path = f"installs/{quote(name, safe='')}/logs"
         async for found in self._streamed(path, {"boot": str(boot)}, follow=follow):
             yield found
+
+
+class BootsClient:
+    """The boots of machines; it has the methods of `operate.boots.boot_history`."""
+
+    def __init__(self, request: Callable[[str, str], Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def all(self, name: str) -> list[View]:
+        return list(await self._request("GET", f"installs/{quote(name, safe='')}/boots"))
+
+    async def show(self, name: str, *, boot: int = 0) -> View:
+        return dict(await self._request("GET", f"installs/{quote(name, safe='')}/boots/{boot}"))
+
+    async def running(self) -> list[View]:
+        return list(await self._request("GET", "boots"))
 
 
 class HostChangesClient:

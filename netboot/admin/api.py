@@ -43,6 +43,7 @@ from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.release import EntryKind
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest
+from netboot.operate.boots.boot_history import NoBootError
 from netboot.operate.host_status import ArmedHost
 from netboot.operate.running_daemon import RescanRequest
 from netboot.operate.selection import EVERY_HOST, HostSelection
@@ -282,7 +283,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _status_of(error: NetbootError) -> int:
     match error:
-        case UnknownHostError() | UnknownHookError() | NoLogError():
+        case UnknownHostError() | UnknownHookError() | NoLogError() | NoBootError():
             return 404
         case TransitionError() | ArmingRefusedError() | HostFileError():
             return 409

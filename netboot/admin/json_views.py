@@ -21,6 +21,7 @@ from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
 from netboot.model.words import without_disks
 from netboot.operate.arming import ArmingRefusedError
+from netboot.operate.boots.boot_history import ShownBoot
 from netboot.operate.boots.boot_waits import WaitStatus
 from netboot.operate.content_uses import ContentUse
 from netboot.operate.host_status import (
@@ -87,6 +88,8 @@ def _view(found: Any) -> Any:
             return {**_fields(machine), "inspection": inspection}
         case InstallStatus():
             return _install(found)
+        case ShownBoot():
+            return _boot(found)
         case InstallReport(status, _, deadlines, next_boot, _):
             return {**_install(status), **_progress(found), "deadlines": deadlines, "next_boot": next_boot}
         case ArmedHost(status, boot_media, reasons, warnings, deadlines):
@@ -180,6 +183,21 @@ def _heard(heard: Heard) -> View:
         "last_offer": offer and {"at": offer.at, **offer.data},
         "last_reason": why and {"at": why[0], "reason": why[1]},
         "disks": heard.disks.splitlines(),
+    }
+
+
+def _boot(shown: ShownBoot) -> View:
+    record = shown.record
+    return {
+        **_fields(record),
+        "steps": [{**_fields(step), "bytes_per_s": step.bytes_per_s} for step in record.steps],
+        "skipped": sorted(record.skipped),
+        "overdue": sorted(record.overdue),
+        "waits_for": record.waits_for,
+        "retries": record.retries,
+        "number": shown.number,
+        "boots": shown.boots,
+        "progress": shown.progress,
     }
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from netboot import __version__
 from netboot.admin.api import admin_application
+from netboot.admin.boots_api import BootsApi
 from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.health_api import HealthApi
 from netboot.admin.hooks_api import HooksApi
@@ -42,7 +43,9 @@ from netboot.errors import ConfigError, NetbootError, Problem
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.clock import SYSTEM_CLOCK, Clock
+from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
@@ -98,10 +101,11 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         used = await store.hosts.at_start(configuration)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)
         live = LiveRegistry(registry)
-        seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
-        await store.boot_recorder.load(clock.now())
+        recorded, recorder = await store.machines.all(), store.boot_recorder
+        seen = SeenMachines(recorded, store=store.machines, recorder=recorder, hosts=live.hosts, clock=clock)
+        await recorder.load(clock.now())
         await store.durations.load_once()
-        seen.resume(store.boot_recorder.running(clock.now()))
+        seen.resume()
         daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
         await daemon.leases.load()
         await daemon.begin(configuration, problems)
@@ -225,8 +229,8 @@ class Daemon:
         hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
         health_api, hooks_api = HealthApi(self._health.check), HooksApi(self._hook_uses)
-        logs_api = LogsApi(administration.logs, metrics)
-        for routes in (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api):
+        logs_api, boots_api = LogsApi(administration.logs, metrics), BootsApi(administration.boots)
+        for routes in (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api, boots_api):
             admin.add_routes(routes.routes())
         return admin
 
@@ -277,6 +281,9 @@ class Daemon:
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()
+
+    def boot_progress(self, mac: Mac) -> BootProgress | None:
+        return self._services.files.progress(mac)
 
     def discovered(self) -> list[Machine]:
         return self._seen.unregistered()

@@ -119,6 +119,7 @@ class OpenStore:
             allocations=self.allocations,
             served=self.served,
             boot_waits=BootWaits(self.boots, self.durations, clock.now),
+            boot_recorder=self.boot_recorder,
             inspections=inspections,
             hosts=hosts,
             host_files=host_writer(path, settings),

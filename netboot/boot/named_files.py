@@ -5,6 +5,7 @@ machine; `boot.script_service` writes every document that can start an installer
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from ipaddress import IPv4Address
@@ -14,12 +15,14 @@ from netboot.boot.firmware import requested_names as names
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.script_service import ScriptService
 from netboot.boot.sessions.identity import Identification
-from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
+from netboot.boot.sessions.machines_seen import BootSession, SeenMachine, SeenMachines
 from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
+from netboot.content.serving.trees import ReleaseTree
 from netboot.events.event_bus import EventBus
+from netboot.model.boot.boot_progress import BootProgress, RunningTransfer
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
 from netboot.model.clock import Clock
@@ -132,7 +135,7 @@ class FileService:
         seen.boot.trace.note_file_sent(name)
         if seen.boot.trace.got_loader:
             seen.loader_shown_s = self.clock.monotonic()
-        if step := seen.boot.record_step(Step.LOADER):
+        if step := seen.boot.record_step(Step.LOADER):  # GRUB requests further files
             data: dict[str, str | int | float] = {"name": printable_line(name), "outcome": outcome}
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self.events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
@@ -181,6 +184,27 @@ class FileService:
             data |= {"peer_error": peer_error}
         self.events.emit("boot.transfer_failed", data, host=host, mac=seen.mac, level=logging.WARNING)
 
+    def begin_transfer(
+        self, address: IPv4Address, kind: ContentKind | None, name: str, size_bytes: int, *, sent: Callable[[], int]
+    ) -> Callable[[], None]:
+        """Note that a boot file (kind None), kernel, initrd or stage 2 is sent now; return what ends that.
+
+        `sent` returns how many bytes were sent until now.
+        """
+        mac = self.identification.machine_at(address)[0]
+        seen = self.seen.get(mac) if mac is not None else None
+        step = Step.LOADER if kind is None else _STEP_OF_CONTENT.get(kind)
+        if seen is None or step is None or step in seen.boot.steps:
+            return _nothing
+        boot, began_s = seen.boot, self.clock.monotonic()
+        running = boot.transfer = RunningTransfer(step, printable_line(name), size_bytes, began_s, sent)
+
+        def end() -> None:
+            if boot.transfer is running:
+                boot.transfer = None
+
+        return end
+
     def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Record what a machine got of kernel, initrd, stage 2 or its OSTree release."""
         mac, host = self.identification.machine_at(address)
@@ -188,8 +212,10 @@ class FileService:
             return
         seen, step = self.seen.find_or_add(mac), _STEP_OF_CONTENT.get(file.kind)
         if step is not None:
-            if bytes_sent >= file.size_bytes and seen.boot.record_step(step):
-                data: dict[str, str | int] = {"name": file.member, "bytes": bytes_sent}
+            if bytes_sent >= file.size_bytes and self.seen.record_step(seen, step):
+                data: dict[str, str | int | float] = {"name": file.member, "bytes": bytes_sent}
+                if (transfer := seen.boot.transfer) is not None and transfer.step is step:
+                    data["seconds"] = round(self.clock.monotonic() - transfer.began_s, 3)
                 self.events.emit("boot.content_sent", data, host=host, mac=mac, step=step)
         elif file.kind is ContentKind.OSTREE_OBJECT:
             self._record_pull(seen, host, file)
@@ -200,14 +226,22 @@ class FileService:
             tree = self.content.release_tree(file.owner)
             if tree is None:
                 return
-            boot.pull = PullProgress(tree)
+            boot.pull, boot.pull_began_s = self._begun_pull(boot, tree), self.clock.monotonic()
         if boot.pull.object_count is None:
             boot.pull.object_count = self.registry.now.documents.content.object_count(file.owner)
         boot.pulled_s = self.clock.monotonic()
         before, percent = boot.pull.percent, boot.pull.record_request(file.member, file.size_bytes)
         if percent // 5 > before // 5:
-            data: dict[str, str | int] = {"release": file.owner, "percent": percent}
+            data: dict[str, str | int | float] = {"release": file.owner, "percent": percent, "bytes": boot.pull.bytes}
+            data["seconds"] = round(boot.pulled_s - boot.pull_began_s, 3)
             self.events.emit("boot.content_pulled", data, host=host, mac=seen.mac, step=Step.OSTREE)
+
+    def _begun_pull(self, boot: BootSession, tree: ReleaseTree) -> PullProgress:
+        """Begin to count a pull; one that ran before a restart of the daemon goes on."""
+        before = boot.pulled_before
+        if before is None or before.detail != tree.name:
+            return PullProgress(tree)
+        return PullProgress(tree, percent_before=before.percent or 0, bytes_before=before.bytes)
 
     def record_refusal(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
@@ -216,6 +250,19 @@ class FileService:
             mac, host = self.identification.machine_at(IPv4Address(address))
         data = {"address": address, "reason": str(reason)}
         self.events.emit("http.refused", data, host=host, mac=mac, level=logging.WARNING)
+
+    def progress(self, mac: Mac) -> BootProgress | None:
+        """Return how far the file or release is that is sent to a machine now; None if nothing is."""
+        seen, now_s = self.seen.get(mac), self.clock.monotonic()
+        if seen is None:
+            return None
+        boot = seen.boot
+        if boot.transfer is not None:
+            return boot.transfer.progress(now_s)
+        pull = boot.pull
+        if pull is None or pull.share >= 1.0 or now_s - boot.pulled_s > PULLS_FOR_S:
+            return None
+        return pull.progress(now_s - boot.pull_began_s)
 
     def pulls(self) -> list[str]:
         """Name the releases that machines pull now; these must not be removed."""
@@ -231,3 +278,7 @@ def _file_of_loader(seen: SeenMachine, name: str, file: BootFile | None) -> str:
         return ""
     is_ipxe = loader_kind(trace.variant.loader) in (LoaderKind.IPXE_BIOS, LoaderKind.IPXE_UEFI)
     return printable_line(name, longest=80) if is_ipxe else ""  # GRUB and others request files of their own
+
+
+def _nothing() -> None:
+    """End a transfer that is no step of a boot."""

@@ -79,7 +79,8 @@ class OfferService:
     def record_offer(self, decision: Decision) -> None:
         """Record an offer that was sent."""
         client, host, offer = decision.client, decision.host, decision.offer
-        boot = self.seen.find_or_add(client.mac).boot
+        seen = self.seen.find_or_add(client.mac)
+        boot = seen.boot
         if client.stage is Stage.FIRMWARE:
             is_loader = offer.kind is OfferKind.LOADER
             boot.trace.client = client
@@ -90,10 +91,22 @@ class OfferService:
             data |= {"boot_file": offer.boot_file or None}
             if client.elapsed and boot.trace.discovers <= 1:
                 data |= {"secs": client.elapsed}  # no earlier DISCOVER of this exchange came here
+            data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
+            data |= {"vendor_class": client.vendor_class or None}
             step = boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
             self.events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
+        elif client.stage is Stage.FIRMWARE and client.exchange is not None:  # it repeats its DISCOVER
+            self.seen.count_retry(seen, Step.OFFER)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
             self.install_moves.record_offer(host.name)
+
+    def record_pxe_request(self, decision: Decision) -> None:
+        """Record that a firmware sent its request on port 4011, and was answered."""
+        client, offer = decision.client, decision.offer
+        seen = self.seen.find_or_add(client.mac)
+        if client.stage is Stage.FIRMWARE and (step := self.seen.record_step(seen, Step.PXE_REQUEST)):
+            data = {"kind": offer.kind.value, "boot_file": offer.boot_file or None}
+            self.events.emit("boot.pxe_requested", data, host=decision.host, mac=client.mac, step=step)
 
     def _record_unanswered(self, seen: SeenMachine, host: Host | None) -> None:
         """Record that a firmware repeats its boot request and takes no address, once in each boot."""

@@ -295,11 +295,15 @@ class ScriptService:
             case _:
                 assert_never(plan)
         if seen.boot.served == (kind, reason):
+            if step is not None:
+                self.seen.count_retry(seen, step)
             return
         seen.boot.served = kind, reason
         data = {"plan": kind, "address": str(address), **({"reason": reason} if reason else {})}
         if isinstance(plan, OncePlan):
             data["medium"] = plan.medium
+        elif isinstance(plan, InstallPlan) and (elsewhere := self.registry.now.documents.elsewhere(plan.host)):
+            data["elsewhere"] = " ".join(elsewhere)
         level = logging.WARNING if reason else logging.INFO
         taken = seen.boot.record_step(step) if step else None
         self.events.emit("boot.script_served", data, host=host, mac=seen.mac, step=taken, level=level)

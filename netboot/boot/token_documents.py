@@ -27,7 +27,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck, failures, read_checks
 from netboot.model.install.event import Step
-from netboot.model.install.install import Install, InstallEvent, InstallState
+from netboot.model.install.install import MID_INSTALL, Install, InstallEvent, InstallState
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import TokenKind, Tokens, hidden_in
 from netboot.model.words import printable
@@ -55,6 +55,7 @@ class Report(StrEnum):
     """What a machine reports: `reported-…` of `InstallEvent`, and its checks, which have a content of their own."""
 
     CHECKS = "checks"
+    POST = "post"  # the Kickstart's %post began: it changes no install
     STARTED = "started"
     DONE = "done"
     FAILED = "failed"
@@ -108,6 +109,8 @@ class DocumentService:
         if self._record_served(host, TokenKind.KICKSTART, token, address):
             data = {"address": str(address)}
             self.events.emit("boot.kickstart_served", data, host=host, mac=host.mac, step=Step.KICKSTART)
+        else:
+            self.seen.count_retry(self.seen.find_or_add(mac), Step.KICKSTART)
         return document
 
     async def serve_ignition(
@@ -152,6 +155,8 @@ class DocumentService:
             data = {"address": str(address)}
             self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
             return
+        if part is IgnitionPart.WRAPPER:
+            self.seen.count_retry(self.seen.find_or_add(host.mac), Step.IGNITION)
         after_s = self.clock.monotonic() - self._served[host.name, TokenKind.IGNITION].since_s
         if part is IgnitionPart.WRAPPER and after_s >= SAME_FIRST_BOOT_S:
             repeated: dict[str, str | int] = {"address": str(address), "seconds": round(after_s)}
@@ -203,7 +208,21 @@ class DocumentService:
         for result in CheckResult:
             data[result.value] = ", ".join(check.name for check in checks if check.result is result)
         level = logging.ERROR if is_failed else logging.INFO
-        self.events.emit("boot.checks_reported", data, host=host, mac=mac, level=level)
+        self.events.emit("boot.checks_reported", data, host=host, mac=mac, step=Step.CHECKS, level=level)
+
+    async def report_post(self, token: str, *, address: IPv4Address) -> Refusal | None:
+        """Record that the scripts after the install began; None: it is recorded, or was before."""
+        reporter = await self._reporter(token, address)
+        if isinstance(reporter, Refusal):
+            return reporter
+        install, host = reporter
+        if install.state not in MID_INSTALL:
+            return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
+        if host is not None:
+            seen = self.seen.find_or_add(self._mac_at(host, address))
+            if step := self.seen.record_step(seen, Step.POST):
+                self.events.emit("boot.post_begun", {}, host=host, mac=seen.mac, step=step)
+        return None
 
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
         """Record a machine's report, also if its host was changed or removed meanwhile; None: it is stored.

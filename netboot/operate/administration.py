@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
+from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot_records.log_files import LogFiles, Owner
 from netboot.boot_records.log_writer import LogWriter
 from netboot.boot_records.shown_logs import BootLogs
@@ -40,6 +41,7 @@ from netboot.operate.arming import (
     rescue_reasons,
 )
 from netboot.operate.audit import audited
+from netboot.operate.boots.boot_history import BootHistory
 from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileStatus, RoleFileUses, TakenIgnition
@@ -67,6 +69,7 @@ class Administration:
         allocations: Allocations,
         served: ServedDocuments,
         boot_waits: BootWaits,
+        boot_recorder: BootRecorder,
         inspections: InspectionRecords,
         hosts: Callable[[], HostSet],
         host_files: HostFiles,
@@ -85,12 +88,10 @@ class Administration:
         other host. `attempts` is the default of an arming. The actor of a change that names none is the user of this
         process.
         """
-        self._install_moves, self._inspections = install_moves, inspections
-        self._events, self._event_log = events, event_log
-        self._machines, self._served, self._boot_waits = machines, served, boot_waits
+        self._install_moves, self._inspections, self._boot_waits = install_moves, inspections, boot_waits
+        self._events, self._event_log, self._machines, self._served = events, event_log, machines, served
         self._hosts, self._readiness, self._role_files = hosts, readiness, role_files
-        self._are_complete = are_complete
-        self._attempts, self._now, self._daemon = attempts, now, daemon
+        self._are_complete, self._attempts, self._now, self._daemon = are_complete, attempts, now, daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
         self.one_time_boots = OneTimeBoots(
             inspections,
@@ -103,6 +104,8 @@ class Administration:
             now=now,
         )
         self.logs = BootLogs(log_files, self._known_machine, log_writer)
+        progress = daemon.boot_progress if daemon is not None else None
+        self.boots = BootHistory(boot_recorder, self._known_machine, progress=progress, now=now)
         self.host_changes = HostChanges(
             host_files,
             install_moves,

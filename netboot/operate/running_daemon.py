@@ -8,7 +8,9 @@ from typing import Protocol, Self
 
 from netboot.boot_records.log_store import LogStore
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.other_server import OtherServer
+from netboot.model.host.mac import Mac
 from netboot.model.release import EntryName
 
 
@@ -89,6 +91,8 @@ class RunningDaemon(Protocol):
     def problems(self) -> list[str]: ...  # what keeps machines from being served as declared
 
     def pulls(self) -> list[str]: ...  # the releases that machines pull now
+
+    def boot_progress(self, mac: Mac) -> BootProgress | None: ...  # of what is sent to a machine now
 
     def discovered(self) -> list[Machine]: ...  # the unregistered machines
 

@@ -16,7 +16,11 @@ def test_a_step_that_was_recorded_before_the_restart_is_not_recorded_again(with_
         began_at = services.clock.now() - timedelta(seconds=40)
         steps = tuple(BootStep(step, began_at, began_at) for step in (Step.OFFER, Step.LOADER))
         boot = BootRecord(HostName("cp1"), MAC, began_at, began_at, steps=steps)
-        services.seen.resume([boot, replace(boot, host=None, mac=UNKNOWN_MAC)])
+        for each in (boot, replace(boot, host=None, mac=UNKNOWN_MAC)):
+            services.boots_kept.keep(each)
+        await services.boots_kept.flush()
+        await services.boot_recorder.load(services.clock.now())
+        services.seen.resume()
         services.file_service.record_loader(
             ADDRESS, "snponly.efi", bytes_sent=7, seconds=1.0, retransmissions=0, outcome="sent"
         )

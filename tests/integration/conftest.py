@@ -81,6 +81,9 @@ class PlainFiles:
         assert decision.client.mac == decision.offer.mac
         self.offers.put(decision.offer)
 
+    def record_pxe_request(self, decision: Decision) -> None:
+        """Recorded as an offer."""
+
     def record_refusal(self, mac: Mac, reason: str, *, cure: str) -> None:
         self.refusals.put((mac, reason, cure))
 

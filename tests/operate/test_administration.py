@@ -20,6 +20,7 @@ from netboot.events.event_feed import READ_AT_ONCE
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.mac import Mac
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.event import Event
 from netboot.model.release import EntryKind, EntryName
@@ -62,6 +63,9 @@ class Appliance:
     def pulls(self) -> list[str]:
         return []
 
+    def boot_progress(self, _: Mac) -> None:
+        return None
+
     def discovered(self) -> list[Machine]:
         return [UNREGISTERED]
 
@@ -87,6 +91,7 @@ def administration(
         allocations=Allocations(services.database),
         served=services.served,
         boot_waits=services.boot_waits,
+        boot_recorder=services.boot_recorder,
         inspections=services.inspections,
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),

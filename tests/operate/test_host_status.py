@@ -54,6 +54,7 @@ def administration(services: BuiltServices) -> Administration:
         allocations=Allocations(services.database),
         served=services.served,
         boot_waits=services.boot_waits,
+        boot_recorder=services.boot_recorder,
         inspections=services.inspections,
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),
@@ -260,6 +261,9 @@ def test_a_host_shows_when_it_was_last_heard_its_last_offer_and_the_last_reason(
         "kind": "local-disk",
         "stage": "firmware",
         "boot_file": None,
+        "arch": "x64-uefi",
+        "protocol": "pxe",
+        "vendor_class": None,
     }
     assert after["last_reason"]["reason"].startswith("cp1 gets no offer (it boots as arm64-uefi by pxe): ")
 
@@ -397,7 +401,8 @@ def test_a_cause_is_shown_with_its_evidence(with_services: WithServices):
         "evidence": [
             "00:16:40 UTC boot.transfer_failed: content loader, name snponly.efi, outcome unanswered, bytes 0, "
             "size_bytes 100",
-            "00:16:40 UTC boot.offered: kind loader, stage firmware, boot_file snponly.efi",
+            "00:16:40 UTC boot.offered: kind loader, stage firmware, boot_file snponly.efi, arch x64-uefi, "
+            "protocol pxe",
         ],
         "cure": "a firewall between them blocks the packets of the transfer, which come from another port than 69: "
         "permit UDP in both directions, or set tftp.single_port: true; else check the path for a small MTU",

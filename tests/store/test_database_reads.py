@@ -131,7 +131,7 @@ def test_the_check_of_a_store_answers_while_another_connection_holds_the_write_l
         (["install", "show"], "loading"),
         (["install", "list"], "loading"),
         (["install", "show", "cp1"], "loading"),
-        (["install", "history", "cp1"], "first install"),
+        (["install", "history", "cp1", "--moves"], "first install"),
         (["install", "watch", "cp1", "--no-follow"], "offer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

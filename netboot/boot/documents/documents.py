@@ -33,8 +33,10 @@ from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
+from netboot.model.install.event import Step
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import Wipe, WipeState
+from netboot.model.release import RemoteRelease
 from netboot.model.urls import HERE, ContentPlace
 from netboot.render import boot_script, kernel_line, kickstart
 from netboot.render.template_engine import Engine
@@ -86,6 +88,13 @@ class Documents:
             log_port=self._log_port,
             now=self._now,
         )
+
+    def elsewhere(self, host: Host) -> tuple[Step, ...]:
+        """Return the steps of a host's install that are requests to another server, so that none comes here."""
+        kernel, is_elsewhere = bool(self._place.loader_url_for("")), bool(self._place.url_for(""))
+        found = {Step.KERNEL: kernel, Step.INITRD: kernel, Step.STAGE2: is_elsewhere}
+        found[Step.OSTREE] = is_elsewhere or isinstance(host.release, RemoteRelease)
+        return tuple(step for step, is_there in found.items() if is_there)
 
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
         """Write a machine's script; raise RenderError. `is_built_in`: not from the operator's templates."""

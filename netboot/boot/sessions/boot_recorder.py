@@ -27,14 +27,14 @@ class BootRecorder:
     """The newest boot of each machine. The boots of registered machines are measured."""
 
     def __init__(self, boots: Boots, *, on_measured: Sequence[OnMeasured] = ()) -> None:
-        self._boots = boots
+        self.boots = boots
         self._on_measured = on_measured
         self._of_hosts: OrderedDict[HostName, BootRecord] = OrderedDict()
         self._unregistered: OrderedDict[Mac, BootRecord] = OrderedDict()
 
     async def load(self, now: datetime) -> None:
         """Read the boots that run, after a restart; raise StoreError."""
-        for boot in sorted(await self._boots.running(now - LONGEST_STEP), key=lambda boot: boot.last_at):
+        for boot in sorted(await self.boots.running(now - LONGEST_STEP), key=lambda boot: boot.last_at):
             self._take(boot)
 
     def event_happened(self, event: Event, _level: int) -> None:
@@ -42,7 +42,7 @@ class BootRecorder:
         before = self._boot_for(event)
         folded = after_event(before, event)
         if folded.replaced is not None:
-            self._boots.keep(folded.replaced)
+            self.boots.keep(folded.replaced)
         boot = folded.boot
         if boot is None or boot is before:
             return
@@ -54,8 +54,12 @@ class BootRecorder:
     def count_retry(self, host: HostName | None, mac: Mac, step: Step, *, at: datetime) -> None:
         """Count a repeated request or packet of a machine in a step of its running boot."""
         boot = self._of_hosts.get(host) if host is not None else self._unregistered.get(mac)
-        if boot is not None and (counted := with_retry(boot, step, at)) is not boot:
-            self._keep(counted)
+        if boot is None or (counted := with_retry(boot, step, at)) is boot:
+            return
+        self._take(counted)
+        repeated = counted.step(step)
+        if repeated is not None and repeated.retries.bit_count() == 1:  # not each of a thousand is written
+            self.boots.keep(counted)
 
     def newest(self, machine: HostName | Mac) -> BootRecord | None:
         """Return the newest boot of a host, or of a machine that is not registered; None if it is not in memory."""
@@ -76,7 +80,7 @@ class BootRecorder:
 
     def _keep(self, boot: BootRecord) -> None:
         self._take(boot)
-        self._boots.keep(boot)
+        self.boots.keep(boot)
 
     def _take(self, boot: BootRecord) -> None:
         if boot.host is not None:

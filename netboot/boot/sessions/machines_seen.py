@@ -5,7 +5,7 @@ In memory, bounded; `store.machines` keeps what must survive a restart. Decides 
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -14,9 +14,11 @@ from typing import Final
 
 from netboot.boot.firmware.learning_states import Learned, LearningState
 from netboot.boot.firmware.reply_variants import BootTrace
+from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.model.boot.boot_client import BootClient, Machine, Stage, arch_name
-from netboot.model.boot.boot_record import BootRecord
+from netboot.model.boot.boot_progress import RunningTransfer
+from netboot.model.boot.boot_record import BootStep
 from netboot.model.boot.machine_facts import Facts
 from netboot.model.boot.offer import OfferKind, OncePlan
 from netboot.model.clock import Clock
@@ -46,7 +48,10 @@ class BootSession:
     steps: set[Step] = field(default_factory=set)
     last_offer: OfferKind | None = None
     pull: PullProgress | None = None
+    pull_began_s: float = 0.0
     pulled_s: float = 0.0  # when it last requested an object of its release
+    pulled_before: BootStep | None = None  # what it had pulled before a restart of the daemon
+    transfer: RunningTransfer | None = None  # of a file that is sent now
     served: tuple[str, str | None] | None = None  # its script as it was last recorded: plan and reason
     held_back_by: str = ""  # why its script waits, as reported
     refused_because: str = ""  # why it gets no offer, as reported
@@ -75,7 +80,7 @@ class BootSession:
         return True
 
 
-_STEPS_BEFORE_LOADER: Final = frozenset({Step.OFFER, Step.LOCAL_BOOT})
+_STEPS_BEFORE_LOADER: Final = frozenset({Step.OFFER, Step.PXE_REQUEST, Step.LOCAL_BOOT})
 
 
 @dataclass(slots=True)
@@ -177,9 +182,15 @@ class SeenMachines:
     """All seen machines, by MAC and by address."""
 
     def __init__(
-        self, recorded: Mapping[Mac, Machine], *, store: Machines, hosts: Callable[[], HostSet], clock: Clock
+        self,
+        recorded: Mapping[Mac, Machine],
+        *,
+        store: Machines,
+        recorder: BootRecorder,
+        hosts: Callable[[], HostSet],
+        clock: Clock,
     ) -> None:
-        self._store = store
+        self._store, self._recorder = store, recorder
         self._hosts = hosts
         self._clock = clock
         self._grouped_for = hosts()
@@ -193,13 +204,25 @@ class SeenMachines:
                     self._take_address(before, address)
                 self._by_address[address] = machine.mac
 
-    def resume(self, boots: Iterable[BootRecord]) -> None:
+    def resume(self) -> None:
         """Continue the boots that ran before a restart: none of their steps is recorded again."""
         now, now_s = self._clock.now(), self._clock.monotonic()
-        for boot in boots:
+        for boot in self._recorder.running(now):
             if (seen := self.get(boot.mac)) is not None:
                 seen.boot = BootSession(BootTrace(began_s=now_s - (now - boot.began_at).total_seconds()))
                 seen.boot.steps.update(each.step for each in boot.steps)
+                seen.boot.pulled_before = boot.step(Step.OSTREE)
+
+    def record_step(self, seen: SeenMachine, step: Step) -> Step | None:
+        """Record a step of a machine's boot, and return it; None if it was repeated, which is counted."""
+        if (recorded := seen.boot.record_step(step)) is None:
+            self.count_retry(seen, step)
+        return recorded
+
+    def count_retry(self, seen: SeenMachine, step: Step) -> None:
+        """Count a repeated request or packet of a machine in a step of its boot."""
+        host = self._hosts().by_mac(seen.mac)
+        self._recorder.count_retry(host.name if host is not None else None, seen.mac, step, at=self._clock.now())
 
     def get(self, mac: Mac) -> SeenMachine | None:
         """Find a machine by MAC."""

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError
 from netboot.model.words import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -41,7 +44,13 @@ def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterabl
         print_found(found, as_json, map("\t".join, chain([columns], rows)))
         return
     from rich.console import Console  # slow to load
-    from rich.table import Table
+
+    Console().print(rich_table(columns, rows))
+
+
+def rich_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
+    """Return rows of printable text under their headings, for a terminal."""
+    from rich.table import Table  # slow to load
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -49,7 +58,7 @@ def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterabl
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as text: a str would be read as markup, brackets and all
-    Console().print(table)
+    return table
 
 
 def ago(moment: str | None) -> str:

@@ -27,7 +27,9 @@ from netboot.model.install.event import Event, Step
 
 _ENDS: Final = {Step.READY: BootEnd.READY, Step.FAILED: BootEnd.FAILED}
 _FIRST: Final = frozenset({Step.OFFER, Step.LOADER, Step.SCRIPT, Step.KERNEL})  # again in a boot: another one began
-_AFTER_LOCAL_DISK: Final = frozenset({Step.LOADER, Step.INSTALLED, Step.IGNITION, Step.READY, Step.FAILED})
+_AFTER_LOCAL_DISK: Final = frozenset(
+    {Step.PXE_REQUEST, Step.LOADER, Step.INSTALLED, Step.IGNITION, Step.READY, Step.FAILED}
+)
 _ONCE: Final = frozenset({BootPlan.INSPECT, BootPlan.RESCUE, BootPlan.WIPE})
 _ENDS_OF_ONCE: Final = {
     "boot.machine_inspected": BootEnd.INSPECTED,

@@ -144,6 +144,11 @@ class BootRecord:
         skipped = self.skipped | ({Step.LOADER} if self.loader is LoaderKind.ROM_IPXE else set())
         return [step for step in (_FIRST_BOOT if is_first_boot else _STEPS_OF[self.plan]) if step not in skipped]
 
+    @property
+    def retries(self) -> int:
+        """How many packets and requests were repeated, those of a transfer that ended early among them."""
+        return sum(each.retries for each in self.steps) + (self.broken.times if self.broken is not None else 0)
+
     def is_running(self, now: datetime) -> bool:
         """Return whether it goes on: it has not ended, and showed something within `LONGEST_STEP`."""
         return self.end is None and now - self.last_at <= LONGEST_STEP

@@ -22,6 +22,8 @@ EVENT_NAMES: Final = (
     "boot.offered_elsewhere",
     "boot.offers_unanswered",
     "boot.other_file_requested",
+    "boot.post_begun",
+    "boot.pxe_requested",
     "boot.request_refused",
     "boot.script_held_back",
     "boot.script_served",

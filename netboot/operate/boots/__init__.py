@@ -1,1 +1,1 @@
-"""What operators see of boots: what each one waits for."""
+"""What an operator sees of the boots of machines."""

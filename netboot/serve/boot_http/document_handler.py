@@ -195,6 +195,8 @@ class DocumentHandler:
             return await self.inspection_documents.report(token, address, body)
         if event in tuple(WipeReport):
             return await self.inspection_documents.report_wipe(token, WipeReport(event), address=address, body=body)
+        if event == Report.POST:
+            return await self.document_service.report_post(token, address=address)
         return await self.document_service.report(token, Report(event), address=address, body=body)
 
     def _base_url(self, request: web.Request) -> str:

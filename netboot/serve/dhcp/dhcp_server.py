@@ -108,7 +108,12 @@ class DhcpServer:
     def _handlers_of_ports(self, leasing: Leasing | None) -> dict[int, _MakeHandler]:
         """Return how each port of this mode is handled; in mode `reservation` port 67 leases."""
         offers = DhcpPort(pxe.offer_request, pxe_reply.offer_reply, lambda request, _: dhcp.reply_address(request))
-        acks = DhcpPort(pxe.boot_server_request, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source))
+        acks = DhcpPort(
+            pxe.boot_server_request,
+            pxe_reply.ack_reply,
+            lambda _, source: pxe.ack_address(source),
+            is_boot_server=True,
+        )
         boots = partial(
             ProxyDhcpHandler,
             offer_service=self._offer_service,

@@ -33,6 +33,7 @@ class DhcpPort:
     client_of: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | DropReason]
     reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | DropReason]
     reply_address: Callable[[DhcpMessage, Address], Address]
+    is_boot_server: bool = False  # 4011, to which firmware sends after it has an address
 
 
 _Request = tuple[Datagram, DhcpMessage, BootClient | DropReason]
@@ -131,6 +132,8 @@ class ProxyDhcpHandler:
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(option))
         self._offer_service.record_offer(decision)
+        if self._port.is_boot_server:
+            self._offer_service.record_pxe_request(decision)
         if self._logs_offers:
             self._log.debug("dhcp.offered", **self._facts(client, decision, reply))
 

@@ -33,7 +33,7 @@ from netboot.serve.static_http.conditional import (
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import ANSWERS, RefusalReason
-from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large
+from netboot.serve.static_http.send import SLICE_TIMEOUT_S, SentCount, copy_rest, is_large, open_large
 from netboot.serve.static_http.static_files import StaticFiles, base_url_at
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
@@ -319,18 +319,20 @@ class BootConnection(asyncio.Protocol):
                 is_last = self._state is ConnectionState.ANSWERING_LAST
                 self._transport.write(head_of(answer, int(time.time()), is_last=is_last) + first)
                 await self._drained()
-                sent = await copy_rest(
-                    self._transport, opened, answer, sent=len(first), machine=self._remote, shares=shares
-                )
-        self._files.record_answer(
-            request,
-            file,
-            remote=self._remote,
-            status=answer.status,
-            bytes_sent=sent,
-            began=self._since,
-            is_cut=sent < answer.length,
-        )
+                count = SentCount(len(first))
+                with self._files.sending(request, file, self._remote, count):
+                    sent = await copy_rest(
+                        self._transport, opened, answer, count=count, machine=self._remote, shares=shares
+                    )
+                    self._files.record_answer(
+                        request,
+                        file,
+                        remote=self._remote,
+                        status=answer.status,
+                        bytes_sent=sent,
+                        began=self._since,
+                        is_cut=sent < answer.length,
+                    )
         if sent < answer.length:
             self._transport.abort()
         elif self._state is ConnectionState.ANSWERING_LAST:

@@ -6,6 +6,7 @@ Every operation that may wait for a disk runs in a thread.
 import asyncio
 import os
 import time
+from dataclasses import dataclass
 from io import FileIO
 from typing import Final
 
@@ -18,6 +19,13 @@ SLICE_BYTES: Final = 8 * 1024 * 1024
 SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is disconnected or hangs; other machines need its slot
 FIRST_PIECE_BYTES: Final = 64 * 1024  # sent together with the head of a large file
 PIECE_BYTES: Final = 256 * 1024  # copied at once: more does not fit into the processor's cache and delays an offer
+
+
+@dataclass(slots=True)
+class SentCount:
+    """How many bytes of an answer were sent until now."""
+
+    bytes: int = 0
 
 
 def is_large(file: ServedFile) -> bool:
@@ -40,32 +48,30 @@ async def copy_rest(
     opened: FileIO,
     answer: FileAnswer,
     *,
-    sent: int,
+    count: SentCount,
     machine: str = "",
     shares: Shares | None = None,
 ) -> int:
-    """Let the kernel copy an answer's bytes after the first `sent`, no faster than the machine's rate.
+    """Let the kernel copy an answer's bytes after those in `count`, no faster than the machine's rate, and count them.
 
-    Returns the number of all sent bytes.
-
-    They are fewer than the answer's length if the reader disconnected or hangs, or the file was overwritten. Then the
-    caller aborts the connection, so that the reader detects it.
+    Returns the number of all sent bytes. They are fewer than the answer's length if the reader disconnected or hangs,
+    or the file was overwritten. Then the caller aborts the connection, so that the reader detects it.
     """
     as_opened = etag_of(os.fstat(opened.fileno()))
     slice_bytes = shares.slice_bytes(SLICE_BYTES) if shares else SLICE_BYTES
     try:
-        while sent < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
-            count = min(slice_bytes, answer.length - sent)
+        while count.bytes < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
+            wanted = min(slice_bytes, answer.length - count.bytes)
             if shares is not None:
-                await asyncio.sleep(shares.charge(machine, count, time.monotonic()))
+                await asyncio.sleep(shares.charge(machine, wanted, time.monotonic()))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
-                moved = await _copy_slice(transport, opened, answer.start + sent, count=count)
-            sent += moved
-            if moved < count:
+                moved = await _copy_slice(transport, opened, answer.start + count.bytes, count=wanted)
+            count.bytes += moved
+            if moved < wanted:
                 break
     except (OSError, RuntimeError, TimeoutError):  # RuntimeError: the transport closes already
         pass
-    return sent
+    return count.bytes
 
 
 async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, *, count: int) -> int:

@@ -7,7 +7,8 @@ the files and the documents of this machine.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
@@ -29,6 +30,7 @@ from netboot.model.words import printable_line
 from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
+from netboot.serve.static_http.send import SentCount
 from netboot.serve.static_http.shares import Shares
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
@@ -76,6 +78,16 @@ class StaticFiles:
             log.error("boot.document_held_back", document=found.kind, address=remote, reason=str(error))
             return NOT_NOW
         return document(HTTPStatus.NOT_FOUND, "not found\n") if text is None else document(HTTPStatus.OK, text)
+
+    @contextmanager
+    def sending(self, request: StaticRequest, file: ServedFile, remote: str, count: SentCount) -> Iterator[None]:
+        """Let the file service show how far a large file is, while it is sent."""
+        kind, name, address = file.kind if request.is_content else None, file.member, _ipv4(remote) or _NO_ADDRESS
+        end = self.file_service.begin_transfer(address, kind, name, file.size_bytes, sent=lambda: count.bytes)
+        try:
+            yield
+        finally:
+            end()
 
     def record_answer(
         self,

@@ -199,6 +199,10 @@ class TftpHandler:
         if reason is None:
             reason = self._give_way_out(transfer)
         if reason is None:
+            sender, address = transfer.sender, IPv4Address(transfer.peer[0])
+            transfer.end_progress = self._file_service.begin_transfer(
+                address, None, transfer.name, size_bytes, sent=lambda: sender.bytes_sent
+            )
             self._transfers.begin(transfer)
         else:
             transfer.close()
@@ -220,6 +224,7 @@ class TftpHandler:
 
     def _transfer_ended(self, transfer: Transfer, seconds: float) -> None:
         sender = transfer.sender
+        transfer.end_progress()
         assert sender.outcome is not None
         if sender.is_answered or sender.peer_error is not None:
             self._file_service.record_loader(

@@ -66,6 +66,7 @@ class Transfer:
     connection: socket.socket | None = None
     file: LargeFile | None = None
     is_reading: bool = False  # a piece of the file is on its way from the disk
+    end_progress: Callable[[], object] = field(default=lambda: None)  # called at its end
     started_at: float = 0.0
     last_heard_at: float = 0.0
     timer: asyncio.TimerHandle | None = None

@@ -14,6 +14,7 @@ from netboot.cli.commands.hosts.host_import import import_hosts
 from netboot.cli.commands.hosts.host_one_time_boots import inspect, rescue
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.boots.wait_view import short_wait_texts, wait_texts
 from netboot.cli.views.cause_view import cause_rows
 from netboot.cli.views.checks_view import check_lines
 from netboot.cli.views.deadlines import deadline_texts
@@ -26,7 +27,6 @@ from netboot.cli.views.machine_view import (
     one_time_lines,
 )
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
-from netboot.cli.views.wait_view import short_wait_texts, wait_texts
 from netboot.model.words import printable
 from netboot.operate.selection import HostSelection
 

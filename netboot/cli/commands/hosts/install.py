@@ -1,7 +1,9 @@
 """`netboot install`: arm a host, cancel the arming, follow its boot."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,16 +13,18 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
+from netboot.cli.commands.hosts.install_boots import history, show_status, watch_all
 from netboot.cli.commands.hosts.install_logs import logs
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.boots.boot_view import StatusLine
+from netboot.cli.views.boots.wait_view import wait_texts
 from netboot.cli.views.cause_view import cause_rows
 from netboot.cli.views.checks_view import check_lines, reported_check_lines
 from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.event_words import event_words
 from netboot.cli.views.machine_view import next_boot_texts
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
-from netboot.cli.views.wait_view import wait_texts
 from netboot.errors import NetbootError
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
@@ -40,6 +44,7 @@ def install() -> None:
     """Arm hosts for one install, and follow it."""
 
 
+install.add_command(history)
 install.add_command(logs)
 
 
@@ -159,35 +164,28 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 
 
 @install.command()
-@click.argument("host")
-@config_and_json
-def history(config: Path, host: str, as_json: bool) -> None:
-    """List every transition of HOST's install, oldest first, with reason (the first line of a report) and actor."""
-    moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
-    rows = (
-        (
-            move["at"][:19].replace("T", " "),
-            move["what"],
-            move["from"],
-            move["to"],
-            move["reason"],
-            f"{move['actor']} ({move['source']})" if move["actor"] else "",
-        )
-        for move in moves
-    )
-    print_table(moves, as_json, ("AT (UTC)", "WHAT", "FROM", "TO", "NOTE", "BY"), rows)
-
-
-@install.command()
-@click.argument("host")
+@click.argument("host", required=False)
+@click.option("--all", "is_all", is_flag=True, help="Show every machine that boots now.")
 @click.option("--follow/--no-follow", default=True, help="Follow until the host is ready or failed.")
 @config_and_json
-def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
-    """Show HOST's boot step by step, live; from the last arming on. --json prints one event per line."""
+def watch(config: Path, host: str | None, *, is_all: bool, follow: bool, as_json: bool) -> None:
+    """Show HOST's boot step by step, live, from the last arming on, and how far what it waits for is.
 
+    --json prints one event per line; with --all one boot per line, when it changes.
+    """
+    if (host is None) != is_all:
+        raise click.UsageError("name one HOST, or give --all")
+    if host is None:
+        watch_all(config, follow=follow, as_json=as_json)
+    else:
+        _watch_host(config, host, follow=follow, as_json=as_json)
+
+
+def _watch_host(config: Path, host: str, *, follow: bool, as_json: bool) -> None:
     async def ask(daemon: "Administration | ControlClient") -> str | None:
         armed_at = [move["at"] for move in json_view(await daemon.history(host)) if move["what"] == "armed"]
-        timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
+        line = StatusLine()
+        timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json, line=line)
         from netboot.client import ControlClient  # its HTTP library is slow to load
 
         if follow and not isinstance(daemon, ControlClient):
@@ -198,10 +196,15 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
                 click.echo(f"next boot of {host}: {text}", err=True)
             for word in before_the_boot(host, install, armed_at):
                 click.echo(word, err=True)
-        async for event in daemon.events(host=host, follow=follow):
-            timeline.take(json_view(event))
-            if follow and timeline.ended_with is not None:
-                break
+        async with AsyncExitStack() as stack:
+            if isinstance(daemon, ControlClient) and follow and not as_json:
+                status = asyncio.create_task(show_status(daemon, host, line))
+                stack.callback(line.clear)
+                stack.callback(status.cancel)
+            async for event in daemon.events(host=host, follow=follow):
+                timeline.take(json_view(event))
+                if follow and timeline.ended_with is not None:
+                    break
         return timeline.ended_with
 
     if run_with_administration(config, ask, needs_hosts=False) == "failed":
@@ -233,9 +236,10 @@ def _lines_below(word: str, data: Mapping[str, Any]) -> Iterable[str]:
 
 
 class Timeline:
-    """Prints events as they come. `since` (ISO 8601) hides earlier events."""
+    """Prints events as they come, in place of `line`. `since` (ISO 8601) hides earlier events."""
 
-    def __init__(self, *, since: str | None, as_json: bool) -> None:
+    def __init__(self, *, since: str | None, as_json: bool, line: StatusLine | None = None) -> None:
+        self._status = line or StatusLine()
         self._since = datetime.fromisoformat(since) if since else None
         self._as_json = as_json
         self._began: datetime | None = None
@@ -253,6 +257,7 @@ class Timeline:
             click.echo(json.dumps(event, ensure_ascii=False))
             return
         if (words := event_words(event)) is not None:
+            self._status.clear()
             self._line(at, *words)
             for line in _lines_below(words[0], data):
                 click.echo(f"{'':24}{printable(line)}")

@@ -1,0 +1,1 @@
+"""Views of boots: their steps, and what they wait for."""

@@ -1,0 +1,159 @@
+"""Describes boots: each step with its duration, bytes, rate and retries; what a boot waits for, and how far that is."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from netboot.model.words import printable
+
+View = Mapping[str, Any]
+
+HISTORY_COLUMNS: Final = ("BOOT", "BEGAN (UTC)", "PLAN", "END", "TOOK", "RETRIES", "STEPS")
+RUNNING_COLUMNS: Final = ("HOST", "PLAN", "STEP", "BEGAN", "WAITS FOR", "PROGRESS", "RETRIES")
+
+
+def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
+    """Return a row of `HISTORY_COLUMNS` for each boot."""
+    for boot in boots:
+        took = ", ".join(
+            f"{step['step']} {step['took_s']:.1f} s" for step in boot["steps"] if step["took_s"] is not None
+        )
+        yield (
+            str(boot["number"]),
+            boot["began_at"][:19].replace("T", " "),
+            boot["plan"],
+            boot["end"] or "",
+            _duration(_seconds(boot["began_at"], boot["ended_at"] or boot["last_at"])),
+            str(boot["retries"] or ""),
+            took or ", ".join(step["step"] for step in boot["steps"]),
+        )
+
+
+def timeline_lines(boot: View) -> Iterator[str]:
+    """Describe one boot: its client, then a line for each step, then its end or what it waits for."""
+    facts = [boot["facts"][name] for name in ("arch", "protocol", "vendor_class", "address") if boot["facts"][name]]
+    number = f", boot {boot['number']} of {boot['boots']}" if boot["number"] else ""
+    began_at = boot["began_at"][:19].replace("T", " ")
+    client = printable(", ".join(facts)) or "no client"
+    yield f"{boot['host'] or boot['mac']}{number}, began {began_at} UTC by {boot['mac']}: {client}"
+    for step in boot["steps"]:
+        at_s = _seconds(boot["began_at"], step["at"])
+        took = f"{step['took_s']:.1f} s" if step["took_s"] is not None else ""
+        yield printable(f"{at_s:9.1f} s  {step['step']:<12}{took:>10}  {_step_text(step)}").rstrip()
+    if (broken := boot["broken"]) is not None:
+        size = f"{_size(broken['bytes'])} of {_size(broken['size_bytes'])}"
+        times = f", {broken['times']} times" if broken["times"] > 1 else ""
+        yield printable(
+            f"{'':13}{broken['step']}: {broken['name']} was sent in part ({broken['reason']}): {size}{times}"
+        )
+    if boot["end"] is not None:
+        yield f"{_seconds(boot['began_at'], boot['ended_at']):9.1f} s  {boot['end']}"
+    elif status := status_text(boot):
+        yield f"{'':13}{status}"
+
+
+def status_text(boot: View) -> str:
+    """Describe what a running boot waits for, how far that is, and its retries; empty if nothing is due."""
+    parts = [f"waits for {boot['waits_for']}"] if boot["waits_for"] else []
+    if not parts and boot["reason"]:
+        parts.append(f"its script waits: {boot['reason']}")
+    if boot["progress"] is not None:
+        parts.append(progress_text(boot["progress"]))
+    if boot["retries"]:
+        parts.append(f"{boot['retries']} {'retry' if boot['retries'] == 1 else 'retries'}")
+    return printable("; ".join(parts))
+
+
+def progress_text(progress: View) -> str:
+    """Describe how far a file or a pull is: percent, bytes, rate, time left."""
+    size = f" of {_size(progress['size_bytes'])}" if progress["size_bytes"] is not None else ""
+    parts = [f"{progress['name']} {progress['percent']} %", f"{_size(progress['bytes'])}{size}"]
+    if progress["bytes_per_s"] is not None:
+        parts.append(f"{_size(progress['bytes_per_s'])}/s")
+    if progress["seconds_left"] is not None:
+        parts.append(f"{_duration(progress['seconds_left'])} left")
+    return ", ".join(parts)
+
+
+def running_row(boot: View) -> Sequence[str]:
+    """Return the row of `RUNNING_COLUMNS` of a boot."""
+    last = boot["steps"][-1]["step"] if boot["steps"] else ""
+    began_at = datetime.fromisoformat(boot["began_at"]).strftime("%H:%M:%S")
+    waits = boot["waits_for"] or boot["reason"]
+    progress = progress_text(boot["progress"]) if boot["progress"] is not None else ""
+    return boot["host"] or boot["mac"], boot["plan"], last, began_at, waits, progress, str(boot["retries"] or "")
+
+
+def running_line(boot: View) -> str:
+    """Describe a boot that runs or has just ended in one line."""
+    last = boot["steps"][-1]["step"] if boot["steps"] else "–"
+    at = datetime.fromisoformat(boot["last_at"]).strftime("%H:%M:%S")
+    text = f"ended: {boot['end']}" if boot["end"] else status_text(boot)
+    return printable(f"{at}  {boot['host'] or boot['mac']:<18}  {last:<12}  {text}").rstrip()
+
+
+def change_of(boot: View) -> tuple[object, ...]:
+    """Return what differs when a boot is worth another line: its steps, the tenth of its progress, its retries."""
+    progress = boot["progress"]
+    tenth = (progress["name"], progress["percent"] // 10) if progress is not None else None
+    return len(boot["steps"]), boot["waits_for"], boot["plan"], boot["reason"], boot["retries"], boot["end"], tenth
+
+
+class StatusLine:
+    """The state of the boot that is watched: on a terminal one line that is replaced, else a line for each change."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty()
+        self._shown: tuple[object, ...] | None = None
+        self._is_open = False
+
+    def show(self, boot: View | None) -> None:
+        """Show the boot as it is now; None: none runs."""
+        text = status_text(boot) if boot is not None and boot["end"] is None else ""
+        if self._is_terminal:
+            self.clear()
+            if text:
+                width = shutil.get_terminal_size().columns
+                click.echo(text[: width - 1], nl=False)
+                self._is_open = True
+        elif boot is not None and text and change_of(boot) != self._shown:
+            self._shown = change_of(boot)
+            click.echo(f"{'':11}{text}")
+
+    def clear(self) -> None:
+        """Remove the line from the terminal, for another one."""
+        if self._is_open:
+            click.echo("\r\x1b[2K", nl=False)
+            self._is_open = False
+
+
+def _step_text(step: View) -> str:
+    parts = [step["detail"]] if step["detail"] else []
+    if step["percent"] is not None:
+        parts.append(f"{step['percent']} %")
+    if step["bytes"]:
+        rate = f" at {_size(step['bytes_per_s'])}/s" if step["bytes_per_s"] else ""
+        parts.append(f"{_size(step['bytes'])}{rate}")
+    if step["retries"]:
+        parts.append(f"{step['retries']} {'retry' if step['retries'] == 1 else 'retries'}")
+    return ", ".join(parts)
+
+
+def _seconds(since: str, until: str) -> float:
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
+
+
+def _size(size_bytes: float) -> str:
+    for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= divisor:
+            return f"{size_bytes / divisor:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,91 @@
+"""The record of a boot, from outside: it continues after a restart in the middle of the boot, and is followed live."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from fixtures.daemon import TIMEOUT_S
+from fixtures.rack import Rack, token_in
+
+pytestmark = pytest.mark.integration
+
+CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
+
+
+@contextmanager
+def watching(rack: Rack, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run `netboot install watch` while the body works, and end it by Ctrl-C; its lines are read at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netboot", "install", "watch", *arguments],
+        env=os.environ | {"NETBOOT_CONFIG": str(rack.config)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(2.5)
+    yield process
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_a_boot_continues_after_a_restart_of_the_daemon(rack: Rack, stop: signal.Signals):
+    cp1 = rack.machine(*CP1)
+    rack.netboot("install", "arm", "cp1")
+    cp1.boots()
+    token = token_in(cp1.get(f"/ks/{token_in(cp1.script(), 'ks')}").body, "report")
+    time.sleep(3)  # what a kill would lose is written after a second
+    if stop is signal.SIGKILL:
+        rack.kill()
+    else:
+        rack.signal(stop)
+        rack.wait()
+    rack.start()
+    assert [cp1.report(token, event) for event in ("started", "post", "done")] == [200] * 3
+
+    boots = json.loads(rack.netboot("install", "history", "cp1", "--json"))
+    [listed] = rack.api("/api/v1/installs/cp1/boots")
+    running = rack.api("/api/v1/boots")
+
+    [boot] = boots
+    steps = [each["step"] for each in boot["steps"]]
+    assert steps == ["offer", "script", "kickstart", "installing", "post", "installed"]
+    assert (boot["plan"], boot["end"], boot["waits_for"]) == ("install", None, "local-boot")
+    assert (listed, [each["host"] for each in running]) == (boot, ["cp1"])
+    assert token not in json.dumps(boots)
+
+
+def test_every_boot_that_runs_is_followed_and_printed_when_it_changes(rack: Rack):
+    cp1 = rack.machine(*CP1)
+    rack.netboot("install", "arm", "cp1")
+
+    with watching(rack, "--all") as lines, watching(rack, "--all", "--json") as objects:
+        cp1.boots()
+        time.sleep(1.5)
+        cp1.script()
+
+    printed, fault = lines.communicate(timeout=TIMEOUT_S)
+    shown = [json.loads(line) for line in objects.communicate(timeout=TIMEOUT_S)[0].splitlines()]
+    assert (lines.returncode, fault) == (130, "")
+    assert [line.split()[1:3] for line in printed.splitlines()][-1] == ["cp1", "script"]
+    assert "waits for kernel" in printed.splitlines()[-1]
+    assert [each["step"] for each in shown[-1]["steps"]] == ["offer", "script"]
+
+
+def test_the_watch_of_a_host_says_what_its_boot_waits_for(rack: Rack):
+    cp1 = rack.machine(*CP1)
+    rack.netboot("install", "arm", "cp1")
+
+    with watching(rack, "cp1") as watch:
+        cp1.boots()
+        cp1.script()
+
+    printed, _ = watch.communicate(timeout=TIMEOUT_S)
+    assert printed.splitlines()[-1].split() == ["waits", "for", "kernel"]
