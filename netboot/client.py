@@ -54,6 +54,7 @@ class ControlClient:
         self.hooks = HooksClient(self._request)
         self.logs = LogsClient(self._streamed)
         self.boots = BootsClient(self._request)
+        self.captures = CapturesClient(self._request)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -161,7 +162,7 @@ class ControlClient:
         try:
             async with self._session.request(method, f"/api/v1/{path}", json=body, data=data) as answer:
                 await _raise_for(answer)
-                return await answer.json()
+                return await (answer.json() if answer.content_type == "application/json" else answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(self._socket, error) from error
         finally:
@@ -208,6 +209,20 @@ class BootsClient:
 
     async def running(self) -> list[View]:
         return list(await self._request("GET", "boots"))
+
+
+class CapturesClient:
+    """The captures of boots; it has the methods of `boot_records.shown_captures`."""
+
+    def __init__(self, request: Callable[[str, str], Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def all(self, name: str) -> list[View]:
+        return list(await self._request("GET", f"installs/{quote(name, safe='')}/captures"))
+
+    async def read(self, name: str, *, boot: int = 0) -> bytes:
+        """Read the capture of a boot as a pcapng file."""
+        return bytes(await self._request("GET", f"installs/{quote(name, safe='')}/capture?boot={boot}"))
 
 
 class HostChangesClient:

@@ -15,7 +15,7 @@ import pytest
 from netboot.app.from_settings import NEED_RESTART
 from netboot.boot.firmware.learning_states import LEARNING
 from netboot.boot.token_documents import Refusal
-from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.cli.main import COMMANDS
 from netboot.model.boot.offer import IgnoreReason, WaitReason
 from netboot.model.boot.reasons import Alarm, RequestRefusal
@@ -214,7 +214,7 @@ def test_every_reason_is_documented():
     documented = _first_of_lines(r"\| `([a-z0-9-]+)` \|", "docs/events.md")
 
     kinds = (DropReason, IgnoreReason, LeaseDropReason, WaitReason, RequestRefusal, Refusal, Alarm, RefusalReason)
-    assert documented == {reason.value for kind in (*kinds, LineDrop) for reason in kind}
+    assert documented == {reason.value for kind in (*kinds, RecordDrop) for reason in kind}
 
 
 def test_every_counter_is_documented():

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from netboot.admin.event_stream import send_events
 from netboot.admin.json_views import error_view, http_error_view, json_text, json_view
-from netboot.boot_records.shown_logs import NoLogError
+from netboot.boot_records.record_files import NoRecordError
 from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
@@ -283,7 +283,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _status_of(error: NetbootError) -> int:
     match error:
-        case UnknownHostError() | UnknownHookError() | NoLogError() | NoBootError():
+        case UnknownHostError() | UnknownHookError() | NoRecordError() | NoBootError():
             return 404
         case TransitionError() | ArmingRefusedError() | HostFileError():
             return 409

@@ -99,7 +99,7 @@ def _view(found: Any) -> Any:
             return {**_install(status), "notes": notes}
         case ApplianceStatus(daemon, last_event_id, store_fault):
             store = {"last_event_id": last_event_id} if store_fault is None else {"store": store_fault}
-            shown = {name: value for name, value in _fields(daemon).items() if name != "logs" or value is not None}
+            shown = {name: value for name, value in _fields(daemon).items() if name != "records" or value is not None}
             return {**shown, **store}
         case _:
             return _record(found)

@@ -24,11 +24,17 @@ class LogsApi:
 
     async def lines(self, request: web.Request) -> web.StreamResponse:
         """Send `boot` with the boot, then `line` for each of its lines; `boot` counts as in journalctl(1)."""
-        boot, follow = request.query.get("boot", "0"), request.query.get("follow", "1") != "0"
-        if not _NUMBER.fullmatch(boot):
-            raise web.HTTPBadRequest(text="boot is a whole number: 0 is the last boot, -1 the one before, 1 the first")
-        found = await self._logs.find(request.match_info["host"], boot=int(boot), follow=follow)
+        boot, follow = boot_in(request), request.query.get("follow", "1") != "0"
+        found = await self._logs.find(request.match_info["host"], boot=boot, follow=follow)
         return await send_events(request, self._logs.lines(found, follow=follow), _server_sent, self._metrics)
+
+
+def boot_in(request: web.Request) -> int:
+    """Read which boot is requested; raise HTTPBadRequest."""
+    boot = request.query.get("boot", "0")
+    if not _NUMBER.fullmatch(boot):
+        raise web.HTTPBadRequest(text="boot is a whole number: 0 is the last boot, -1 the one before, 1 the first")
+    return int(boot)
 
 
 def _server_sent(found: LoggedBoot | LogLine) -> bytes:

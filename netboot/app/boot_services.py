@@ -1,5 +1,7 @@
 """Builds what answers machines: the services behind the listeners, each with its dependencies."""
 
+from typing import Final, NamedTuple
+
 from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
@@ -7,6 +9,7 @@ from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.named_files import FileService
 from netboot.boot.offers import OfferService
 from netboot.boot.records.log_lines import LogLines
+from netboot.boot.records.packet_capture import PacketCapture
 from netboot.boot.records.running_boots import RunningBoots
 from netboot.boot.script_service import ScriptService
 from netboot.boot.sessions.identity import Identification
@@ -14,12 +17,22 @@ from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.sessions.other_servers import OtherServers
 from netboot.boot.token_documents import DocumentService
-from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.record_writer import RecordWriter
 from netboot.content.serving.index import ContentIndex
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.store.machines import Machines
 from netboot.store.served_documents import ServedDocuments
+
+
+class RecordWriters(NamedTuple):
+    """What stores the logs of machines, and their packets; None: none are kept."""
+
+    logs: RecordWriter | None
+    captures: RecordWriter | None
+
+
+NO_RECORDS: Final = RecordWriters(None, None)
 
 
 class BootServices:
@@ -37,14 +50,12 @@ class BootServices:
         content: ContentIndex,
         events: EventBus,
         clock: Clock,
-        log_writer: LogWriter | None = None,
+        writers: RecordWriters = NO_RECORDS,
     ) -> None:
-        """`log_writer` stores the logs of machines; None: none are received."""
         self.install_moves, self.inspection_records = install_moves, inspections
         identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
         self.other_servers = OtherServers(seen, hosts=registry.hosts, events=events, clock=clock)
-        boots = RunningBoots(seen, identification, clock)
-        self.log_lines = None if log_writer is None else self._log_lines(boots, log_writer, clock)
+        self.log_lines, self.capture = self._recording(RunningBoots(seen, identification, clock), writers)
         self.offers = OfferService(
             registry,
             seen,
@@ -86,8 +97,12 @@ class BootServices:
         )
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
 
-    def _log_lines(self, boots: RunningBoots, writer: LogWriter, clock: Clock) -> LogLines:
-        return LogLines(boots, writer, install_moves=self.install_moves, clock=clock)
+    def _recording(self, boots: RunningBoots, writers: RecordWriters) -> tuple[LogLines | None, PacketCapture | None]:
+        logs, captures, moves = writers.logs, writers.captures, self.install_moves
+        return (
+            None if logs is None else LogLines(boots, logs, install_moves=moves, clock=boots.clock),
+            None if captures is None else PacketCapture(boots, captures, install_moves=moves, clock=boots.clock),
+        )
 
     async def load(self) -> None:
         """Read into memory what offers are decided from; raise StoreError."""

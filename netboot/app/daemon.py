@@ -16,6 +16,7 @@ from aiohttp import web
 from netboot import __version__
 from netboot.admin.api import admin_application
 from netboot.admin.boots_api import BootsApi
+from netboot.admin.captures_api import CapturesApi
 from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.health_api import HealthApi
 from netboot.admin.hooks_api import HooksApi
@@ -26,7 +27,7 @@ from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.armed_content import ArmedContent
-from netboot.app.boot_services import BootServices
+from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
@@ -49,7 +50,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
-from netboot.operate.running_daemon import DaemonStatus, LogUse, ReloadResult, RescanResult
+from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, WrittenFiles, read_written
 from netboot.serve.net.interfaces import Interfaces
@@ -138,7 +139,7 @@ class Daemon:
         self._content_changed = asyncio.Event()
         self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
-        self._log_writer = from_settings.log_writer_for(settings, metrics, now=clock.now)
+        self._records = from_settings.record_writer_for(settings, metrics, store.database.size_bytes, now=clock.now)
         self._services = self._boot_services(clock)
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
@@ -166,7 +167,7 @@ class Daemon:
             hosts=registry.hosts,
             readiness=self._in_force.readiness,
             clock=clock,
-            log_writer=self._log_writer,
+            record_writer=self._records,
             daemon=self,
         )
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
@@ -192,7 +193,10 @@ class Daemon:
             content=self._content,
             events=store.events,
             clock=clock,
-            log_writer=self._log_writer,
+            writers=RecordWriters(
+                self._records if self._settings.logs.port else None,
+                self._records if self._settings.records.captures else None,
+            ),
         )
 
     def _boot_listeners(self, metrics: Metrics) -> BootListeners:
@@ -230,7 +234,9 @@ class Daemon:
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
         health_api, hooks_api = HealthApi(self._health.check), HooksApi(self._hook_uses)
         logs_api, boots_api = LogsApi(administration.logs, metrics), BootsApi(administration.boots)
-        for routes in (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api, boots_api):
+        captures_api = CapturesApi(administration.captures)
+        others = (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api)
+        for routes in (*others, logs_api, boots_api, captures_api):
             admin.add_routes(routes.routes())
         return admin
 
@@ -270,14 +276,14 @@ class Daemon:
             warnings=warnings_of_seen(self._registry.now.hosts, self._seen),
             other_servers=self._services.other_servers.current(),
             unobserved=self._listeners.unobserved(),
-            logs=LogUse.of(self._log_writer.store) if self._log_writer is not None else None,
+            records=DiskUse.of(self._records.budget) if self._records is not None else None,
         )
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         admin = [self._admin.problem] if self._admin.problem else []
-        logs = [self._log_writer.problem] if self._log_writer and self._log_writer.problem else []
-        return [*self._in_force.problems(), *self._listeners.problems(), *admin, *logs]
+        records = [self._records.problem] if self._records and self._records.problem else []
+        return [*self._in_force.problems(), *self._listeners.problems(), *admin, *records]
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()
@@ -298,9 +304,9 @@ class Daemon:
                 await self._admin.open()
                 # first, so that no follower keeps the stop waiting
                 stack.callback(self._store.event_log.feed.end)
-                if self._log_writer is not None:
-                    stack.push_async_callback(self._log_writer.close)
-                    stack.callback(self._log_writer.end)
+                if self._records is not None:
+                    stack.push_async_callback(self._records.close)
+                    stack.callback(self._records.end)
                 await self._services.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
@@ -351,8 +357,8 @@ class Daemon:
         works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
         works += [self._install_moves.run(), self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
-        if self._log_writer is not None:
-            works.append(self._log_writer.run())
+        if self._records is not None:
+            works.append(self._records.run())
         if store.lock is not None:
             works.append(store.lock.watch())
         if self._settings.content.deltas:

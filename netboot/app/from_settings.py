@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from netboot import __version__
 from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.host_content import HostContent
 from netboot.boot.firmware import loader_choice as loaders
 from netboot.boot.live_registry import Registry
-from netboot.boot_records.log_files import LogFiles
-from netboot.boot_records.log_store import LogStore
-from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.disk_budget import DiskBudget
+from netboot.boot_records.record_files import RecordFiles
+from netboot.boot_records.record_writer import MeasureStore, RecordWriter
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
@@ -78,12 +79,15 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
     return LeasePolicy(pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
 
 
-def log_writer_for(settings: Settings, counters: Metrics, *, now: Callable[[], datetime]) -> LogWriter | None:
-    """Return the writer of machines' logs; None: none are received."""
+def record_writer_for(
+    settings: Settings, counters: Metrics, store_size: MeasureStore, *, now: Callable[[], datetime]
+) -> RecordWriter | None:
+    """Return the writer of machines' logs and captures; None: neither is kept."""
     records = settings.records
-    if not settings.logs.port:
+    if not (settings.logs.port or records.captures):
         return None
-    return LogWriter(LogStore(LogFiles(records.directory), budget_bytes=records.budget, now=now), counters)
+    budget = DiskBudget(RecordFiles(records.directory), records.budget, now=now)
+    return RecordWriter(budget, counters, application=f"netboot {__version__}", store_size=store_size)
 
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:

@@ -16,7 +16,7 @@ from netboot.errors import NetbootError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.host.network import DhcpMode
 from netboot.operate.readiness import NO_INTERFACE
-from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted
+from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted, recorded
 from netboot.serve.boot_http.document_handler import CheckHealth, DocumentHandler
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
@@ -24,6 +24,7 @@ from netboot.serve.dhcp.lease_handler import Leasing
 from netboot.serve.dhcp.reply_listener import ReplyListener
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
+from netboot.serve.static_http.captured_requests import CapturedRequests
 from netboot.serve.static_http.shares import Shares
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.serve.syslog.syslog_server import SyslogServer
@@ -66,9 +67,17 @@ class BootListeners:
         self._metrics = metrics
         shares = Shares(settings.http.max_streams, settings.http.client_rate)
         self._static_files = StaticFiles(
-            content, services.files, counters=metrics, shares=shares, advertised=self._advertised
+            content,
+            services.files,
+            counters=metrics,
+            shares=shares,
+            advertised=self._advertised,
         )
-        app = web.Application(middlewares=[last_and_counted(metrics)])
+        middlewares = [last_and_counted(metrics)]
+        if services.capture is not None:
+            self._static_files.captured = CapturedRequests(services.capture)
+            middlewares.insert(0, recorded(services.capture))
+        app = web.Application(middlewares=middlewares)
         handler = DocumentHandler(
             services.scripts,
             services.documents,
@@ -82,7 +91,7 @@ class BootListeners:
         tftp = settings.tftp
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
         tftp_settings = TftpSettings(tftp.port, tftp.single_port, transfers, settings.http.port)
-        self._tftp = TftpServer(services.files, tftp_settings, counters=metrics)
+        self._tftp = TftpServer(services.files, tftp_settings, counters=metrics, capture=services.capture)
         lines = services.log_lines
         self._syslog = SyslogServer(lines, settings.logs.port, counters=metrics) if lines is not None else None
         is_leasing = settings.dhcp.mode is DhcpMode.RESERVATION
@@ -109,7 +118,8 @@ class BootListeners:
         leasing = Leasing(self._leases, tasks.create_task)
         settings = self._settings.dhcp
         ports = DhcpSettings(settings.mode, settings.port, settings.pxe_port, self._settings.http.port, settings.listen)
-        dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing)
+        capture = self._services.capture
+        dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing, capture=capture)
         stack.callback(dhcp.close)  # closed first: no machine is directed to a server that stops
         interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open
         self._interfaces, self._dhcp = interfaces, dhcp
@@ -174,6 +184,8 @@ class BootListeners:
 
     async def _listen(self, interfaces: Interfaces) -> None:
         self._advertised.clear()
+        if self._services.capture is not None:
+            self._services.capture.note_interfaces(interfaces.current)
         for interface in interfaces.current:
             if interface.advertise is not None:
                 self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))

@@ -19,8 +19,9 @@ from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.sessions.overdue_watch import OverdueWatch
-from netboot.boot_records.log_files import LogFiles
-from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.kept_records import KeptRecords
+from netboot.boot_records.record_files import RecordFiles
+from netboot.boot_records.record_writer import RecordWriter
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, Problem, StoreError
 from netboot.events.event_bus import EventBus
@@ -106,7 +107,7 @@ class OpenStore:
         hosts: Callable[[], HostSet],
         readiness: "Callable[[], Readiness]",
         clock: Clock = SYSTEM_CLOCK,
-        log_writer: LogWriter | None = None,
+        record_writer: RecordWriter | None = None,
         daemon: RunningDaemon | None = None,
         are_complete: bool = True,
     ) -> Administration:
@@ -127,8 +128,7 @@ class OpenStore:
             role_files=_role_file_uses(path, settings, hosts, clock),
             attempts=settings.install.attempts,
             now=clock.now,
-            log_files=LogFiles(settings.records.directory),
-            log_writer=log_writer,
+            records=KeptRecords(RecordFiles(settings.records.directory), record_writer, bool(settings.logs.port)),
             daemon=daemon,
             are_complete=are_complete,
         )

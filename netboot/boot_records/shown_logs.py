@@ -6,13 +6,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from netboot.boot_records.log_files import LogFiles, Owner, StoredBoot
-from netboot.boot_records.log_writer import LogWriter
-from netboot.errors import NetbootError
+from netboot.boot_records.log_store import read_log
+from netboot.boot_records.record_files import NoRecordError, Owner, RecordFiles, RecordKind, StoredRecord, of_boot
+from netboot.boot_records.record_writer import RecordWriter
 from netboot.model.boot.log_line import LogLine
 
 
-class NoLogError(NetbootError):
+class NoLogError(NoRecordError):
     """No log of this machine or boot is kept, or logs are not received."""
 
     code = "log-unknown"
@@ -34,12 +34,12 @@ class FoundLog:
     """A machine, and the boot whose log is shown; None if it has none yet."""
 
     owner: Owner
-    boot: StoredBoot | None
+    boot: StoredRecord | None
 
 
 class BootLogs:
     def __init__(
-        self, files: LogFiles, known: Callable[[str], Awaitable[Owner]], writer: LogWriter | None = None
+        self, files: RecordFiles, known: Callable[[str], Awaitable[Owner]], writer: RecordWriter | None = None
     ) -> None:
         """`known` finds a host by name or a machine by MAC, else raises UnknownHostError. `writer`: of a daemon."""
         self._files, self._known, self._writer = files, known, writer
@@ -54,15 +54,15 @@ class BootLogs:
             raise NoLogError(
                 "no log can be followed: no daemon runs, or logs.listen is empty; start netboot, or see logs.listen"
             )
-        boots = await asyncio.to_thread(self._files.boots_of, owner)
+        boots = await asyncio.to_thread(self._files.of, owner, RecordKind.LOG)
         if not boots and follow and boot == 0:
             return FoundLog(owner, None)
-        index = boot - 1 if boot > 0 else boot + len(boots) - 1
-        if not 0 <= index < len(boots):
+        found = of_boot(boots, boot)
+        if found is None:
             kept = f"it has the logs of {len(boots)} boots" if boots else "see logs.listen"
             what = f"boot {boot} of {name}" if boots else name
             raise NoLogError(f"no log of {what} is kept; {kept}")
-        return FoundLog(owner, boots[index])
+        return FoundLog(owner, found)
 
     async def show(
         self, name: str, *, boot: int = 0, follow: bool = False
@@ -79,18 +79,18 @@ class BootLogs:
         if follow and self._writer is not None:
             async with aclosing(self._writer.follow(found.owner, found.boot)) as each_line:
                 async for each in each_line:
-                    yield await self._shown(found.owner, each) if isinstance(each, StoredBoot) else each
+                    yield await self._shown(found.owner, each) if isinstance(each, StoredRecord) else each
         elif found.boot is not None:
             yield await self._shown(found.owner, found.boot)
             before, offset = -1, 0
             while offset > before:
                 before = offset
-                lines, offset = await asyncio.to_thread(self._files.read, found.boot, before)
+                lines, offset = await asyncio.to_thread(read_log, found.boot, before)
                 for line in lines:
                     yield line
 
-    async def _shown(self, owner: Owner, boot: StoredBoot) -> LoggedBoot:
-        boots = await asyncio.to_thread(self._files.boots_of, owner)
+    async def _shown(self, owner: Owner, boot: StoredRecord) -> LoggedBoot:
+        boots = await asyncio.to_thread(self._files.of, owner, RecordKind.LOG)
         older = sum(each.began_at <= boot.began_at for each in boots)
         ended_at = next((each.began_at for each in boots if each.began_at > boot.began_at), None)
         return LoggedBoot(owner, older, len(boots), boot.began_at, ended_at)

@@ -116,10 +116,10 @@ def _wanted(configuration: Configuration) -> Wanted:
     if settings.store.url.startswith("sqlite"):
         store = Path(settings.store.url.partition(":///")[2])
         wanted.writes[str(store if store.exists() else store.parent)] = "store.url: no install can be recorded"
-    if settings.logs.port:
+    if settings.logs.port or settings.records.captures:
         records = settings.records.directory
         made = next(each for each in (records, *records.parents) if each.exists())
-        wanted.writes.setdefault(str(made), "records.directory: no log of a machine can be kept")
+        wanted.writes.setdefault(str(made), "records.directory: no log or capture of a boot can be kept")
     return wanted
 
 

@@ -122,6 +122,8 @@ install:
   ignition: {ignition}
 store:
   url: sqlite+aiosqlite:///{paths.directory / "netboot.db"}
+records:
+  directory: {paths.directory / "records"}
 hosts: {{files: [hosts.yaml, hosts.d], unknown: {unknown}}}
 log:
   level: debug

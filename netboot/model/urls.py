@@ -127,6 +127,11 @@ def release(content_url: str, release: str | RemoteRelease) -> str:
     return release.url if isinstance(release, RemoteRelease) else f"{releases(content_url)}/{release}"
 
 
+def is_of_pull(path: str) -> bool:
+    """Return whether a path is an object or a delta of a release, of which a machine pulls thousands."""
+    return path.startswith(f"/{RELEASES_ROOT}/") and ("/objects/" in path or "/deltas/" in path)
+
+
 def ref_of(release: RemoteRelease) -> str:
     """Return the URL of the file that names a ref's commit."""
     return f"{release.url}/refs/heads/{release.ref}"

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.boot_recorder import BootRecorder
-from netboot.boot_records.log_files import LogFiles, Owner
-from netboot.boot_records.log_writer import LogWriter
-from netboot.boot_records.shown_logs import BootLogs
+from netboot.boot_records.kept_records import KeptRecords
+from netboot.boot_records.record_files import Owner
 from netboot.errors import ConfigError, NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
@@ -77,8 +76,7 @@ class Administration:
         role_files: RoleFileUses,
         attempts: int,
         now: Callable[[], datetime],
-        log_files: LogFiles,
-        log_writer: LogWriter | None = None,
+        records: KeptRecords,
         daemon: RunningDaemon | None = None,
         are_complete: bool = True,
     ) -> None:
@@ -103,7 +101,7 @@ class Administration:
             user=self._user,
             now=now,
         )
-        self.logs = BootLogs(log_files, self._known_machine, log_writer)
+        self.logs, self.captures = records.logs(self._known_machine), records.captures(self._known_machine)
         progress = daemon.boot_progress if daemon is not None else None
         self.boots = BootHistory(boot_recorder, self._known_machine, progress=progress, now=now)
         self.host_changes = HostChanges(

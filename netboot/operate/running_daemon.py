@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
 
-from netboot.boot_records.log_store import LogStore
+from netboot.boot_records.disk_budget import DiskBudget
+from netboot.boot_records.record_files import RecordKind
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.other_server import OtherServer
@@ -15,16 +16,21 @@ from netboot.model.release import EntryName
 
 
 @dataclass(frozen=True, slots=True)
-class LogUse:
-    """The disk that the logs of machines take, in bytes."""
+class DiskUse:
+    """The disk that the records of boots and the store take of `records.budget`, in bytes."""
 
     directory: Path
-    used: int
     budget: int
+    used: int
+    logs: int
+    captures: int
+    store: int
 
     @classmethod
-    def of(cls, store: LogStore) -> Self:
-        return cls(store.files.directory, store.used_bytes, store.budget_bytes)
+    def of(cls, budget: DiskBudget) -> Self:
+        logs, captures = budget.used[RecordKind.LOG], budget.used[RecordKind.CAPTURE]
+        used = logs + captures + budget.store_bytes
+        return cls(budget.files.directory, budget.budget_bytes, used, logs, captures, budget.store_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class DaemonStatus:
     warnings: Sequence[str] = ()  # of machines that were seen
     other_servers: Sequence[OtherServer] = ()  # of the last day
     unobserved: Sequence[str] = ()  # why other servers are not seen on some interface
-    logs: LogUse | None = None  # None: no logs are received
+    records: DiskUse | None = None  # None: neither logs nor captures are kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,8 +252,9 @@ class Logs(SettingSection):
 class RecordSettings(SettingSection):
     """Files of each boot."""
 
+    captures: values.Flag = described(True, "Record the packets and requests of each boot.")
     directory: values.FilePath = described(Path("/var/lib/netboot/records"), "The files of each boot of each machine.")
-    budget: kinds.Budget = described(1 << 30, "Bytes of disk that the files of all boots may take.")
+    budget: kinds.Budget = described(1 << 30, "Bytes of disk for the files of all boots and the store.")
 
 
 class Log(SettingSection):

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from sqlalchemy import Connection, Table, event, literal, make_url, select
+from sqlalchemy import Connection, Table, event, literal, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -110,6 +110,16 @@ class Database:
         """Read nothing from the store; raise StoreError if it does not answer."""
         async with self.reading() as connection:
             await connection.execute(select(literal(1)))
+
+    async def size_bytes(self) -> int:
+        """Return what the database takes of its disk; raise StoreError."""
+        async with self.reading() as connection:
+            if connection.dialect.name == "sqlite":
+                pages = await connection.scalar(
+                    text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+                )
+                return int(pages or 0)
+            return int(await connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
 
     @asynccontextmanager
     async def _recorded(self, access: str, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

@@ -42,6 +42,8 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "hook_deliveries": ("Attempts to deliver events to hooks, by their outcome", ("hook", "outcome")),
     "log_lines": ("Lines of machines' logs that were taken", ("transport",)),
     "log_lines_dropped": ("Lines of machines' logs that are not kept", ("reason",)),
+    "captured_packets": ("Packets and HTTP requests that were taken for captures", ("protocol",)),
+    "captured_packets_dropped": ("Packets and HTTP requests that are not in captures", ("reason",)),
     "datagrams_lost": ("Datagrams that were cut, or that the kernel did not take", ("port", "reason")),
     "datagram_faults": ("Datagrams whose handling failed; a bug if not zero", ("port",)),
     "store_failures": ("Transactions of the store that failed or did not end in time", ("access",)),

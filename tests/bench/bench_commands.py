@@ -28,6 +28,7 @@ http: {port: 18080, listen: [127.0.0.1]}
 admin: {socket: control.sock, listen: 127.0.0.1:18470}
 content: {directory: content}
 store: {url: sqlite+aiosqlite:///netboot.db}
+records: {directory: records}
 hosts: {files: [hosts.yaml]}
 """
 

@@ -47,6 +47,7 @@ admin: {socket: control.sock, listen: 127.0.0.1:8470}
 bootfiles: {directories: [boot]}
 content: {directory: content}
 store: {url: sqlite+aiosqlite:///netboot.db}
+records: {directory: records}
 hosts: {files: [hosts.yaml]}
 log: {level: info, format: json}
 """

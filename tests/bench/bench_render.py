@@ -30,6 +30,7 @@ admin: {socket: control.sock, listen: 127.0.0.1:18470}
 content: {directory: content}
 bootfiles: {directories: [boot]}
 store: {url: sqlite+aiosqlite:///netboot.db}
+records: {directory: records}
 hosts: {files: [hosts.yaml]}
 """
 DEFAULTS = """\

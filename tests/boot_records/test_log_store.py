@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot_records import log_store
-from netboot.boot_records.line_drop import LineDrop
-from netboot.boot_records.log_files import LogFiles, Owner
-from netboot.boot_records.log_store import LONGEST_LOG_BYTES, LogStore, ReceivedLine, on_disk
+from netboot.boot_records import disk_budget, log_store
+from netboot.boot_records.disk_budget import DiskBudget, on_disk
+from netboot.boot_records.drop_reasons import RecordDrop
+from netboot.boot_records.log_store import LONGEST_LOG_BYTES, LogStore, ReceivedLine, read_log
+from netboot.boot_records.record_files import Owner, RecordFiles, RecordKind
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -29,16 +30,16 @@ def received(text: str, *, owner: Owner = CP1, began_at: datetime | None = BEGAN
 
 def texts(store: LogStore, owner: Owner = CP1) -> list[list[str]]:
     """The lines of each boot of a machine."""
-    files = store.files
-    return [[line.text for line in files.read(boot, 0)[0]] for boot in files.boots_of(owner)]
+    logs = store.budget.files.of(owner, RecordKind.LOG)
+    return [[line.text for line in read_log(log, 0)[0]] for log in logs]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Callable[..., LogStore]:
     def open_store(budget_bytes: int = BUDGET, *, later: timedelta = timedelta(0)) -> LogStore:
-        files = LogFiles(tmp_path / "logs")
-        store = LogStore(files, budget_bytes=budget_bytes, now=lambda: datetime.now(UTC) + later)
-        store.open()
+        files = RecordFiles(tmp_path / "logs")
+        store = LogStore(DiskBudget(files, budget_bytes, now=lambda: datetime.now(UTC) + later))
+        store.budget.open()
         return store
 
     return open_store
@@ -62,11 +63,13 @@ def test_each_boot_of_each_machine_has_a_log_that_only_the_daemon_and_its_group_
     assert (written.dropped, written.problem) == ({}, None)
     assert texts(store) == [["a", "b"], ["c"]]
     assert texts(store, MAC) == [["d"]]
-    names = sorted(str(path.relative_to(store.files.directory)) for path in store.files.directory.rglob("*.log"))
+    names = sorted(
+        str(path.relative_to(store.budget.files.directory)) for path in store.budget.files.directory.rglob("*.log")
+    )
     assert [Path(name).parent.name for name in names] == ["52-54-00-aa-bb-99", "cp1", "cp1", "w1"]
-    modes = {path.stat().st_mode & 0o777 for path in store.files.directory.rglob("*.log")}
-    assert (modes, store.files.directory.stat().st_mode & 0o027) == ({0o640 & ~_umask()}, 0)
-    assert store.used_bytes == 4 * 4096
+    modes = {path.stat().st_mode & 0o777 for path in store.budget.files.directory.rglob("*.log")}
+    assert (modes, store.budget.files.directory.stat().st_mode & 0o027) == ({0o640 & ~_umask()}, 0)
+    assert store.budget.used_bytes == 4 * 4096
 
 
 def _umask() -> int:
@@ -79,7 +82,7 @@ def test_after_a_restart_a_recent_log_is_continued_and_an_old_one_is_not(opened:
     opened().write([received("before")])
 
     opened().write([received("after", began_at=None)])
-    [boot] = opened().files.boots_of(CP1)
+    [boot] = opened().budget.files.of(CP1, RecordKind.LOG)
     os.utime(boot.path, (1, 1))
     later = BEGAN + timedelta(hours=3)
     opened().write([received("much later", began_at=None, at=later), received("and more", began_at=None, at=later)])
@@ -89,7 +92,7 @@ def test_after_a_restart_a_recent_log_is_continued_and_an_old_one_is_not(opened:
 
 def test_after_a_half_line_that_a_killed_daemon_left_no_line_is_lost(opened: Callable[..., LogStore]):
     opened().write([received("whole"), received("half")])
-    [boot] = opened().files.boots_of(CP1)
+    [boot] = opened().budget.files.of(CP1, RecordKind.LOG)
     os.truncate(boot.path, boot.size_bytes - 5)
 
     store = opened()
@@ -97,7 +100,7 @@ def test_after_a_half_line_that_a_killed_daemon_left_no_line_is_lost(opened: Cal
     store.write([received("second", began_at=None)])
 
     assert texts(store) == [["whole", "first after the restart", "second"]]
-    assert store.used_bytes == on_disk(boot.path.stat().st_size)
+    assert store.budget.used_bytes == on_disk(boot.path.stat().st_size)
 
 
 def test_a_log_ends_with_a_line_that_states_that_the_rest_is_missing(
@@ -112,8 +115,8 @@ def test_a_log_ends_with_a_line_that_states_that_the_rest_is_missing(
     [lines] = texts(store)
     assert lines[0] == "line 0"
     assert lines[-1] == "this log has 0 MiB, and the rest of this boot is not kept"
-    assert first.dropped == {LineDrop.BOOT_FULL: 20 - len(lines) + 1}
-    assert then.dropped == {LineDrop.BOOT_FULL: 1}
+    assert first.dropped == {RecordDrop.BOOT_FULL: 20 - len(lines) + 1}
+    assert then.dropped == {RecordDrop.BOOT_FULL: 1}
     assert LONGEST_LOG_BYTES == 16 << 20
 
 
@@ -124,18 +127,18 @@ def test_the_oldest_logs_are_deleted_beyond_the_budget_and_never_those_of_runnin
     for number in range(12):
         store.write([received("x", began_at=BEGAN + timedelta(minutes=number))])
 
-    kept = [boot.began_at - BEGAN for boot in store.files.boots_of(CP1)]
+    kept = [boot.began_at - BEGAN for boot in store.budget.files.of(CP1, RecordKind.LOG)]
     assert kept == [timedelta(minutes=number) for number in range(5, 12)]
 
     for number in range(12):
         written = store.write([received("x", owner=HostName(f"w{number}"))])
-    assert written.dropped == {LineDrop.BUDGET: 1}
+    assert written.dropped == {RecordDrop.BUDGET: 1}
     assert written.problem == (
-        "the logs of running boots fill records.budget (32768 bytes), and no more lines are kept; "
+        "the records of running boots fill records.budget (32768 bytes), and no more lines are kept; "
         "set records.budget to more"
     )
-    assert store.used_bytes == 8 * 4096
-    assert not store.files.path_of(CP1, BEGAN).exists()
+    assert store.budget.used_bytes == 8 * 4096
+    assert not store.budget.files.path_of(CP1, BEGAN, RecordKind.LOG).exists()
 
 
 def test_unregistered_machines_displace_no_log_of_a_host(opened: Callable[..., LogStore]):
@@ -150,7 +153,7 @@ def test_unregistered_machines_displace_no_log_of_a_host(opened: Callable[..., L
 
     assert (flooded.dropped, written.dropped, written.problem) == ({}, {}, None)
     assert texts(store) == [["earlier"], ["now"]]
-    assert {boot.path.parent.name for boot in store.files.all_boots()} == {"cp1", "w0", "w1", "w2", "w3", "w4"}
+    assert {boot.path.parent.name for boot in store.budget.files.all()} == {"cp1", "w0", "w1", "w2", "w3", "w4"}
 
 
 def test_a_log_that_is_not_written_for_an_hour_may_be_deleted(opened: Callable[..., LogStore]):
@@ -160,7 +163,7 @@ def test_a_log_that_is_not_written_for_an_hour_may_be_deleted(opened: Callable[.
         written = store.write([received("x", owner=HostName(f"w{number}"))])
 
     assert (written.dropped, written.problem) == ({}, None)
-    assert [boot.path.parent.name for boot in store.files.all_boots()][-1] in ("w2", "w3")
+    assert [boot.path.parent.name for boot in store.budget.files.all()][-1] in ("w2", "w3")
 
 
 def test_a_smaller_budget_is_kept_from_the_start(opened: Callable[..., LogStore]):
@@ -170,19 +173,19 @@ def test_a_smaller_budget_is_kept_from_the_start(opened: Callable[..., LogStore]
 
     smaller = opened(4 * 4096)
 
-    assert smaller.used_bytes < 4 * 4096
-    assert len(smaller.files.boots_of(CP1)) == 3
+    assert smaller.budget.used_bytes < 4 * 4096
+    assert len(smaller.budget.files.of(CP1, RecordKind.LOG)) == 3
 
 
 def test_what_an_operator_deletes_is_free_again(opened: Callable[..., LogStore]):
     store = opened(2 * 4096)
     store.write([received("x"), received("x", owner=W1)])
-    for boot in store.files.all_boots():
+    for boot in store.budget.files.all():
         boot.path.unlink()
 
     written = store.write([received("y")])
 
-    assert (written.dropped, store.used_bytes, texts(store)) == ({}, 4096, [["y"]])
+    assert (written.dropped, store.budget.used_bytes, texts(store)) == ({}, 4096, [["y"]])
 
 
 def test_a_full_disk_is_a_problem_and_leaves_no_half_line(
@@ -202,22 +205,22 @@ def test_a_full_disk_is_a_problem_and_leaves_no_half_line(
     monkeypatch.undo()
     after = store.write([received("after")])
 
-    assert written.dropped == {LineDrop.WRITE_FAILED: 2}
+    assert written.dropped == {RecordDrop.WRITE_FAILED: 2}
     assert written.problem == (
-        f"cannot write the log of cp1 in {store.files.directory}: No space left on device; see records.directory"
+        f"cannot write the log of cp1 in {store.budget.files.directory}: No space left on device; see records.directory"
     )
     assert (after.dropped, after.problem, texts(store)) == ({}, None, [["before", "after"]])
 
 
 def test_a_directory_that_cannot_be_made_is_a_problem_of_each_write(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    store = LogStore(LogFiles(tmp_path / "file"), budget_bytes=BUDGET, now=lambda: BEGAN)
+    store = LogStore(DiskBudget(RecordFiles(tmp_path / "file"), BUDGET, now=lambda: BEGAN))
 
     with pytest.raises(OSError, match="File exists"):
-        store.open()
+        store.budget.open()
     written = store.write([received("x")])
 
-    assert written.dropped == {LineDrop.WRITE_FAILED: 1}
+    assert written.dropped == {RecordDrop.WRITE_FAILED: 1}
     assert written.problem == f"cannot write the log of cp1 in {tmp_path}/file: Not a directory; see records.directory"
 
 
@@ -226,7 +229,7 @@ def test_files_take_whole_blocks_of_the_budget():
 
 
 def test_the_number_of_machines_in_memory_is_bounded(opened: Callable[..., LogStore], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(log_store, "MACHINES", 2)
+    monkeypatch.setattr(disk_budget, "MACHINES", 2)
     store = opened()
 
     for name in ("a", "b", "c", "a"):

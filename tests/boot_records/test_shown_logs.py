@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot_records.log_files import LogFiles
+from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.log_store import LogStore, ReceivedLine
-from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.record_files import RecordFiles
+from netboot.boot_records.record_writer import RecordWriter
 from netboot.boot_records.shown_logs import BootLogs, LoggedBoot, NoLogError
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
@@ -33,7 +34,7 @@ async def known(name: str) -> HostName:
 @pytest.fixture
 def store(tmp_path: Path) -> LogStore:
     """Three boots of cp1."""
-    store = LogStore(LogFiles(tmp_path), budget_bytes=1 << 30, now=lambda: BEGAN)
+    store = LogStore(DiskBudget(RecordFiles(tmp_path), 1 << 30, now=lambda: BEGAN))
     store.write([ReceivedLine(HostName("cp1"), at(minutes), line(minutes)) for minutes in (0, 10, 20)])
     return store
 
@@ -49,7 +50,7 @@ def shown(logs: BootLogs, name: str = "cp1", **wanted: int) -> list[object]:
 def test_boots_are_counted_as_journalctl_counts_them(store: LogStore, boot: int, number: int):
     ended_at = at(number * 10) if number < 3 else None
 
-    found = shown(BootLogs(store.files, known), boot=boot)
+    found = shown(BootLogs(store.budget.files, known), boot=boot)
 
     assert found == [LoggedBoot("cp1", number, 3, at(number * 10 - 10), ended_at), line(number * 10 - 10)]
 
@@ -57,24 +58,24 @@ def test_boots_are_counted_as_journalctl_counts_them(store: LogStore, boot: int,
 @pytest.mark.parametrize("boot", [4, -3])
 def test_a_boot_that_has_no_log_is_refused_with_the_number_of_those_that_have(store: LogStore, boot: int):
     with pytest.raises(NoLogError, match=f"no log of boot {boot} of cp1 is kept; it has the logs of 3 boots"):
-        shown(BootLogs(store.files, known), boot=boot)
+        shown(BootLogs(store.budget.files, known), boot=boot)
 
 
 def test_a_machine_without_a_log_is_refused(store: LogStore):
     with pytest.raises(NoLogError, match=r"no log of w1 is kept; see logs\.listen"):
-        shown(BootLogs(store.files, known), "w1")
+        shown(BootLogs(store.budget.files, known), "w1")
 
 
 def test_only_a_daemon_that_receives_logs_follows_them(store: LogStore):
     with pytest.raises(NoLogError, match=r"no log can be followed: no daemon runs, or logs\.listen is empty"):
-        shown(BootLogs(store.files, known), follow=True)
+        shown(BootLogs(store.budget.files, known), follow=True)
 
 
 def test_a_followed_log_is_shown_until_the_daemon_stops(store: LogStore):
     async def follow() -> list[object]:
-        writer = LogWriter(store, Metrics())
+        writer = RecordWriter(store.budget, Metrics(), application="netboot")
         found = []
-        async for each in BootLogs(store.files, known, writer).show("cp1", follow=True):
+        async for each in BootLogs(store.budget.files, known, writer).show("cp1", follow=True):
             found.append(each)
             if isinstance(each, LogLine):
                 writer.end()
@@ -85,9 +86,9 @@ def test_a_followed_log_is_shown_until_the_daemon_stops(store: LogStore):
 
 def test_a_log_that_has_not_begun_can_be_followed(store: LogStore):
     async def follow() -> list[object]:
-        writer = LogWriter(store, Metrics())
+        writer = RecordWriter(store.budget, Metrics(), application="netboot")
         found = []
-        async for each in BootLogs(store.files, known, writer).show("w1", follow=True):
+        async for each in BootLogs(store.budget.files, known, writer).show("w1", follow=True):
             found.append(each)
             writer.end()
         return found

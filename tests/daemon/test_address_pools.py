@@ -13,6 +13,7 @@ SETTINGS = """\
 admin: {socket: control.sock, listen: 127.0.0.1:8471}
 content: {directory: content, deltas: false}
 store: {url: sqlite+aiosqlite:///netboot.db}
+records: {directory: records}
 log: {format: json}
 """
 POOL = "address_pools: {rack1: {subnet: 192.0.2.0/24, addresses: 192.0.2.40-192.0.2.42, gateway: 192.0.2.1}}\n"

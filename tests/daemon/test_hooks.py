@@ -23,6 +23,7 @@ SETTINGS = """\
 admin: {{socket: control.sock, listen: 127.0.0.1:8470}}
 content: {{directory: content}}
 store: {{url: sqlite+aiosqlite:///netboot.db}}
+records: {{directory: records}}
 log: {{level: debug, format: json}}
 hooks:
 {hooks}

@@ -26,9 +26,7 @@ IPXE = b"<6>cp1.example.org ipxe: http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.
 
 @pytest.fixture
 def rack(tmp_path: Path) -> Iterator[Rack]:
-    with running(
-        write_files(tmp_path, settings=SETTINGS + "logs: {listen: 0.0.0.0:514}\nrecords: {directory: logs}\n")
-    ) as rack:
+    with running(write_files(tmp_path, settings=SETTINGS + "logs: {listen: 0.0.0.0:514}\n")) as rack:
         yield rack
 
 
@@ -91,8 +89,10 @@ def test_lines_by_udp_and_tcp_of_either_format_are_the_machines_that_has_the_add
     )
     assert {line["source"] for line in lines} == {cp1.address}
     assert shown(wait_for_lines(rack, "w1", 1)) == [("info", "ipxe", "of the other machine")]
-    used = rack.api("/api/v1/status")["logs"]
-    assert used == {"directory": str(rack.directory / "logs"), "used": 2 * 4096, "budget": 1 << 30}
+    used = rack.api("/api/v1/status")["records"]
+    assert (used["directory"], used["budget"]) == (str(rack.directory / "records"), 1 << 30)
+    assert used["logs"] == 2 * 4096
+    assert used["used"] == used["logs"] + used["captures"] + used["store"]
 
 
 def test_rsyslogd_forwards_as_it_does_in_anaconda(rack: Rack, tmp_path: Path):
@@ -132,7 +132,7 @@ def test_lines_of_an_address_of_no_machine_are_counted_and_dropped(rack: Rack):
 
     counters = rack.curl_api("/metrics").body
     assert 'netboot_log_lines_dropped_total{reason="unknown-address"} 3.0' in counters
-    assert not (rack.directory / "logs").exists() or not list((rack.directory / "logs").iterdir())
+    assert not (rack.directory / "records").exists() or not list((rack.directory / "records").iterdir())
 
 
 def test_no_secret_of_a_boot_is_stored(rack: Rack):
@@ -150,7 +150,7 @@ def test_no_secret_of_a_boot_is_stored(rack: Rack):
     status = cp1.report(tokens[1], "log", "netboot-pre: " + kickstart.replace("\n", "\nnetboot-pre: "))
 
     wait_for_lines(rack, "cp1", 30)
-    stored = "".join(path.read_text() for path in (rack.directory / "logs").rglob("*.log"))
+    stored = "".join(path.read_text() for path in (rack.directory / "records").rglob("*.log"))
 
     assert status == 200
     assert "Command line:" in stored

@@ -23,7 +23,7 @@ FLOODED, FLOODING = "198.51.100.1", "198.51.100.50"  # a LAN of its own: the wir
 
 @pytest.fixture
 def rack(tmp_path: Path) -> Iterator[Rack]:
-    settings = SETTINGS.replace("[s0]", "[s0, s1]") + "logs: {listen: 0.0.0.0:514}\nrecords: {directory: logs}\n"
+    settings = SETTINGS.replace("[s0]", "[s0, s1]") + "logs: {listen: 0.0.0.0:514}\n"
     hosts = HOSTS.replace("aa:bb:01}", f"aa:bb:01, network: {{address: {FLOODING}/24}}}}")
     directory = write_files(tmp_path, settings=settings, hosts=hosts)
     with a_lan((f"{SERVER}/24", "192.0.2.66/24"), (f"{FLOODED}/24", f"{FLOODING}/24")) as lan:
@@ -65,7 +65,7 @@ def test_a_flood_of_lines_is_bounded_and_delays_no_offer(rack: Rack):
         sender.close()
     time.sleep(2)
 
-    size_bytes = sum(path.stat().st_size for path in (rack.directory / "logs").rglob("*.log"))
+    size_bytes = sum(path.stat().st_size for path in (rack.directory / "records").rglob("*.log"))
     counters = rack.curl_api("/metrics").body
     assert sorted(waited_s)[len(waited_s) // 2] < OFFER_S
     assert 100_000 < size_bytes < 16 << 20

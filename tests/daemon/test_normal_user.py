@@ -75,6 +75,7 @@ def config() -> Iterator[Path]:
         config.write_text(
             "admin: {socket: ../run/control.sock, listen: 127.0.0.1:8470}\n"
             "content: {directory: ../var/content}\n"
+            "records: {directory: ../var/records}\n"
             'store: {url: "sqlite+aiosqlite:///../var/netboot.db"}\n'
         )
         (directory / "etc" / "hosts.yaml").write_text("hosts: {w1: {role: worker, mac: 52:54:00:12:34:56}}\n")

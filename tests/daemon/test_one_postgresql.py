@@ -15,6 +15,7 @@ pytestmark = pytest.mark.integration
 SETTINGS = """\
 admin: {{socket: control.sock, listen: 127.0.0.1:{port}}}
 content: {{directory: content}}
+records: {{directory: records}}
 store: {{url: "{url}"}}
 log: {{format: json}}
 """

@@ -25,6 +25,7 @@ def quiet(tmp_path: Path) -> Iterator[Daemon]:
     daemon.config.write_text(
         "admin: {socket: control.sock, listen: 127.0.0.1:8470}\n"
         "content: {directory: content}\n"
+        "records: {directory: records}\n"
         "store: {url: sqlite+aiosqlite:///netboot.db}\n"
         "log: {format: json}\n"
     )

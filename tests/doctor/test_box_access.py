@@ -93,18 +93,16 @@ def test_a_directory_that_the_sandbox_makes_read_only_is_a_problem(appliance: Wr
     )
 
 
-def test_the_directory_of_logs_is_written_if_logs_are_received(appliance: Write, directory: Path):
-    (directory / "srv").mkdir()
-    configuration = appliance(
-        "network: {interfaces: [s0]}\nlogs: {listen: 0.0.0.0:514}\nrecords: {directory: srv/records}\n"
-    )
+def test_the_directory_of_records_is_written(appliance: Write, directory: Path):
+    (directory / "records").mkdir()
+    configuration = appliance("network: {interfaces: [s0]}\n")
     install_unit(directory, more=f"ReadWritePaths={directory}/content {directory}")
     give_to_nobody(directory)
-    os.chown(directory / "srv", 0, 0)
+    os.chown(directory / "records", 0, 0)
 
     assert check_access(configuration).problems == [
-        f"{directory}/srv: nobody, the daemon's user, may not write it, "
-        f"records.directory: no log of a machine can be kept; chown nobody: {directory}/srv"
+        f"{directory}/records: nobody, the daemon's user, may not write it, "
+        f"records.directory: no log or capture of a boot can be kept; chown nobody: {directory}/records"
     ]
 
 

@@ -43,6 +43,7 @@ admin: {{socket: control.sock, listen: 127.0.0.1:8470}}
 content: {{directory: content}}
 bootfiles: {{directories: [loaders]}}
 store: {{url: sqlite+aiosqlite:///netboot.db}}
+records: {{directory: records}}
 hosts: {{files: [hosts.yaml], unknown: wait}}
 log: {{level: debug, format: json}}
 """

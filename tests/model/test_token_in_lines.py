@@ -3,7 +3,7 @@
 import pytest
 
 from netboot.model import urls
-from netboot.model.install.token import HIDDEN_TOKEN, Tokens, without_tokens
+from netboot.model.install.token import HIDDEN_TOKEN, Tokens, without_tokens, without_tokens_in_bytes
 
 TOKENS = Tokens("0123456789abcdef0123456789abcdef", "f" * 32, "")
 
@@ -35,3 +35,9 @@ def test_a_part_of_an_unknown_token_is_hidden_where_a_url_has_one(area: str):
 def test_the_receiver_of_logs_is_named_by_the_address_that_the_machine_uses():
     assert urls.log_server("http://192.0.2.10:8080", 514) == "192.0.2.10:514"
     assert urls.log_server("http://192.0.2.10:8080", 0) == ""
+
+
+def test_what_can_be_a_token_in_a_packet_is_replaced_in_place():
+    packet = b"\0\1/ks/" + TOKENS.kickstart.encode() + b"\0octet\0"
+
+    assert without_tokens_in_bytes(packet) == b"\0\1/ks/" + b"x" * 32 + b"\0octet\0"

@@ -64,3 +64,16 @@ def test_the_path_of_a_boot_file_has_a_machine_and_a_name(path: str, expected: t
 )
 def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> None:
     assert (place.url_for(BASE), place.loader_url_for(BASE)) == (url, loader_url)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_of_pull"),
+    [
+        ("/ostree/ock-1.31-amd64/objects/aa/bb.filez", True),
+        ("/ostree/ock-1.31-amd64/deltas/ab/cd/superblock", True),
+        ("/ostree/ock-1.31-amd64/config", False),
+        ("/content/objects/deltas/vmlinuz", False),
+    ],
+)
+def test_objects_and_deltas_are_parts_of_a_pull(path: str, *, is_of_pull: bool) -> None:
+    assert urls.is_of_pull(path) is is_of_pull

@@ -13,7 +13,8 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltSe
 from sqlalchemy import text
 
 from netboot.admin.json_views import json_view
-from netboot.boot_records.log_files import LogFiles
+from netboot.boot_records.kept_records import KeptRecords
+from netboot.boot_records.record_files import RecordFiles
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ConfigError, NetbootError, Problem, UnknownHostError
 from netboot.events.event_feed import READ_AT_ONCE
@@ -100,7 +101,7 @@ def administration(
             lambda: services.hosts, lambda _: (), now=services.clock.now, random_bytes=services.clock.random_bytes
         ),
         attempts=3,
-        log_files=LogFiles(services.directory / "logs"),
+        records=KeptRecords(RecordFiles(services.directory / "logs")),
         now=services.clock.now,
         daemon=daemon,
     )

@@ -11,7 +11,8 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, Bui
 from netboot.admin.json_views import json_view
 from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.token_documents import Report
-from netboot.boot_records.log_files import LogFiles
+from netboot.boot_records.kept_records import KeptRecords
+from netboot.boot_records.record_files import RecordFiles
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch
 from netboot.model.boot.offer import Policy, UnknownHosts
@@ -63,7 +64,7 @@ def administration(services: BuiltServices) -> Administration:
             lambda: services.hosts, lambda _: (), now=services.clock.now, random_bytes=services.clock.random_bytes
         ),
         attempts=3,
-        log_files=LogFiles(services.directory / "logs"),
+        records=KeptRecords(RecordFiles(services.directory / "logs")),
         now=services.clock.now,
     )
 

@@ -31,6 +31,7 @@ admin: {{socket: control.sock, listen: 127.0.0.1:8470}}
 bootfiles: {{directories: [boot]}}
 content: {{directory: content, deltas: false}}
 store: {{url: sqlite+aiosqlite:///netboot.db}}
+records: {{directory: records}}
 hosts: {{files: [%(files)s], unknown: %(unknown)s}}
 dhcp: {{mode: %(mode)s}}
 """

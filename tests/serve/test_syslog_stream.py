@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.serve.syslog import syslog_stream
 from netboot.serve.syslog.syslog_stream import IDLE_S, OpenStreams, SyslogStream
 
@@ -22,7 +22,7 @@ class Lines:
     known: bool = True
     host: bool = True
     came: list[tuple[IPv4Address, bytes]] = field(default_factory=list)
-    dropped: list[LineDrop] = field(default_factory=list)
+    dropped: list[RecordDrop] = field(default_factory=list)
 
     @property
     def writer(self) -> "Lines":
@@ -34,7 +34,7 @@ class Lines:
     def is_of_host(self, _address: IPv4Address) -> bool:
         return self.host
 
-    def count_dropped(self, reason: LineDrop) -> None:
+    def count_dropped(self, reason: RecordDrop) -> None:
         self.dropped.append(reason)
 
     def record(self, address: IPv4Address, lines: Sequence[bytes], _parse: object, **_: object) -> None:
@@ -89,7 +89,7 @@ def test_an_address_of_no_machine_is_disconnected_at_once():
             writer.close()
 
     assert run(lines, scenario)
-    assert (lines.came, lines.dropped) == ([], [LineDrop.UNKNOWN_ADDRESS])
+    assert (lines.came, lines.dropped) == ([], [RecordDrop.UNKNOWN_ADDRESS])
 
 
 def test_the_connections_of_an_address_are_bounded(monkeypatch: pytest.MonkeyPatch):
@@ -110,7 +110,7 @@ def test_the_connections_of_an_address_are_bounded(monkeypatch: pytest.MonkeyPat
 
     run(lines, scenario)
 
-    assert (lines.came, lines.dropped) == ([(LOOPBACK, b"<6>again")], [LineDrop.CONNECTIONS])
+    assert (lines.came, lines.dropped) == ([(LOOPBACK, b"<6>again")], [RecordDrop.CONNECTIONS])
 
 
 def test_unregistered_machines_leave_half_of_the_connections_to_hosts(monkeypatch: pytest.MonkeyPatch):
@@ -128,7 +128,7 @@ def test_unregistered_machines_leave_half_of_the_connections_to_hosts(monkeypatc
 
     run(lines, scenario)
 
-    assert lines.dropped == [LineDrop.CONNECTIONS] * 2
+    assert lines.dropped == [RecordDrop.CONNECTIONS] * 2
 
 
 def test_a_connection_that_sends_nothing_is_closed_after_an_hour():

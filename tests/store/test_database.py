@@ -44,3 +44,14 @@ def test_a_connection_that_postgresql_refuses_is_an_error_of_the_store():
         'the store failed: password authentication failed for user "netboot"; '
         "correct user and password in store.url, or pg_hba.conf of the server"
     )
+
+
+def test_the_size_of_the_store_is_measured(store_url: str):
+    async def scenario() -> int:
+        database = await Database.open(store_url)
+        try:
+            return await database.size_bytes()
+        finally:
+            await database.close()
+
+    assert 4096 < asyncio.run(scenario()) < 100 << 20

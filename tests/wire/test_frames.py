@@ -1,14 +1,15 @@
-"""UDP below the kernel, against scapy: checksums, hostile headers."""
+"""UDP and TCP below the kernel, against scapy: checksums, hostile headers."""
 
 from ipaddress import IPv4Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from netboot.wire.frames import UdpDatagram, read, write
+from netboot.wire.frames import TcpSegment, UdpDatagram, ethernet, read, write, write_segment
 
 SERVER, CLIENT = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.50")
 ANSWER = UdpDatagram(SERVER, 67, CLIENT, 68, b"an answer")
@@ -27,6 +28,29 @@ def test_scapy_would_have_written_the_same(data: bytes):
 
     assert sums == (again.chksum, again[UDP].chksum)
     assert (written.src, written[UDP].sport, written.dst, written[UDP].dport) == ("192.0.2.10", 67, "192.0.2.50", 68)
+
+
+@given(st.binary(max_size=1500), st.integers(0, 2**33))
+def test_scapy_would_have_written_the_same_segment(data: bytes, sequence: int):
+    written = Ether(
+        ethernet(
+            write_segment(TcpSegment(CLIENT, 49152, SERVER, 8080, sequence, 7, data)),
+            source=b"\x52\x54\0\0\0\1",
+            destination=b"\2nb\0\0\1",
+        )
+    )
+    sums = (written[IP].chksum, written[TCP].chksum)
+    del written[IP].chksum, written[TCP].chksum
+    again = Ether(bytes(written))
+
+    assert sums == (again[IP].chksum, again[TCP].chksum)
+    assert (written.src, written.dst) == ("52:54:00:00:00:01", "02:6e:62:00:00:01")
+    assert (written[IP].src, written[TCP].sport, written[IP].dst, written[TCP].dport) == (
+        *("192.0.2.50", 49152),
+        *("192.0.2.10", 8080),
+    )
+    assert (written[TCP].seq, written[TCP].ack, str(written[TCP].flags)) == (sequence & 0xFFFFFFFF, 7, "PA")
+    assert bytes(written[TCP].payload) == data
 
 
 @given(st.binary(max_size=1500))

@@ -12,11 +12,15 @@ class Allowance:
     left: float
     _counted_s: float = 0.0
 
-    def admit(self, now_s: float, *, reserved: float = 0) -> bool:
-        """Count one; return whether it is within the limit, and leaves what is reserved for others."""
+    def has_some(self, now_s: float) -> bool:
+        """Return whether one more is within the limit; count none."""
         self.left = min(self.at_once, self.left + (now_s - self._counted_s) * self.per_s)
         self._counted_s = now_s
-        if self.left < reserved + 1:
+        return self.left >= 1
+
+    def admit(self, now_s: float, *, reserved: float = 0) -> bool:
+        """Count one; return whether it is within the limit, and leaves what is reserved for others."""
+        if not self.has_some(now_s) or self.left < reserved + 1:
             return False
         self.left -= 1
         return True

@@ -14,10 +14,10 @@ from netboot.boot.install_moves import InstallMoves
 from netboot.boot.records.allowance import Allowance
 from netboot.boot.records.running_boots import RecordedMachine, RunningBoots, machine_of_host
 from netboot.boot.records.shown_text import shown
-from netboot.boot_records.line_drop import LineDrop
-from netboot.boot_records.log_files import Owner
+from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.boot_records.log_store import OF_NETBOOT, ReceivedLine
-from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.record_files import Owner
+from netboot.boot_records.record_writer import RecordWriter
 from netboot.model.boot.log_line import LogLine, LogMessage, Severity
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
@@ -55,7 +55,7 @@ class LogLines:
     """The lines of all machines."""
 
     boots: RunningBoots
-    writer: LogWriter
+    writer: RecordWriter
     _: KW_ONLY
     install_moves: InstallMoves
     clock: Clock
@@ -77,7 +77,7 @@ class LogLines:
         """Store lines that an address sent."""
         machine = self.boots.machine_at(address)
         if machine is None:
-            self.writer.count_dropped(LineDrop.UNKNOWN_ADDRESS, len(lines))
+            self.writer.count_dropped(RecordDrop.UNKNOWN_ADDRESS, len(lines))
             return
         self._record_lines(machine, address, lines, parse=parse, transport=transport)
 
@@ -104,11 +104,11 @@ class LogLines:
             if not (sender.allowance.admit(now_s) and self._all.admit(now_s, reserved=reserved)):
                 dropped = len(lines) - number
                 sender.withheld += dropped
-                self.writer.count_dropped(LineDrop.RATE, dropped)
+                self.writer.count_dropped(RecordDrop.RATE, dropped)
                 return
             message = parse(line)
             if message is None:
-                self.writer.count_dropped(LineDrop.EMPTY)
+                self.writer.count_dropped(RecordDrop.EMPTY)
                 continue
             self._store(machine, address, message, sender=sender, now_s=now_s)
             self.writer.counters.count("log_lines", transport=transport.value)

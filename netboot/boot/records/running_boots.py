@@ -11,24 +11,28 @@ from typing import NamedTuple
 
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.machines_seen import SeenMachines
-from netboot.boot_records.log_files import Owner
+from netboot.boot_records.record_files import Owner
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 
 
 class RecordedMachine(NamedTuple):
-    """Whose records they are, and its network cards; `host`: its name if it is or was declared."""
+    """Whose records they are, and its network cards; `host`: its name if it is or was declared.
+
+    `mac` is the card that sent a packet; None if only its host is known.
+    """
 
     owner: Owner
     macs: Sequence[Mac]
     host: HostName | None
+    mac: Mac | None = None
 
 
-def machine_of_host(host: Host | HostName) -> RecordedMachine:
+def machine_of_host(host: Host | HostName, mac: Mac | None = None) -> RecordedMachine:
     """Return the machine of a host, also of one that no file declares any longer."""
     if isinstance(host, Host):
-        return RecordedMachine(host.name, host.macs, host.name)
+        return RecordedMachine(host.name, host.macs, host.name, mac)
     return RecordedMachine(host, (), host)
 
 
@@ -44,8 +48,13 @@ class RunningBoots:
         """Find the machine that has an address now."""
         mac, host = self.identification.machine_at(address)
         if host is not None:
-            return machine_of_host(host)
-        return RecordedMachine(mac, (mac,), None) if mac is not None else None
+            return machine_of_host(host, mac)
+        return RecordedMachine(mac, (mac,), None, mac) if mac is not None else None
+
+    def machine_of(self, mac: Mac) -> RecordedMachine:
+        """Return the machine that has a network card."""
+        host = self.identification.hosts().by_mac(mac)
+        return machine_of_host(host, mac) if host is not None else RecordedMachine(mac, (mac,), None, mac)
 
     def began_at(self, machine: RecordedMachine, now_s: float) -> datetime | None:
         """Return when the running boot of a machine began; None if it requested no boot since the start."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 
@@ -57,3 +58,12 @@ def choose_address(found: Sequence[InterfaceAddress], wanted: IPv4Address | None
     if wanted is not None:
         return wanted
     return min(found, key=lambda each: (each.address.network.prefixlen == 32, each.is_secondary)).address.ip
+
+
+@lru_cache(maxsize=1024)
+def ipv4_of(peer: str) -> IPv4Address | None:
+    """Read a peer's address; None for IPv6, by which no machine of ours boots."""
+    try:
+        return IPv4Address(peer)
+    except ValueError:
+        return None

@@ -11,6 +11,7 @@ HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what is shown instead of a t
 TOKEN_BYTES: Final = 16  # 128 bits
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 _SHORTEST_PART: Final = 8  # hex digits of a token; fewer are no help to guess the rest
+_TOKEN_BYTES: Final = re.compile(rb"[0-9a-f]{32}")
 _HEX: Final = re.compile(rf"(?<![0-9a-f])[0-9a-f]{{{_SHORTEST_PART},}}(?![0-9a-f])")
 
 
@@ -64,6 +65,11 @@ def without_tokens(line: str, tokens: Tokens) -> str:
         return HIDDEN_TOKEN if is_token else digits
 
     return _HEX.sub(hidden, line)
+
+
+def without_tokens_in_bytes(data: bytes) -> bytes:
+    """Replace what can be a token in a packet; the length stays."""
+    return _TOKEN_BYTES.sub(b"x" * 2 * TOKEN_BYTES, data)
 
 
 def is_well_formed(token: str) -> bool:

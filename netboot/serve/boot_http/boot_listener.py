@@ -12,7 +12,10 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from netboot.boot.records.packet_capture import FIELDS, PacketCapture
+from netboot.model.captured_packet import CapturedRequest
 from netboot.serve.boot_http.runner import quiet_runner
+from netboot.serve.static_http.captured_requests import ends_of
 from netboot.serve.static_http.engine import HttpEngine
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.telemetry.health import HealthPart, PartState
@@ -130,3 +133,21 @@ def last_and_counted(metrics: Metrics) -> Middleware:
         return response
 
     return count
+
+
+def recorded(capture: PacketCapture) -> Middleware:
+    """Make the middleware that records each request and its answer; a request without an answer was not answered."""
+
+    @web.middleware
+    async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+        ends = ends_of(request.transport) if request.transport is not None else None
+        fields = {name: request.headers[name] for name in FIELDS if name in request.headers}
+        captured = ends and CapturedRequest(*ends, request.method, request.raw_path, fields)
+        if captured is not None:
+            capture.record_request(captured)
+        response = await handler(request)
+        if captured is not None:
+            capture.record_answer(captured, response.status, bytes_sent=response.content_length)
+        return response
+
+    return record

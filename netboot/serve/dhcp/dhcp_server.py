@@ -15,6 +15,7 @@ from typing import assert_never
 import structlog
 
 from netboot.boot.offers import OfferService
+from netboot.boot.records.packet_capture import PacketCapture
 from netboot.errors import PortError
 from netboot.model.host.network import DhcpListen, DhcpMode, Interface
 from netboot.serve.dhcp.lease_handler import LeaseHandler, Leasing
@@ -47,12 +48,19 @@ class DhcpServer:
     """Every open listener. Give `serve` to `Interfaces.on_change`."""
 
     def __init__(
-        self, offer_service: OfferService, settings: DhcpSettings, *, counters: Metrics, leasing: Leasing | None = None
+        self,
+        offer_service: OfferService,
+        settings: DhcpSettings,
+        *,
+        counters: Metrics,
+        leasing: Leasing | None = None,
+        capture: PacketCapture | None = None,
     ) -> None:
-        """`leasing` is for mode `reservation`; the other modes lease nothing."""
+        """`leasing` is for mode `reservation`; the other modes lease nothing. `capture` None: no packet is recorded."""
         self._offer_service = offer_service
         self._settings = settings
         self._counters = counters
+        self._capture = capture
         self._listeners: dict[tuple[Interface, int], ProxyDhcpHandler | LeaseHandler] = {}
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[tuple[str, int], str] = {}  # ports that cannot be opened now, each with the reason
@@ -121,6 +129,7 @@ class DhcpServer:
             is_listening_only=self._settings.mode is DhcpMode.LISTEN,
             counters=self._counters,
             ours=self._ours,
+            capture=self._capture,
         )
         boot_servers = {self._settings.pxe_port: partial(boots, acks)}
         match self._settings.mode:
@@ -137,6 +146,7 @@ class DhcpServer:
                     http_port=self._settings.http_port,
                     counters=self._counters,
                     ours=self._ours,
+                    capture=self._capture,
                 )
                 return {**boot_servers, self._settings.port: leases}
             case _:

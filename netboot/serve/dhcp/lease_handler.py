@@ -5,6 +5,7 @@ Never acknowledges a lease that is not on disk, never offers an address that ans
 
 from collections.abc import Callable, Container, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, Final, assert_never
 
@@ -12,10 +13,12 @@ import structlog
 
 from netboot.boot.decide import Decision
 from netboot.boot.offers import OfferService
+from netboot.boot.records.packet_capture import PacketCapture
 from netboot.errors import WireError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.boot_client import ARCH_NAMES, BootClient, arch_name
 from netboot.model.boot.offer import Ignored, IgnoreReason
+from netboot.model.captured_packet import CapturedPacket
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     LeaseClosed,
@@ -29,6 +32,7 @@ from netboot.model.lease import (
     LeaseToProbe,
     LeaseVerdict,
 )
+from netboot.serve.dhcp.captured_dhcp import CapturedDhcp
 from netboot.serve.dhcp.ignored import IgnoredRequests
 from netboot.serve.net.arp import ArpProber
 from netboot.serve.net.udp import Datagram, DatagramPort
@@ -62,6 +66,7 @@ class _IncomingLeaseRequest:
     datagram: Datagram
     message: DhcpMessage
     request: LeaseRequest
+    at: datetime | None = None  # of its arrival, if it is recorded
 
 
 class LeaseHandler:
@@ -76,6 +81,7 @@ class LeaseHandler:
         http_port: int,
         counters: Metrics,
         ours: Container[IPv4Address],
+        capture: PacketCapture | None = None,
     ) -> None:
         """Raises PortError if ARP cannot be watched."""
         self._socket = socket
@@ -86,6 +92,7 @@ class LeaseHandler:
         self._counters = counters
         self._ours = ours
         self._at_work = 0
+        self._captured = None if capture is None else CapturedDhcp(capture, socket.interface.name, socket.port)
         self._ignored = IgnoredRequests(socket.interface, socket.port, offer_service=offer_service, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
 
@@ -116,7 +123,8 @@ class LeaseHandler:
         elif self._at_work >= AT_WORK:
             self._ignored.drop(LeaseDropReason.TOO_BUSY, message)
         else:
-            incoming = _IncomingLeaseRequest(datagram, message, request)
+            at = None if self._captured is None else self._captured.now()
+            incoming = _IncomingLeaseRequest(datagram, message, request, at)
             self._take(incoming, self._decide(incoming))
 
     def _decide(self, incoming: _IncomingLeaseRequest) -> LeaseVerdict:
@@ -135,7 +143,7 @@ class LeaseHandler:
             case LeaseGranted() | LeaseClosed():
                 self._leasing.spawn(self._work(self._keep(incoming, verdict)))
             case LeaseDropReason():
-                self._ignored.drop(verdict, incoming.message)
+                self._drop(verdict, incoming)
             case _:
                 assert_never(verdict)
 
@@ -165,7 +173,7 @@ class LeaseHandler:
                 self._take(incoming, verdict)
                 return
             to_probe = verdict
-        self._ignored.drop(self._in_use_by(holder, incoming.request.mac), incoming.message)
+        self._drop(self._in_use_by(holder, incoming.request.mac), incoming)
 
     def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseDropReason:
         """Return the reason if an address is in use: by another machine, or by the host's other card."""
@@ -177,7 +185,7 @@ class LeaseHandler:
         """Store a verdict; only then a grant is acknowledged."""
         drop_reason = await self._leasing.service.keep(verdict)
         if drop_reason is not None:
-            self._ignored.drop(drop_reason, incoming.message)
+            self._drop(drop_reason, incoming)
         elif isinstance(verdict, LeaseGranted):
             if incoming.request.mac is not None:
                 self._offer_service.record_address(
@@ -185,7 +193,7 @@ class LeaseHandler:
                 )
             self._answer(incoming, LeaseAnswer.ACK, verdict.terms)
         else:
-            self._ignored.drop(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
+            self._drop(LeaseDropReason.NO_ANSWER_DUE, incoming)
 
     # Replies
 
@@ -220,10 +228,23 @@ class LeaseHandler:
         to = lease_reply_address(incoming.message, answer)
         if not self._socket.send(reply.data, to, source=server.packed):
             return False
+        if self._captured is not None:
+            self._record(incoming, self._captured.reply(reply.data, to, server.text))
         self._counters.count("lease_answered", answer=answer.value)
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(option))
         return True
+
+    def _drop(self, reason: LeaseDropReason, incoming: _IncomingLeaseRequest) -> None:
+        self._ignored.drop(reason, incoming.message)
+        self._record(incoming)
+
+    def _record(self, incoming: _IncomingLeaseRequest, *replies: CapturedPacket) -> None:
+        """Record a request and its replies, when it is known whether it began a boot."""
+        if self._captured is not None and incoming.at is not None:
+            packets = (self._captured.request(incoming.datagram, incoming.at), *replies)
+            mac = pxe.client_mac(incoming.message)
+            self._captured.record(((mac, packet) for packet in packets), len(packets))
 
     def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Decision] | DropReason | IgnoreReason:
         """Return what the client's firmware is offered beside its lease, or why it gets the lease alone."""

@@ -7,15 +7,20 @@ datagram.
 import logging
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address
 
 import structlog
 
 from netboot.boot.decide import Decision
 from netboot.boot.offers import OfferService
+from netboot.boot.records.packet_capture import PacketCapture
 from netboot.errors import WireError
 from netboot.model.boot.boot_client import ARCH_NAMES, BootClient, arch_name
 from netboot.model.boot.offer import Ignored, Offer
+from netboot.model.captured_packet import CapturedPacket
+from netboot.model.host.mac import Mac
+from netboot.serve.dhcp.captured_dhcp import CapturedDhcp
 from netboot.serve.dhcp.ignored import IgnoredRequests
 from netboot.serve.net.udp import Address, Datagram, DatagramPort
 from netboot.telemetry.metrics import Metrics, Reading
@@ -38,7 +43,7 @@ class DhcpPort:
 
 _Request = tuple[Datagram, DhcpMessage, BootClient | DropReason]
 _Decided = tuple[Datagram, DhcpMessage, BootClient, Decision]
-_Sent = tuple[BootClient, Decision, Reply]
+_Sent = tuple[BootClient, Decision, Reply, Address, str]  # where to, and from which address of ours
 
 
 class ProxyDhcpHandler:
@@ -54,6 +59,7 @@ class ProxyDhcpHandler:
         is_listening_only: bool,
         counters: Metrics,
         ours: Container[IPv4Address],
+        capture: PacketCapture | None = None,
     ) -> None:
         self._port = port
         self._socket = socket
@@ -70,6 +76,7 @@ class ProxyDhcpHandler:
             for address in interface.addresses
         }
         self._server = self._servers[str(interface.address)]
+        self._captured = None if capture is None else CapturedDhcp(capture, interface.name, socket.port)
 
     def readings(self) -> Iterator[Reading]:
         """Read the queue of this port."""
@@ -85,9 +92,29 @@ class ProxyDhcpHandler:
         The code of one step fits into the processor's cache, that of all steps does not: for many datagrams that is a
         third of the CPU time. All replies are sent before the first is recorded.
         """
+        if self._captured is None:
+            self._handle(datagrams)
+            return
+        at = self._captured.now()
+        requests, sent = self._handle(datagrams)
+        packets = self._packets(self._captured, requests, at, sent=sent)
+        self._captured.record(packets, len(requests) + len(sent))
+
+    def _handle(self, datagrams: Sequence[Datagram]) -> tuple[list[_Request], list[_Sent]]:
         each = self._socket.each
-        decided = each(self._decide, each(self._parse, datagrams))
-        each(self._record, each(self._answer, decided))
+        requests = each(self._parse, datagrams)
+        sent = each(self._answer, each(self._decide, requests))
+        each(self._record, sent)
+        return requests, sent
+
+    def _packets(
+        self, captured: CapturedDhcp, requests: Sequence[_Request], at: datetime, *, sent: Sequence[_Sent]
+    ) -> Iterator[tuple[Mac | None, CapturedPacket]]:
+        for datagram, message, client in requests:
+            mac = client.mac if isinstance(client, BootClient) else pxe.client_mac(message)
+            yield mac, captured.request(datagram, at)
+        for client, _, reply, to, source in sent:
+            yield client.mac, captured.reply(reply.data, to, source)
 
     def _parse(self, datagram: Datagram) -> _Request | None:
         try:
@@ -124,10 +151,10 @@ class ProxyDhcpHandler:
             return None
         to = self._port.reply_address(message, datagram.source)
         is_sent = self._socket.send(reply.data, to, source=server.packed)
-        return (client, decision, reply) if is_sent else None
+        return (client, decision, reply, to, server.text) if is_sent else None
 
     def _record(self, sent: _Sent) -> None:
-        client, decision, reply = sent
+        client, decision, reply, _, _ = sent
         self._counters.count("dhcp_offered", arch=ARCH_NAMES.get(client.arch, "other"), kind=str(decision.offer.kind))
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(option))

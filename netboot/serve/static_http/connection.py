@@ -21,6 +21,7 @@ from netboot.content.serving.bodies import FileChangedError, check_unchanged
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
 from netboot.model.boot.offer import MachineDocument
+from netboot.serve.static_http.captured_requests import Ends, ends_of
 from netboot.serve.static_http.conditional import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
@@ -73,6 +74,7 @@ class BootConnection(asyncio.Protocol):
         self._files = shared.files
         self._transport: asyncio.Transport
         self._remote = ""
+        self._ends: Ends | None = None
         self._buffer = b""
         self._state = ConnectionState.READING
         self._peer_is_done = False  # it sends nothing more, but may still read
@@ -87,6 +89,7 @@ class BootConnection(asyncio.Protocol):
         transport.max_size = LONGEST_HEAD_BYTES  # type: ignore[attr-defined]  # asyncio's own: 256 KiB in one read
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
+        self._ends = ends_of(transport) if self._files.captured is not None else None
         self._since = time.monotonic()
         self._shared.connections.add(self)
         if not self._shared.limit.admit(self._remote, transport):
@@ -195,6 +198,7 @@ class BootConnection(asyncio.Protocol):
 
     def _answer(self, request: StaticRequest) -> None:
         """Answer from memory and page cache, or leave it to a task."""
+        self._files.record_request(request, self._ends)
         if request.method not in ("GET", "HEAD"):
             self._write(request, None, METHOD_NOT_ALLOWED)
             return
@@ -242,15 +246,28 @@ class BootConnection(asyncio.Protocol):
         self, request: StaticRequest, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, is_last: bool
     ) -> None:
         """Record an answer that was written; then close, wait for the rate, or continue."""
-        self._files.record_answer(
-            request, file, remote=self._remote, status=status, bytes_sent=bytes_sent, began=self._since
-        )
+        self._record_answer(request, file, status=status, bytes_sent=bytes_sent)
         self._since = time.monotonic()
         if is_last:
             self._end(lingers=request.must_close)
         elif request.is_content and (delay_s := self._files.shares.charge(self._remote, bytes_sent, self._since)):
             self._state = ConnectionState.RESTING
             asyncio.get_running_loop().call_later(delay_s, self._go_on)
+
+    def _record_answer(
+        self,
+        request: StaticRequest,
+        file: ServedFile | None,
+        *,
+        status: HTTPStatus,
+        bytes_sent: int,
+        is_cut: bool = False,
+    ) -> None:
+        remote, began = self._remote, self._since
+        self._files.record_answer(
+            request, file, remote=remote, status=status, bytes_sent=bytes_sent, began=began, is_cut=is_cut
+        )
+        self._files.record_end(request, self._ends, status=status, bytes_sent=bytes_sent)
 
     def _answer_by_task(self, request: StaticRequest, found: ServedFile | MachineDocument | None) -> None:
         self._state = ConnectionState.ANSWERING_LAST if request.is_last else ConnectionState.ANSWERING
@@ -324,15 +341,8 @@ class BootConnection(asyncio.Protocol):
                     sent = await copy_rest(
                         self._transport, opened, answer, count=count, machine=self._remote, shares=shares
                     )
-                    self._files.record_answer(
-                        request,
-                        file,
-                        remote=self._remote,
-                        status=answer.status,
-                        bytes_sent=sent,
-                        began=self._since,
-                        is_cut=sent < answer.length,
-                    )
+                    is_cut = sent < answer.length
+                    self._record_answer(request, file, status=answer.status, bytes_sent=sent, is_cut=is_cut)
         if sent < answer.length:
             self._transport.abort()
         elif self._state is ConnectionState.ANSWERING_LAST:

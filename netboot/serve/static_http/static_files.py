@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address
 from typing import Final
@@ -25,8 +24,10 @@ from netboot.errors import NetbootError
 from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.host.mac import Mac
+from netboot.model.host.network import ipv4_of
 from netboot.model.release import ContentKind
 from netboot.model.words import printable_line
+from netboot.serve.static_http.captured_requests import CapturedRequests, Ends
 from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
@@ -51,6 +52,7 @@ class StaticFiles:
     counters: Metrics
     shares: Shares
     advertised: Mapping[str, str]  # by our address, the one that machines get instead
+    captured: CapturedRequests | None = None  # None: no request is recorded
     bodies: Bodies = field(default_factory=Bodies, init=False)
     _faults: LineLimit = field(default_factory=LineLimit, init=False)
 
@@ -62,7 +64,7 @@ class StaticFiles:
             return content
         try:
             mac = Mac.parse(named[0]) if named[0] is not None else None
-            found = self.file_service.request_file(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)
+            found = self.file_service.request_file(ipv4_of(remote) or _NO_ADDRESS, named[1], mac=mac)
             if found is None or isinstance(found, MachineDocument):
                 return found
             return served_file(str(found.path), found.path.stat(), member=found.name)
@@ -71,7 +73,7 @@ class StaticFiles:
 
     async def render(self, found: MachineDocument, remote: str, *, base_url: str, is_head: bool) -> FileAnswer:
         """Write a machine's document; `base_url` is ours as the machine reached it."""
-        address = _ipv4(remote) or _NO_ADDRESS
+        address = ipv4_of(remote) or _NO_ADDRESS
         try:
             text = await self.file_service.render(found, address, base_url=base_url, is_head=is_head)
         except NetbootError as error:
@@ -82,12 +84,22 @@ class StaticFiles:
     @contextmanager
     def sending(self, request: StaticRequest, file: ServedFile, remote: str, count: SentCount) -> Iterator[None]:
         """Let the file service show how far a large file is, while it is sent."""
-        kind, name, address = file.kind if request.is_content else None, file.member, _ipv4(remote) or _NO_ADDRESS
+        kind, name, address = file.kind if request.is_content else None, file.member, ipv4_of(remote) or _NO_ADDRESS
         end = self.file_service.begin_transfer(address, kind, name, file.size_bytes, sent=lambda: count.bytes)
         try:
             yield
         finally:
             end()
+
+    def record_request(self, request: StaticRequest, ends: Ends | None) -> None:
+        """Give a request to the capture of its machine's boot; `ends` are those of its connection."""
+        if self.captured is not None:
+            self.captured.begin(request, ends)
+
+    def record_end(self, request: StaticRequest, ends: Ends | None, *, status: HTTPStatus, bytes_sent: int) -> None:
+        """Give the end of an answer to the capture, as `record_request`."""
+        if self.captured is not None:
+            self.captured.end(request, ends, status=status, bytes_sent=bytes_sent)
 
     def record_answer(
         self,
@@ -105,7 +117,7 @@ class StaticFiles:
         `is_cut`: the connection ended before all bytes of the answer were sent. The file service gets each object of a
         pull and computes its progress; a pull is not logged object by object.
         """
-        address, seconds = _ipv4(remote), time.monotonic() - began
+        address, seconds = ipv4_of(remote), time.monotonic() - began
         if not request.is_content:
             self.counters.count("http_requests", area=request.path.split("/", 2)[1], status=str(status.value))
             named = urls.boot_file_in(request.path)
@@ -150,12 +162,3 @@ def base_url_at(transport: asyncio.BaseTransport, advertised: Mapping[str, str])
     """
     address, port = transport.get_extra_info("sockname")[:2]
     return urls.base_url(advertised.get(address, address), port)
-
-
-@lru_cache(maxsize=1024)
-def _ipv4(remote: str) -> IPv4Address | None:
-    """Read a peer's address; None for IPv6, by which no machine of ours boots."""
-    try:
-        return IPv4Address(remote)
-    except ValueError:
-        return None

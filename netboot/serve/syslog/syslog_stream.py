@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.boot.records.log_lines import LogLines, Transport
-from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.wire.syslog.framing import MessageStream
 from netboot.wire.syslog.syslog_message import syslog_message
 
@@ -32,11 +32,11 @@ class OpenStreams:
         """Count a new connection; False, with the reason counted, if it is closed at once."""
         address = stream.address
         if not self.lines.is_known(address):
-            self.lines.writer.count_dropped(LineDrop.UNKNOWN_ADDRESS)
+            self.lines.writer.count_dropped(RecordDrop.UNKNOWN_ADDRESS)
             return False
         most = MOST_CONNECTIONS if self.lines.is_of_host(address) else MOST_CONNECTIONS // 2
         if len(self._streams) >= most or self._of_address[address] >= CONNECTIONS_OF_ADDRESS:
-            self.lines.writer.count_dropped(LineDrop.CONNECTIONS)
+            self.lines.writer.count_dropped(RecordDrop.CONNECTIONS)
             return False
         self._streams.add(stream)
         self._of_address[address] += 1

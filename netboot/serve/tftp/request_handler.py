@@ -16,6 +16,7 @@ from typing import Final, assert_never
 import structlog
 
 from netboot.boot.named_files import FileService
+from netboot.boot.records.packet_capture import PacketCapture
 from netboot.content.bootfiles.bootfile_cache import BootFileCache, LargeFile
 from netboot.content.bootfiles.directories import BootFile, boot_file_name
 from netboot.errors import ContentError, NetbootError, WireError
@@ -23,6 +24,7 @@ from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
+from netboot.serve.tftp.captured_tftp import CapturedTftp, CapturedTransfer
 from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, peer_error_of, transfer_socket
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics, Reading
@@ -59,6 +61,7 @@ class TftpHandler:
         cache: BootFileCache,
         threads: Executor,
         counters: Metrics,
+        capture: PacketCapture | None = None,
     ) -> None:
         """`threads` read boot files, so that the loop never waits for the disk."""
         self._udp = udp
@@ -69,6 +72,7 @@ class TftpHandler:
         self._cache = cache
         self._threads = threads
         self._counters = counters
+        self._captured = None if capture is None else CapturedTftp(capture, udp.interface.name)
         self._addresses = {str(address) for address in udp.interface.addresses}
         self._transfers = Transfers(
             self.interface.name, limits=settings.limits, threads=threads, counters=counters, ended=self._transfer_ended
@@ -119,6 +123,8 @@ class TftpHandler:
         if self._single_port and datagram.data[:2] != _RRQ and (transfer := self._transfers.get(peer)) is not None:
             self._transfers.receive(transfer, datagram.data)
             return
+        if self._captured is not None:
+            self._captured.record_received(datagram.data, peer, (ours, self._udp.port))
         try:
             match tftp.parse(datagram.data):
                 case ReadRequest() as request:
@@ -212,6 +218,7 @@ class TftpHandler:
         """Answer a read from the address that received it: from a new port, or from this one."""
         if self._single_port:
             transfer.send = partial(self._udp.send, to=transfer.peer, source=socket.inet_aton(transfer.ours))
+            self._capture_transfer(transfer, (transfer.ours, self._udp.port))
             return None
         try:
             connection = transfer_socket(self.interface.name, transfer.ours)
@@ -220,7 +227,12 @@ class TftpHandler:
         sendto, peer = connection.sendto, transfer.peer
         transfer.connection = connection
         transfer.send = lambda datagram: sendto(datagram, peer)
+        self._capture_transfer(transfer, connection.getsockname())
         return None
+
+    def _capture_transfer(self, transfer: Transfer, ours: Address) -> None:
+        if self._captured is not None:
+            transfer.captured = CapturedTransfer(self._captured, transfer.peer, ours)
 
     def _transfer_ended(self, transfer: Transfer, seconds: float) -> None:
         sender = transfer.sender
@@ -249,7 +261,10 @@ class TftpHandler:
         reason = code.name.lower().replace("_", "-")
         self._refused(reason)
         log.debug("tftp.refused", iface=self.interface.name, address=peer[0], reason=reason, text=text)
-        self._udp.send(tftp.error(code, text), peer, source=socket.inet_aton(ours))
+        error = tftp.error(code, text)
+        self._udp.send(error, peer, source=socket.inet_aton(ours))
+        if self._captured is not None:
+            self._captured.record_sent(error, peer, (ours, self._udp.port))
 
     def _refused(self, reason: str) -> None:
         self._counters.count("tftp_refused", interface=self.interface.name, reason=reason)

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from netboot.boot.named_files import FileService
+from netboot.boot.records.packet_capture import PacketCapture
 from netboot.content.bootfiles.bootfile_cache import BootFileCache
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
@@ -29,7 +30,15 @@ log = structlog.get_logger()
 class TftpServer:
     """Every open listener. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
 
-    def __init__(self, file_service: FileService, settings: TftpSettings, *, counters: Metrics) -> None:
+    def __init__(
+        self,
+        file_service: FileService,
+        settings: TftpSettings,
+        *,
+        counters: Metrics,
+        capture: PacketCapture | None = None,
+    ) -> None:
+        """`capture` None: no packet is recorded."""
         self._settings = settings
         self._counters = counters
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tftp-disk")
@@ -40,6 +49,7 @@ class TftpServer:
             cache=BootFileCache(),
             threads=self._threads,
             counters=counters,
+            capture=capture,
         )
         self._listeners: dict[Interface, TftpHandler] = {}
         self._retired: list[TftpHandler] = []  # listeners whose interface changed while machines were reading

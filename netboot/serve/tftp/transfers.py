@@ -22,6 +22,7 @@ import structlog
 from netboot.content.bootfiles.bootfile_cache import LargeFile
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address
+from netboot.serve.tftp.captured_tftp import CapturedTransfer
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
@@ -63,6 +64,7 @@ class Transfer:
     name: str
     sender: Sender = field(init=False)
     send: Callable[[bytes], object] = field(init=False)
+    captured: CapturedTransfer | None = None  # None: its packets are not recorded
     connection: socket.socket | None = None
     file: LargeFile | None = None
     is_reading: bool = False  # a piece of the file is on its way from the disk
@@ -194,6 +196,8 @@ class Transfers:
         now = self._loop.time()
         transfer.sender.receive_datagram(datagram, now)
         transfer.last_heard_at = now
+        if transfer.captured is not None:
+            transfer.captured.received(datagram, transfer.sender)
         if transfer.sender.is_answered:
             self._half_open.pop(transfer.peer, None)
         self._advance(transfer, now)
@@ -229,8 +233,11 @@ class Transfers:
         """Send what is due; then end the transfer, or request more of the file."""
         sender = transfer.sender
         try:
-            for datagram in sender.datagrams_to_send(now):
+            datagrams = sender.datagrams_to_send(now)
+            for datagram in datagrams:
                 transfer.send(datagram)
+            if transfer.captured is not None:
+                transfer.captured.sent(datagrams, sender)
         except OSError:  # as if lost on the way: the timer sends it again
             self._counters.count("tftp_send_failures", interface=self._interface)
         if sender.outcome is not None:

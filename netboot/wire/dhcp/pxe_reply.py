@@ -49,6 +49,11 @@ class ServerAddress:
         return self.address.packed
 
     @cached_property
+    def text(self) -> str:
+        """Write `address`."""
+        return str(self.address)
+
+    @cached_property
     def boot_server(self) -> IPv4Address:
         """The address from which a machine fetches its files."""
         return self.advertised or self.address

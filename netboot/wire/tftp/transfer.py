@@ -81,6 +81,11 @@ class Sender:
         return self._size
 
     @property
+    def has_sent_all(self) -> bool:
+        """The last block was sent."""
+        return self._highest == self._last
+
+    @property
     def bytes_sent(self) -> int:
         """How much of the file the peer acknowledged, or everything where only its last ACK is missing."""
         if self.outcome is Outcome.UNCONFIRMED:
@@ -148,8 +153,7 @@ class Sender:
             return
         self._tries += 1
         if self._tries >= (TRIES if self.is_answered else TRIES_BEFORE_FIRST_ACK):
-            is_complete = self._highest == self._last
-            ended = Outcome.UNCONFIRMED if is_complete else Outcome.TIMED_OUT
+            ended = Outcome.UNCONFIRMED if self.has_sent_all else Outcome.TIMED_OUT
             self.end(ended if self.is_answered else Outcome.UNANSWERED)
             return
         self._next = self._acked + 1

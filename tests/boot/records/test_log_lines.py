@@ -25,9 +25,9 @@ from netboot.boot.records import log_lines
 from netboot.boot.records.allowance import Allowance
 from netboot.boot.records.log_lines import LINES_AT_ONCE, LINES_PER_S, LogLines, Transport
 from netboot.boot.records.running_boots import RunningBoots
-from netboot.boot_records.log_files import LogFiles, Owner
-from netboot.boot_records.log_store import LogStore
-from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.disk_budget import DiskBudget
+from netboot.boot_records.record_files import Owner, RecordFiles, RecordKind
+from netboot.boot_records.record_writer import RecordWriter
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.log_line import LogLine, LogMessage, Severity
 from netboot.model.clock import Clock
@@ -46,8 +46,8 @@ class Sent:
 
     def __init__(self, services: BuiltServices) -> None:
         clock = Clock(services.clock.now, services.clock.monotonic, services.clock.random_bytes)
-        self.files = LogFiles(services.directory / "logs")
-        self.writer = LogWriter(LogStore(self.files, budget_bytes=1 << 30, now=clock.now), Metrics())
+        self.files = RecordFiles(services.directory / "logs")
+        self.writer = RecordWriter(DiskBudget(self.files, 1 << 30, now=clock.now), Metrics(), application="netboot")
         self.lines = LogLines(
             RunningBoots(services.seen, services.identification, clock),
             self.writer,
@@ -63,7 +63,7 @@ class Sent:
         await self.writer.close()
         return [
             [line.text for line in map(LogLine.of_json, boot.path.read_text().splitlines()) if line is not None]
-            for boot in self.files.boots_of(owner)
+            for boot in self.files.of(owner, RecordKind.LOG)
         ]
 
     def counted(self, sample: str) -> str | None:
@@ -118,7 +118,7 @@ def test_each_boot_has_its_own_log_that_begins_with_the_boot(with_services: With
         sent.send(ADDRESS, b"second boot")
 
         assert await sent.stored() == [["first boot"], ["second boot"]]
-        began = [boot.began_at for boot in sent.files.boots_of(CP1)]
+        began = [boot.began_at for boot in sent.files.of(CP1, RecordKind.LOG)]
         assert began == [first, first + timedelta(seconds=310)]
 
     with_lines(with_services, scenario)
@@ -131,7 +131,7 @@ def test_a_machine_whose_boot_was_not_seen_has_a_log_from_its_first_line_on(with
         sent.send(ADDRESS, b"a", b"b")
 
         assert await sent.stored() == [["a", "b"]]
-        assert [boot.began_at for boot in sent.files.boots_of(CP1)] == [at]
+        assert [boot.began_at for boot in sent.files.of(CP1, RecordKind.LOG)] == [at]
 
     with_lines(with_services, scenario)
 

@@ -193,6 +193,7 @@ async def _check_box(config: Path, settings: Settings, links: Links, *, known: C
     report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in said]
     if status is not None:
         report.warnings += status["warnings"]
+        report.notes += _disk_use(status)
         _add_other_servers(report, status)
     return report
 
@@ -205,6 +206,15 @@ def _add_other_servers(report: BoxReport, status: View) -> None:
         text = f"{server['sentence']} (last seen {server['last_seen']}{to}){cure}"
         (report.warnings if server["takes_boots"] else report.notes).append(text)
     report.notes += [f"not observed: {reason}" for reason in status["unobserved"]]
+
+
+def _disk_use(status: View) -> list[str]:
+    """Return what the records of boots and the store take of their budget."""
+    use = status.get("records")
+    if use is None:
+        return []
+    of_kinds = ", ".join(f"{kind} {use[kind]}" for kind in ("logs", "captures", "store"))
+    return [f"records.budget: {use['used']} of {use['budget']} bytes are used: {of_kinds}"]
 
 
 async def _check_store(settings: Settings, report: BoxReport, *, daemon_runs: bool) -> None:

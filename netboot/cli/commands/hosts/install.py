@@ -14,6 +14,7 @@ from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.install_boots import history, show_status, watch_all
+from netboot.cli.commands.hosts.install_capture import capture
 from netboot.cli.commands.hosts.install_logs import logs
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
@@ -46,6 +47,7 @@ def install() -> None:
 
 install.add_command(history)
 install.add_command(logs)
+install.add_command(capture)
 
 
 @install.command()

@@ -1,0 +1,138 @@
+"""Which records are deleted, of which machine and boot, and what the store takes of the budget."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from netboot.boot_records import disk_budget
+from netboot.boot_records.disk_budget import DiskBudget
+from netboot.boot_records.record_files import Owner, RecordFiles, RecordKind
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+
+NOW = datetime.now(UTC)
+CP1 = HostName("cp1")
+BLOCK = 4096
+
+
+def mac(number: int) -> Mac:
+    return Mac.from_bytes(bytes([2, 0, 0, 0, 0, number]))
+
+
+def at(minutes: int) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def budget(tmp_path: Path) -> DiskBudget:
+    found = DiskBudget(RecordFiles(tmp_path), 64 * BLOCK, now=lambda: datetime.now(UTC))
+    found.open()
+    return found
+
+
+def write(
+    budget: DiskBudget, owner: Owner, began_at: datetime, *kinds: RecordKind, blocks: int = 1, keeps: bool = True
+) -> None:
+    for kind in kinds or RecordKind:
+        path = budget.begin(owner, began_at, kind)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(blocks * BLOCK))
+        budget.note_size(owner, kind, before=0, after=blocks * BLOCK)
+    if keeps:
+        budget.keep()
+
+
+def kept(budget: DiskBudget) -> set[tuple[str, int, RecordKind]]:
+    return {
+        (record.path.parent.name, round((record.began_at - NOW) / timedelta(minutes=1)), record.kind)
+        for record in budget.files.all()
+    }
+
+
+def test_the_use_is_counted_by_kind_also_after_a_restart(budget: DiskBudget):
+    write(budget, CP1, at(0))
+    write(budget, mac(1), at(1), RecordKind.CAPTURE, blocks=3)
+    again = DiskBudget(budget.files, 64 * BLOCK, now=lambda: NOW)
+    again.open()
+
+    for each in (budget, again):
+        assert dict(each.used) == {RecordKind.LOG: BLOCK, RecordKind.CAPTURE: 4 * BLOCK}
+        assert each.used_bytes == 5 * BLOCK
+
+
+def test_what_a_killed_daemon_was_writing_anew_is_deleted(budget: DiskBudget):
+    write(budget, CP1, at(0), RecordKind.CAPTURE)
+    [capture] = budget.files.of(CP1, RecordKind.CAPTURE)
+    part = capture.path.with_suffix(".part")
+    part.write_text("x")
+
+    budget.open()
+
+    assert (part.exists(), capture.path.exists()) == (False, True)
+
+
+def test_unregistered_machines_have_an_eighth_and_a_quarter_of_it_is_freed_at_once(budget: DiskBudget):
+    write(budget, CP1, at(-60))
+    for number in range(8):
+        write(budget, mac(number), at(number), RecordKind.CAPTURE)
+    assert len(kept(budget)) == 10
+
+    write(budget, mac(8), at(8), RecordKind.CAPTURE)
+
+    assert kept(budget) == {
+        ("cp1", -60, RecordKind.LOG),
+        ("cp1", -60, RecordKind.CAPTURE),
+        *((mac(number).hyphenated, number, RecordKind.CAPTURE) for number in range(3, 9)),
+    }
+
+
+def test_both_records_of_a_running_boot_stay_though_only_one_is_written(budget: DiskBudget):
+    write(budget, CP1, at(-300), blocks=10)
+    log = budget.files.path_of(CP1, at(-300), RecordKind.LOG)
+    capture = budget.files.path_of(CP1, at(-300), RecordKind.CAPTURE)
+    os.utime(capture, (1, 1))
+    write(budget, HostName("w1"), at(0), RecordKind.LOG, blocks=50)
+
+    assert (log.exists(), capture.exists()) == (True, True)
+
+    os.utime(log, (1, 1))
+    budget.keep()
+
+    assert (log.exists(), capture.exists()) == (True, False)  # the capture was enough
+
+
+def test_a_machine_that_restarts_all_the_time_displaces_no_other(budget: DiskBudget, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(disk_budget, "BOOTS_OF_HOST", 3)
+    write(budget, HostName("w1"), at(-60), RecordKind.LOG)
+
+    for number in range(9):
+        write(budget, CP1, at(number), keeps=False)
+        write(budget, mac(1), at(number), RecordKind.CAPTURE, keeps=False)
+
+    hosts = {(name, minutes) for name, minutes, _ in kept(budget) if "-" not in name}
+    assert hosts == {("w1", -60), ("cp1", 6), ("cp1", 7), ("cp1", 8)}
+    assert sum(name == mac(1).hyphenated for name, _, _ in kept(budget)) == 4
+    assert budget.used_bytes == len(kept(budget)) * BLOCK
+
+
+def test_the_store_is_counted_and_leaves_half_of_the_budget_to_files(budget: DiskBudget):
+    for number in range(60):
+        write(budget, CP1, at(number), RecordKind.LOG)
+    budget.store_bytes = 20 * BLOCK
+    assert (budget.limit_bytes, budget.keep()) == (44 * BLOCK, True)
+    assert len(kept(budget)) == 43
+
+    budget.store_bytes = 1000 * BLOCK
+    assert (budget.limit_bytes, budget.keep()) == (32 * BLOCK, True)
+    assert min(minutes for _, minutes, _ in kept(budget)) == 29
+
+
+def test_without_a_known_boot_the_one_that_was_recorded_recently_continues(budget: DiskBudget):
+    assert budget.path_of(CP1, None, RecordKind.CAPTURE) is None
+    write(budget, CP1, at(0), RecordKind.LOG)
+    again = DiskBudget(budget.files, 64 * BLOCK, now=lambda: datetime.now(UTC))
+
+    for each in (budget, again):
+        assert each.path_of(CP1, None, RecordKind.CAPTURE) == budget.files.path_of(CP1, at(0), RecordKind.CAPTURE)
