@@ -34,6 +34,7 @@ from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
@@ -172,7 +173,7 @@ class Daemon:
         )
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
-        self._overdue_watch = store.overdue_watch(seen, self._install_moves, clock)
+        self._overdue_watch = store.overdue_watch(self._boot_causes(clock), clock)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
@@ -284,6 +285,18 @@ class Daemon:
         admin = [self._admin.problem] if self._admin.problem else []
         records = [self._records.problem] if self._records and self._records.problem else []
         return [*self._in_force.problems(), *self._listeners.problems(), *admin, *records]
+
+    def _boot_causes(self, clock: Clock) -> BootCauses:
+        return BootCauses(
+            self._store.event_log,
+            install_of=self._install_moves.known,
+            machine_of=self._seen.machine_of,
+            unserved=self.unserved,
+            now=clock.now,
+        )
+
+    def unserved(self) -> list[str]:
+        return self._listeners.unserved()
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()

@@ -145,7 +145,11 @@ class BootListeners:
             yield from chain(self._dhcp.readings(), self._tftp.readings(), self._http.readings())
 
     def problems(self) -> list[str]:
-        """List what prevents this appliance from serving machines now."""
+        """List what prevents this appliance from serving machines now, and from receiving their logs."""
+        return [*self.unserved(), *(self._syslog.problems if self._syslog is not None else ())]
+
+    def unserved(self) -> list[str]:
+        """List the interfaces and ports on which this appliance does not boot machines now, with the reason."""
         if self._interfaces is None or self._dhcp is None:
             return []
         if not self._settings.network.interfaces:
@@ -155,7 +159,6 @@ class BootListeners:
             *self._dhcp.problems,
             *self._tftp.problems,
             *self._http.problems,
-            *(self._syslog.problems if self._syslog is not None else ()),
             *self._shadows,
         ]
 

@@ -17,7 +17,6 @@ from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
-from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.boot_records.kept_records import KeptRecords
 from netboot.boot_records.record_files import RecordFiles
@@ -88,8 +87,7 @@ class OpenStore:
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
 
-    def overdue_watch(self, seen: SeenMachines, install_moves: InstallMoves, clock: Clock) -> OverdueWatch:
-        causes = BootCauses(self.event_log, install_of=install_moves.known, machine_of=seen.machine_of, now=clock.now)
+    def overdue_watch(self, causes: BootCauses, clock: Clock) -> OverdueWatch:
         return OverdueWatch(
             self.boot_recorder, self.durations, self.boots, causes=causes, events=self.events, clock=clock
         )

@@ -350,12 +350,14 @@ class Administration:
         host = self._hosts().get(install.host)
         deadlines = await self._deadlines([host] if host is not None else [])
         durations, now = await self._boot_waits.expected(), self._now()
-        situation = host_status.situation_of(install, events, history, machines=machines, durations=durations, now=now)
-        cause = cause_of(situation)
+        unserved = self._daemon.unserved() if self._daemon else ()
+        situation = host_status.situation_of(
+            install, events, history, machines=machines, durations=durations, unserved=unserved, now=now
+        )
         next_boot = requested_boot(await self._inspections.of(host.macs)) if host is not None else None
         wait = WaitStatus.of(situation.wait, now)
         status = self._status(install)
-        return host_status.InstallReport(status, cause, deadlines.get(install.host, ()), next_boot, wait)
+        return host_status.InstallReport(status, cause_of(situation), deadlines.get(install.host, ()), next_boot, wait)
 
     async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:
         return await asyncio.to_thread(deadlines_of, hosts)

@@ -117,6 +117,7 @@ def situation_of(
     *,
     machines: Sequence[Machine],
     durations: ExpectedDurations,
+    unserved: Sequence[str],
     now: datetime,
 ) -> Situation:
     """Gather what is known of a host. Events and history: oldest first; machines: the longest unseen first."""
@@ -129,6 +130,7 @@ def situation_of(
         record=record,
         wait=durations.wait_of(record) if record is not None and record.is_running(now) else None,
         machine=machines[-1] if machines else None,
+        unserved=unserved,
     )
 
 

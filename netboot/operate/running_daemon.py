@@ -96,6 +96,8 @@ class RunningDaemon(Protocol):
 
     def problems(self) -> list[str]: ...  # what keeps machines from being served as declared
 
+    def unserved(self) -> list[str]: ...  # the interfaces and ports on which no machine boots now
+
     def pulls(self) -> list[str]: ...  # the releases that machines pull now
 
     def boot_progress(self, mac: Mac) -> BootProgress | None: ...  # of what is sent to a machine now

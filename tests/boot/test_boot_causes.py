@@ -19,6 +19,7 @@ def causes_of(services: BuiltServices) -> BootCauses:
         services.event_log,
         install_of=services.install_moves.known,
         machine_of=services.seen.machine_of,
+        unserved=list,
         now=services.clock.now,
     )
 

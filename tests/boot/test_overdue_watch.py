@@ -41,7 +41,7 @@ class Rack:
         self.recorder = BootRecorder(self.boots, on_measured=[self.durations.step_measured])
         log = EventLog(database)
         self.events = EventBus(log, now=clock.now, sinks=[self.recorder.event_happened, self._note])
-        causes = BootCauses(log, install_of=Install, machine_of=lambda _: None, now=clock.now)
+        causes = BootCauses(log, install_of=Install, machine_of=lambda _: None, unserved=list, now=clock.now)
         self.watch = OverdueWatch(
             self.recorder, self.durations, self.boots, causes=causes, events=self.events, clock=self._clock()
         )

@@ -141,3 +141,11 @@ def test_a_step_that_is_overdue_has_the_firmware_of_its_boot_or_of_the_machine_a
         found.append([line for line in cause.evidence if line.startswith("firmware")])
 
     assert found == [["firmware: PXEClient:Arch:00007"], [], ["firmware: PXEClient:Arch:00011"]]
+
+
+def test_a_fault_of_the_appliance_is_no_cause_of_a_boot_that_proceeds():
+    [good] = boot_cases("good-")
+    at = next(number for number, event in enumerate(good.events) if event.step is Step.KERNEL)
+    situation = replace(good.situation_at(at, good.events[at].at), unserved=["cannot open UDP port 69 on eth1"])
+
+    assert cause_of(situation) is None

@@ -61,6 +61,9 @@ class Appliance:
     def problems(self) -> list[str]:
         return []
 
+    def unserved(self) -> list[str]:
+        return []
+
     def pulls(self) -> list[str]:
         return []
 

@@ -22,12 +22,13 @@ from netboot.model.install.install import Install
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BootCauses:
-    """Finds the cause of a boot that waits. Installs and machines are those in memory."""
+    """Finds the cause of a boot that waits. `unserved`: what this appliance does not serve now; all are in memory."""
 
     event_log: EventLog
     _: KW_ONLY
     install_of: Callable[[HostName], Install]
     machine_of: Callable[[Mac], Machine | None]
+    unserved: Callable[[], Sequence[str]]
     now: Callable[[], datetime]
 
     async def of(self, boot: BootRecord, wait: Wait, *, is_store_answering: bool) -> Cause | None:
@@ -35,8 +36,17 @@ class BootCauses:
         if boot.host is None:
             return None
         events = await self._events(boot.host, is_store_answering=is_store_answering)
-        install, machine = self.install_of(boot.host), self.machine_of(boot.mac)
-        return cause_of(Situation(self.now(), install, events, (), record=boot, wait=wait, machine=machine))
+        situation = Situation(
+            self.now(),
+            self.install_of(boot.host),
+            events,
+            (),
+            record=boot,
+            wait=wait,
+            machine=self.machine_of(boot.mac),
+            unserved=self.unserved(),
+        )
+        return cause_of(situation)
 
     async def _events(self, host: HostName, *, is_store_answering: bool) -> Sequence[Event]:
         waiting = self.event_log.waiting_of(host)

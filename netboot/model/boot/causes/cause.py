@@ -34,6 +34,7 @@ class Situation:
     record: BootRecord | None = None  # of its running or last boot
     wait: Wait | None = None  # what the boot waits for
     machine: Machine | None = None  # the card that booted
+    unserved: Sequence[str] = ()  # what this appliance does not serve now: interfaces, ports
 
     @property
     def host(self) -> str:

@@ -1,12 +1,14 @@
 """Causes of installs that failed, and of what an operator has to do before one: from install and history. Pure."""
 
+from dataclasses import replace
 from typing import Final
 
 from netboot.model.boot.causes.cause import CauseSeverity, Finding
 from netboot.model.boot.causes.evidence import BY_ANYBODY, Evidence, evidence_lines, shown, shown_time
-from netboot.model.boot.causes.rule import Find, Rule, any_of, blocked_by
+from netboot.model.boot.causes.rule import Find, Rule, any_of, blocked_by, waiting_for
 from netboot.model.boot.reasons import after_failed_checks, after_failure, reason_of
 from netboot.model.install.checks import CheckResult
+from netboot.model.install.event import Step
 from netboot.model.install.install import InstallEvent, InstallState, Move
 
 
@@ -67,6 +69,22 @@ def _not_armed(evidence: Evidence) -> Finding | None:
     return Finding(sentence, f"netboot install arm {install.host}", (), install.changed_at)
 
 
+def _unserved(evidence: Evidence) -> Finding | None:
+    """Find a machine that is not heard, or gets no loader or script, while this appliance does not serve everything."""
+    unserved, waits = evidence.situation.unserved, waiting_for(evidence, Step.LOADER, Step.SCRIPT)
+    found = _not_heard(evidence)
+    if not unserved or evidence.block is not None:
+        return None
+    what, _, cure = unserved[0].partition("; ")
+    sentence = f"{evidence.host} does not boot, and this appliance does not serve everything: {what}"
+    if waits is not None:
+        found = Finding(sentence, evidence=evidence_lines(*waits.evidence), since=waits.since)
+    if found is None:
+        return None
+    lines = evidence_lines(*unserved, *found.evidence)
+    return replace(found, sentence=sentence, cure=cure or "run netboot check", evidence=lines)
+
+
 def _not_heard(evidence: Evidence) -> Finding | None:
     """Find an armed host whose machine sent no request since the arming."""
     arming, events, host = evidence.situation.install.arming, evidence.situation.events, evidence.host
@@ -103,6 +121,8 @@ FAILED_INSTALLS: Final = (
         any_of(_failed_with(InstallEvent.REPORTED_FAILED), blocked_by("install.moved")),
     ),
 )
+
+APPLIANCE: Final = (Rule("appliance-fault", CauseSeverity.ERROR, _unserved),)
 
 BEFORE_A_BOOT: Final = (
     Rule("not-heard", CauseSeverity.INFO, _not_heard),
