@@ -1,18 +1,22 @@
-"""`install history` and `install watch --all` without a daemon, from the store."""
+"""`install history` and `install watch --all`: without a daemon from the store, and how boots that run are printed."""
 
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fixtures.command_line import CommandLine
 
+from netboot.admin.json_views import json_view
+from netboot.cli.commands.hosts.install_boots import AllBoots
 from netboot.model.boot.boot_record import BootEnd, BootPlan, BootRecord, BootStep
 from netboot.model.boot.loader_names import LoaderKind
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
+from netboot.operate.boots.boot_history import NoBootError, ShownBoot
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 
@@ -103,3 +107,72 @@ def test_no_secret_of_an_install_is_in_its_boots(kept: CommandLine):
     printed = json.dumps(kept.json("install", "history", "cp1"))
 
     assert "token" not in printed
+
+
+class RunningBoots:
+    """Stands for the daemon's API: what it answers at each request."""
+
+    def __init__(self, *answers: list[dict[str, Any]], kept: dict[str, dict[str, Any]]) -> None:
+        self.boots, self._answers, self._kept = self, iter(answers), kept
+
+    async def running(self) -> list[dict[str, Any]]:
+        return next(self._answers)
+
+    async def show(self, name: str) -> dict[str, Any]:
+        if name not in self._kept:
+            raise NoBootError(f"no boot of {name} is kept")
+        return self._kept[name]
+
+
+def views() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return a boot that runs, the same when it has ended, and one of another machine, as the API shows them."""
+    running = json_view(ShownBoot(record(BEGIN)))
+    ended = {**running, "end": "ready", "ended_at": running["last_at"]}
+    return running, ended, json_view(ShownBoot(record(BEGIN, None, OTHER)))
+
+
+def shown(daemon: RunningBoots, *, as_json: bool = False, in_table: bool = False) -> None:
+    async def scenario() -> None:
+        watch = AllBoots(daemon, as_json=as_json)  # type: ignore[arg-type]
+        end = watch.begin_table() if in_table else None
+        for _ in range(2):
+            await watch.show()
+        if end is not None:
+            end()
+
+    asyncio.run(scenario())
+
+
+def test_each_boot_is_printed_when_it_changes_and_when_it_has_ended(capsys: pytest.CaptureFixture[str]):
+    running, ended, other = views()
+
+    shown(RunningBoots([running, other], [other], kept={"cp1": ended}))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "03:00:02  cp1                 loader        waits for script",
+        f"03:00:02  {OTHER}   loader        waits for script",
+        "03:00:02  cp1                 loader        ended: ready",
+    ]
+
+
+def test_a_boot_that_does_not_change_is_printed_once_and_one_of_a_removed_host_has_no_end(
+    capsys: pytest.CaptureFixture[str],
+):
+    running, _, other = views()
+
+    shown(RunningBoots([running, other], [running], kept={}), as_json=True)
+
+    assert [json.loads(line)["mac"] for line in capsys.readouterr().out.splitlines()] == [MAC, OTHER]
+
+
+def test_on_a_terminal_the_boots_are_a_table_and_the_ended_ones_stand_above_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
+    running, ended, _ = views()
+
+    shown(RunningBoots([running], [], kept={"cp1": ended}), in_table=True)
+
+    printed = capsys.readouterr().out
+    assert "ended: ready" in printed
+    assert printed.splitlines()[-1].split() == ["HOST", "PLAN", "STEP", "BEGAN", "WAITS", "FOR", "PROGRESS", "RETRIES"]

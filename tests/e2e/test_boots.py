@@ -82,7 +82,8 @@ async def test_an_installed_host_boots_its_disk_for_ever_until_it_is_armed_again
         first = await installed(lab, guest)
         assert first == [
             *(Step.OFFER, Step.LOADER, Step.SCRIPT, Step.KERNEL, Step.INITRD, Step.KICKSTART, Step.STAGE2),
-            *(Step.INSTALLING, Step.OSTREE, Step.INSTALLED, Step.LOCAL_BOOT, Step.IGNITION, Step.READY),
+            *(Step.CHECKS, Step.INSTALLING, Step.OSTREE, Step.POST, Step.INSTALLED),
+            *(Step.LOCAL_BOOT, Step.IGNITION, Step.READY),
         ]
 
         for _ in range(3):

@@ -91,7 +91,7 @@ def watch_all(config: Path, *, follow: bool, as_json: bool) -> None:
         if not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
         async with AsyncExitStack() as stack:
-            watch = _AllBoots(daemon, as_json=as_json)
+            watch = AllBoots(daemon, as_json=as_json)
             if sys.stdout.isatty() and not as_json:
                 stack.callback(watch.begin_table())
             while True:
@@ -101,7 +101,7 @@ def watch_all(config: Path, *, follow: bool, as_json: bool) -> None:
     run_with_administration(config, ask, needs_hosts=False)
 
 
-class _AllBoots:
+class AllBoots:
     """The boots that run, each printed when it changes, and once more when it has ended."""
 
     def __init__(self, daemon: "ControlClient", *, as_json: bool) -> None:
