@@ -77,6 +77,12 @@ def test_the_history_has_a_row_for_each_boot():
     ]
 
 
+def test_a_boot_that_another_one_replaced_took_until_it_last_showed_something():
+    replaced = boot(step("offer", 0), end="replaced", ended_at="2026-11-24T03:00:00+00:00")
+
+    assert [row[3:5] for row in history_rows([replaced])] == [("replaced", "1 min 5 s")]
+
+
 def test_the_timeline_of_a_boot_has_a_line_for_each_step_and_what_it_waits_for():
     assert list(timeline_lines(RUNNING)) == [
         "cp1, boot 3 of 3, began 2026-11-21 03:00:00 UTC by 52:54:00:aa:bb:01: x64-uefi, pxe, PXEClient",

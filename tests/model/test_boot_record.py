@@ -202,6 +202,12 @@ def test_a_reset_during_the_first_boot_is_another_boot_that_waits_for_ignition_a
     assert (boot.plan, boot.end, boot.is_installed, boot.waits_for) == ("local-disk", None, True, S.IGNITION)
 
 
+def test_a_restart_long_after_an_install_that_reported_no_end_boots_the_disk_and_waits_for_nothing():
+    *_, boot = boots([*INSTALL[:16], local_disk(300 + LONGEST_STEP.total_seconds())])
+
+    assert (boot.end, boot.is_installed, boot.waits_for) == (BootEnd.LOCAL_DISK, False, None)
+
+
 def test_a_first_boot_by_way_of_a_loader_waits_for_its_script_and_a_new_install_forgets_the_old_one():
     first = [*INSTALL[:15], offered(260), event(262, S.LOADER)]
     by_disk, again = [*first, script(264, "local-disk", S.LOCAL_BOOT)], [*first, script(264, "install", S.SCRIPT)]
@@ -248,6 +254,7 @@ def test_a_broken_transfer_is_counted_as_a_retry_of_the_step_that_it_delayed():
 
     assert boot.broken == BrokenTransfer(S.INITRD, "initrd.img", at(4), 7, 100, "cut", times=2)
     assert (done.broken, done.steps[-1].retries) == (None, 2)
+    assert (boot.retries, done.retries) == (2, 2)
     assert (other.broken and other.broken.times, unknown.broken) == (1, None)
 
 

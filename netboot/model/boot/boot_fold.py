@@ -113,10 +113,14 @@ def _begun(boot: BootRecord | None, event: Event, step: Step | None) -> Folded:
         replaced = replace(boot, end=BootEnd.REPLACED, ended_at=event.at)
     steps = () if step is None else (_step(event, step),)
     begun = BootRecord(event.host, event.mac, event.at, event.at, _loader_of(event), steps=steps)
-    is_installed = boot is not None and boot.end is not BootEnd.READY and _has_install(boot)
-    if boot is not None and is_installed:
+    if boot is not None and _is_in_first_boot(boot, event.at):
         begun = replace(begun, is_installed=True, skipped=boot.skipped)
     return Folded(_noted(begun, event), replaced)
+
+
+def _is_in_first_boot(boot: BootRecord, now: datetime) -> bool:
+    """Return whether an install waits on the disk for its first boot, or is in it; one long ago has gone on unseen."""
+    return boot.end is not BootEnd.READY and _has_install(boot) and now - boot.last_at <= LONGEST_STEP
 
 
 def _has_install(boot: BootRecord) -> bool:

@@ -27,10 +27,16 @@ def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
             boot["began_at"][:19].replace("T", " "),
             boot["plan"],
             boot["end"] or "",
-            _duration(_seconds(boot["began_at"], boot["ended_at"] or boot["last_at"])),
+            _duration(_seconds(boot["began_at"], _last_sign_at(boot))),
             str(boot["retries"] or ""),
             took or ", ".join(step["step"] for step in boot["steps"]),
         )
+
+
+def _last_sign_at(boot: View) -> str:
+    """Return when a boot ended; of one that another boot replaced, when it last showed something."""
+    has_end = boot["end"] not in (None, "replaced")
+    return str(boot["ended_at"] if has_end else boot["last_at"])
 
 
 def timeline_lines(boot: View) -> Iterator[str]:
