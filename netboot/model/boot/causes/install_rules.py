@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from netboot.model.boot.boot_record import BootPlan
 from netboot.model.boot.causes.cause import CauseSeverity, Finding
 from netboot.model.boot.causes.evidence import BY_ANYBODY, Evidence, evidence_lines, shown, shown_time
 from netboot.model.boot.causes.rule import Find, Rule, any_of, blocked_by, waiting_for
@@ -65,6 +66,9 @@ def _not_armed(evidence: Evidence) -> Finding | None:
         InstallState.LOADING,
     ):
         return None
+    record = evidence.situation.record
+    if record is not None and record.plan in _ONCE and record.is_running(evidence.situation.now):
+        return None
     sentence = f"{install.host} is not armed, so it boots its own disk"
     return Finding(sentence, f"netboot install arm {install.host}", (), install.changed_at)
 
@@ -101,6 +105,7 @@ def _not_heard(evidence: Evidence) -> Finding | None:
     return Finding(f"no boot request of {host} was received since it was armed", cure, lines, arming.at)
 
 
+_ONCE: Final = frozenset({BootPlan.INSPECT, BootPlan.RESCUE, BootPlan.WIPE})
 _FAILURES: Final = frozenset(
     {InstallEvent.CHECKS_FAILED.value, InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value}
 )
