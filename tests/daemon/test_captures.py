@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 from fixtures.daemon import wait_until
-from fixtures.files import SETTINGS, write_files
-from fixtures.packets import SERVER
+from fixtures.files import HOSTS, SETTINGS, write_files
+from fixtures.packets import SERVER, vector
 from fixtures.rack import Machine, Rack, running, token_in
 from secrets_search import files_below, search, secrets_of_store
 
@@ -196,3 +196,23 @@ def test_captures_are_switched_off_by_a_setting(tmp_path: Path):
         assert "records" not in rack.api("/api/v1/status")
         assert not (rack.directory / "records").exists()
         assert "netboot_captured_packets_total{" not in rack.curl_api("/metrics").body
+
+
+def test_leases_and_dropped_requests_of_a_host_are_recorded(tmp_path: Path):
+    hosts = HOSTS.replace("mac: 52:54:00:12:34:56}", "mac: [52:54:00:aa:bb:11, 52:54:00:aa:bb:12], ADDRESS}")
+    hosts = hosts.replace("ADDRESS", "network: {address: 192.0.2.111/24}")
+    with running(write_files(tmp_path, settings=f"{SETTINGS}dhcp: {{mode: reservation}}\n", hosts=hosts)) as rack:
+        offered = rack.wire.query(vector("two-cards-1-discover-a"))
+        rack.wire.send(vector("two-cards-2-discover-b"))
+        rack.wire.query(vector("two-cards-3-request-a"))
+        file = captured(rack, "w1", 5)
+
+    kinds = [tuple(each) for each in tshark(file, "dhcp", "eth.src", "dhcp.option.dhcp", "dhcp.ip.your")]
+    assert offered is not None
+    assert kinds == [
+        ("52:54:00:aa:bb:11", "1", "0.0.0.0"),
+        (OUR_MAC, "2", "192.0.2.111"),
+        ("52:54:00:aa:bb:12", "1", "0.0.0.0"),
+        ("52:54:00:aa:bb:11", "3", "0.0.0.0"),
+        (OUR_MAC, "5", "192.0.2.111"),
+    ]

@@ -124,6 +124,7 @@ def test_what_the_store_does_not_take_at_a_stop_is_counted_in_the_log(rack: Rack
         assert rack.wait(timeout_s=60) == 0
     lost = {line["event"]: line for line in map(json.loads, rack.log.splitlines()) if line["event"].endswith("_lost")}
     assert {name: (line["level"], line["count"]) for name, line in lost.items()} == {
+        "store.boots_lost": ("error", 1),
         "store.events_lost": ("error", 1),
         "store.machines_lost": ("error", 1),
     }
