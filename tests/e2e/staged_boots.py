@@ -41,7 +41,7 @@ FOREIGN_FILE: Final = "grubnetx64.efi"  # runs, and stops at its prompt
 FOREIGN_FILES: Final = Path("/usr/lib/grub/x86_64-efi/monolithic")
 IPXE: Final = Path("/usr/lib/ipxe/snponly.efi")
 NAMED_FILE: Final = "pxelinux.0"
-OWN_LOADER: Final = "own.efi"
+OWN_LOADER: Final = "ipxe-own.efi"
 TRANSLATED: Final = "192.0.2.77"  # of no machine
 SLOW: Final = ("rate", "40mbit", "burst", "64kb", "latency", "100ms")  # the initrd takes about two seconds
 LOG_PORT: Final = 514
@@ -246,7 +246,7 @@ async def _stopped_store(boot: StagedBoot) -> None:
     """The database is stopped after the offer."""
     await boot.guest.power_on()
     await boot.event("boot.offered", stage="firmware")
-    boot.ends.close()
+    await asyncio.to_thread(boot.ends.close)
     await boot.guest.console.wait_for("waits", timeout_s=BOOT_S)
 
 
