@@ -16,6 +16,7 @@ from netboot.boot_records.record_files import Owner, RecordFiles, RecordKind, St
 from netboot.model.host.mac import Mac
 
 CONTINUED: Final = timedelta(hours=2)  # after a restart of the daemon, records that were written so recently continue
+SAME_BOOT: Final = timedelta(seconds=3)  # no machine begins two boots within it
 RUNNING: Final = timedelta(hours=1)  # a boot of which nothing was recorded for so long has ended
 MACHINES: Final = 8192  # whose last boot is in memory
 UNREGISTERED_PART: Final = 8  # one of so many parts of the budget
@@ -57,7 +58,11 @@ class DiskBudget:
 
         None: there is no such boot.
         """
-        began_at = began_at or self._current.get(owner) or self._recent(owner)
+        current = self._current.get(owner)
+        if began_at is None:
+            began_at = current or self._recent(owner)
+        elif current is None:
+            began_at = self._stored(owner, began_at)
         return None if began_at is None else self.begin(owner, began_at, kind)
 
     def begin(self, owner: Owner, began_at: datetime, kind: RecordKind) -> Path:
@@ -108,6 +113,11 @@ class DiskBudget:
     def _recent(self, owner: Owner) -> datetime | None:
         newest = max(self.files.all_of(owner), key=lambda record: record.written_at, default=None)
         return newest.began_at if newest is not None and self._now() - newest.written_at <= CONTINUED else None
+
+    def _stored(self, owner: Owner, began_at: datetime) -> datetime:
+        """Return when a boot began as its records have it: after a restart, that is known less exactly."""
+        stored = (record.began_at for record in self.files.all_of(owner))
+        return next((each for each in stored if abs(each - began_at) < SAME_BOOT), began_at)
 
     def _delete_oldest(self, records: Iterable[StoredRecord]) -> None:
         written: dict[Path, datetime] = {}

@@ -129,6 +129,18 @@ def test_the_store_is_counted_and_leaves_half_of_the_budget_to_files(budget: Dis
     assert min(minutes for _, minutes, _ in kept(budget)) == 29
 
 
+def test_after_a_restart_a_boot_whose_beginning_is_known_less_exactly_continues(budget: DiskBudget):
+    write(budget, CP1, at(0), RecordKind.LOG)
+    write(budget, CP1, at(5), RecordKind.LOG)
+    again = DiskBudget(budget.files, 64 * BLOCK, now=lambda: NOW)
+
+    continued = again.path_of(CP1, at(5) + timedelta(seconds=1), RecordKind.CAPTURE)
+    next_boot = again.path_of(CP1, at(5) + timedelta(seconds=4), RecordKind.CAPTURE)
+
+    assert continued == budget.files.path_of(CP1, at(5), RecordKind.CAPTURE)
+    assert next_boot == budget.files.path_of(CP1, at(5) + timedelta(seconds=4), RecordKind.CAPTURE)
+
+
 def test_without_a_known_boot_the_one_that_was_recorded_recently_continues(budget: DiskBudget):
     assert budget.path_of(CP1, None, RecordKind.CAPTURE) is None
     write(budget, CP1, at(0), RecordKind.LOG)

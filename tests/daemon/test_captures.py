@@ -170,8 +170,21 @@ def test_api_and_command_have_the_same_capture(rack: Rack):
     assert piped.stdout.split() == [b"%d" % number for number in range(1, 8)]
     rack.stop()
     assert json.loads(rack.run("install", "capture", "cp1", "--json").stdout) == [row]
-    after = captured(rack, "cp1", 7)
-    assert after.read_bytes() == file.read_bytes()
+    assert captured(rack, "cp1", 7).read_bytes() == file.read_bytes()
+
+
+def test_a_boot_that_a_restart_of_the_daemon_divides_has_one_capture(rack: Rack):
+    cp1 = rack.machine(*CP1)
+    cp1.boots()
+    cp1.script()
+    captured(rack, "cp1", 7)
+    rack.stop()
+    rack.start()
+    cp1.script()
+
+    captured(rack, "cp1", 9)
+
+    assert [row["packets"] for row in rack.api("/api/v1/installs/cp1/captures")] == [9]
 
 
 def test_an_unregistered_machine_has_a_capture_under_its_mac_and_others_none(rack: Rack):
