@@ -26,6 +26,8 @@ MOST_PACKETS_WAITING: Final = 10_000
 MOST_BYTES_WAITING: Final = 16 << 20  # of packets
 BATCH: Final = 500  # a few milliseconds of a thread, which share the interpreter with the event loop
 PAUSE_S: Final = 0.25  # between batches that are not full
+BATCH_OF_PACKETS: Final = 100  # the first packets of many boots, for which files are made, take 15 ms
+PAUSE_OF_PACKETS_S: Final = 0.1
 REST: Final = 39  # times as long as a batch of packets took
 LONGEST_REST_S: Final = 10.0
 MEASURE_S: Final = 300.0
@@ -114,7 +116,7 @@ class RecordWriter:
         took_s = 0.0
         while True:
             await self._has_packets.wait()
-            await asyncio.sleep(min(max(PAUSE_S, REST * took_s), LONGEST_REST_S))
+            await asyncio.sleep(min(max(PAUSE_OF_PACKETS_S, REST * took_s), LONGEST_REST_S))
             took_s = await asyncio.shield(self._write_packets())
 
     async def _keep_measuring(self, store_size: MeasureStore) -> None:
@@ -132,7 +134,7 @@ class RecordWriter:
 
     async def write_packets(self) -> None:
         """Write the packets that wait now."""
-        for _ in range(-(-len(self._packets) // BATCH)):
+        for _ in range(-(-len(self._packets) // BATCH_OF_PACKETS)):
             await self._write_packets()
 
     async def _write_lines(self) -> None:
@@ -152,7 +154,7 @@ class RecordWriter:
         """Write a batch of packets; return the seconds that it took."""
         loop = asyncio.get_running_loop()
         async with self._writing:
-            batch, self._packets = self._packets[:BATCH], self._packets[BATCH:]
+            batch, self._packets = self._packets[:BATCH_OF_PACKETS], self._packets[BATCH_OF_PACKETS:]
             self._packet_bytes -= sum(len(received.packet.data) for received in batch)
             if not self._packets:
                 self._has_packets.clear()

@@ -15,7 +15,7 @@ from netboot.boot_records.capture_store import ReceivedPacket
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.log_store import ReceivedLine, read_log
 from netboot.boot_records.record_files import RecordFiles, RecordKind, StoredRecord
-from netboot.boot_records.record_writer import BATCH, MOST_WAITING, RecordWriter
+from netboot.boot_records.record_writer import BATCH, BATCH_OF_PACKETS, MOST_WAITING, RecordWriter
 from netboot.errors import StoreError
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.captured_packet import CapturedPacket, Protocol
@@ -164,22 +164,22 @@ def test_packets_are_written_while_it_runs_and_the_rest_at_its_end(tmp_path: Pat
         assert writer.take_packet(packet(b"first"))
         await until(lambda: bool(packets(tmp_path)))
         written = packets(tmp_path)
-        for number in range(2 * BATCH):
+        for number in range(2 * BATCH_OF_PACKETS):
             writer.take_packet(packet(b"%d" % number))
         return written
 
     assert run(tmp_path, scenario) == [b"first"]
-    assert packets(tmp_path) == [b"first", *(b"%d" % number for number in range(2 * BATCH))]
+    assert packets(tmp_path) == [b"first", *(b"%d" % number for number in range(2 * BATCH_OF_PACKETS))]
 
 
 def test_packets_that_wait_are_written_for_a_reader(tmp_path: Path):
     async def scenario(writer: RecordWriter) -> list[bytes]:
-        for number in range(BATCH + 1):
+        for number in range(BATCH_OF_PACKETS + 1):
             writer.take_packet(packet(b"%d" % number))
         await writer.write_packets()
         return packets(tmp_path)
 
-    assert len(run(tmp_path, scenario)) == BATCH + 1
+    assert len(run(tmp_path, scenario)) == BATCH_OF_PACKETS + 1
 
 
 def test_packets_beyond_what_may_wait_are_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -25,9 +25,9 @@ from netboot.model.host.network import Interface, ipv4_of
 from netboot.model.install.token import Tokens
 
 PACKETS_PER_S: Final = 100  # of one machine
-PACKETS_AT_ONCE: Final = 1_000
+PACKETS_AT_ONCE: Final = 500
 ALL_PACKETS_PER_S: Final = 500  # of all machines
-ALL_PACKETS_AT_ONCE: Final = 2_000
+ALL_PACKETS_AT_ONCE: Final = 1_000
 MACHINES: Final = 8192  # whose limit is in memory
 LONGEST_TARGET: Final = 1_000  # characters
 LONGEST_FIELD: Final = 300
