@@ -6,13 +6,16 @@ With a daemon the running boots are those in its memory; without one all are rea
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.errors import NetbootError
 from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.boot_record import LONGEST_STEP, BootRecord
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+
+if TYPE_CHECKING:
+    from netboot.boot.sessions.boot_recorder import BootRecorder  # slow to load, as its database
 
 
 class NoBootError(NetbootError):
@@ -34,7 +37,7 @@ class ShownBoot:
 class BootHistory:
     def __init__(
         self,
-        recorder: BootRecorder,
+        recorder: "BootRecorder",
         known: Callable[[str], Awaitable[HostName | Mac]],
         *,
         progress: Callable[[Mac], BootProgress | None] | None,

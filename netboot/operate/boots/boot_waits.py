@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from netboot.boot.sessions.learned_durations import LearnedDurations
 from netboot.model.boot.boot_record import LONGEST_STEP
 from netboot.model.boot.expected_durations import ExpectedDurations, Wait
 from netboot.model.host.host import HostName
-from netboot.store.boots.boot_store import Boots
+
+if TYPE_CHECKING:
+    from netboot.boot.sessions.learned_durations import LearnedDurations
+    from netboot.store.boots.boot_store import Boots  # slow to load
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,8 @@ class WaitStatus:
 class BootWaits:
     """Reads the running boots of hosts, and compares them with what is expected here."""
 
-    boots: Boots
-    durations: LearnedDurations
+    boots: "Boots"
+    durations: "LearnedDurations"
     now: Callable[[], datetime]
 
     async def expected(self) -> ExpectedDurations:
