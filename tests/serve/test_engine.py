@@ -385,6 +385,21 @@ def test_a_reader_that_closes_half_way_is_reported_with_what_it_got(root: Path) 
     assert 0 < bytes_sent < len(LARGE)
 
 
+def test_all_bytes_that_a_reader_got_before_it_closed_are_counted(root: Path) -> None:
+    got = len(LARGE) // 2
+
+    async def talk(line: Line) -> None:
+        line.send_request(get("/content/ol8/vmlinuz"))
+        await line.reader.readexactly(got)
+        line.writer.transport.abort()
+        await until(lambda: not line.engine.open.connections)
+
+    store = on_a_line(root, talk, buffer_bytes=4096)
+
+    ((_, _, bytes_sent),) = store.counted
+    assert got - 1000 < bytes_sent < len(LARGE)  # without the head
+
+
 @pytest.mark.parametrize(
     ("begun", "limit_s"),
     [

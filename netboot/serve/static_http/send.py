@@ -65,32 +65,36 @@ async def copy_rest(
             if shares is not None:
                 await asyncio.sleep(shares.charge(machine, wanted, time.monotonic()))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
-                moved = await _copy_slice(transport, opened, answer.start + count.bytes, count=wanted)
-            count.bytes += moved
-            if moved < wanted:
+                is_complete = await _copy_slice(transport, opened, answer.start, count=count, end=count.bytes + wanted)
+            if not is_complete:
                 break
     except (OSError, RuntimeError, TimeoutError):  # RuntimeError: the transport closes already
         pass
     return count.bytes
 
 
-async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, *, count: int) -> int:
-    """Copy piece by piece, with other tasks in between; if the reader is slower, asyncio waits for it.
+async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, *, count: SentCount, end: int) -> bool:
+    """Copy piece by piece up to `end`, with other tasks in between; return False if the file ends before.
 
-    All earlier bytes are sent already: if a reader disconnects while asyncio's sendfile waits for them, it makes
-    asyncio log a fault of its own (CPython 3.11: two ends set one future).
+    `start` is the position of the answer's first byte. If the reader is slower, asyncio waits for it. All earlier bytes
+    are sent already: if a reader disconnects while asyncio's sendfile waits for them, it makes asyncio log a fault of
+    its own (CPython 3.11: two ends set one future).
     """
-    moved = 0
-    while moved < count:
-        piece = _copy_now(transport, opened, start + moved, most_bytes=min(PIECE_BYTES, count - moved))
+    while count.bytes < end:
+        at, left = start + count.bytes, end - count.bytes
+        piece = _copy_now(transport, opened, at, most_bytes=min(PIECE_BYTES, left))
         if piece is None:
-            sendfile = asyncio.get_running_loop().sendfile
-            return moved + await sendfile(transport, opened, start + moved, count - moved, fallback=False)
-        if not piece:
-            break  # the file ends here
-        moved += piece
-        await asyncio.sleep(0)
-    return moved
+            opened.seek(at)
+            try:
+                await asyncio.get_running_loop().sendfile(transport, opened, at, left, fallback=False)
+            finally:
+                count.bytes += opened.tell() - at  # asyncio sets the position, also if the reader disconnects
+        elif not piece:
+            return False  # the file ends here
+        else:
+            count.bytes += piece
+            await asyncio.sleep(0)
+    return True
 
 
 def _copy_now(transport: asyncio.Transport, opened: FileIO, start: int, *, most_bytes: int) -> int | None:
