@@ -88,7 +88,9 @@ async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, 
             try:
                 await asyncio.get_running_loop().sendfile(transport, opened, at, left, fallback=False)
             finally:
-                count.bytes += opened.tell() - at  # asyncio sets the position, also if the reader disconnects
+                count.bytes += (
+                    opened.seek(0, os.SEEK_CUR) - at
+                )  # asyncio sets the position, also if the reader disconnects
         elif not piece:
             return False  # the file ends here
         else:
