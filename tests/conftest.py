@@ -8,7 +8,14 @@ import pytest
 import structlog
 from pyroute2 import netns
 
-pytest_plugins = ["fixtures.appliance", "fixtures.captures", "fixtures.command_line", "fixtures.site", "fixtures.store"]
+pytest_plugins = [
+    "fixtures.appliance",
+    "fixtures.captures",
+    "fixtures.command_line",
+    "fixtures.site",
+    "fixtures.store",
+    "fixtures.watched_boots",
+]
 
 # A test that may be skipped, and the only reason that it may be skipped for.
 PERMITTED_SKIPS: Final = {
