@@ -194,6 +194,7 @@ def _boot(shown: ShownBoot) -> View:
         "skipped": sorted(record.skipped),
         "overdue": sorted(record.overdue),
         "waits_for": record.waits_for,
+        "wait": shown.wait,
         "retries": record.retries,
         "number": shown.number,
         "boots": shown.boots,

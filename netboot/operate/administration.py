@@ -103,7 +103,7 @@ class Administration:
         )
         self.logs, self.captures = records.logs(self._known_machine), records.captures(self._known_machine)
         progress = daemon.boot_progress if daemon is not None else None
-        self.boots = BootHistory(boot_recorder, self._known_machine, progress=progress, now=now)
+        self.boots = BootHistory(boot_recorder, boot_waits, self._known_machine, progress=progress, now=now)
         self.host_changes = HostChanges(
             host_files,
             install_moves,

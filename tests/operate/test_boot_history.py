@@ -10,13 +10,17 @@ import pytest
 
 from netboot.admin.json_views import json_view
 from netboot.boot.sessions.boot_recorder import BootRecorder
+from netboot.boot.sessions.learned_durations import LearnedDurations
 from netboot.errors import UnknownHostError
 from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.boot_record import BootEnd, BootRecord, BootStep
+from netboot.model.boot.expected_durations import Wait, default_of
+from netboot.model.boot.loader_names import LoaderKind
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.operate.boots.boot_history import BootHistory, NoBootError, ShownBoot
+from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 
@@ -26,6 +30,7 @@ PROGRESS = BootProgress(Step.KERNEL, "vmlinuz", 40, 100, 40, 10.0, 6.0)
 ENDED = BootRecord(CP1, MAC, NOW - timedelta(hours=9), NOW - timedelta(hours=8), end=BootEnd.READY, ended_at=NOW)
 RUNNING = BootRecord(CP1, MAC, NOW, NOW, steps=(BootStep(Step.OFFER, NOW, NOW),))
 UNREGISTERED = replace(RUNNING, host=None, mac=OTHER)
+WAIT = WaitStatus(Wait(Step.LOADER, NOW, default_of(Step.LOADER, LoaderKind.UNKNOWN)), is_overdue=False)
 
 
 def progress_of(mac: Mac) -> BootProgress | None:
@@ -53,7 +58,8 @@ def found(sqlite_url: str, work: Any, *, has_daemon: bool, kept: tuple[BootRecor
             if has_daemon:
                 await recorder.load(NOW)
                 recorder.event_happened(Event("boot.loader_sent", NOW, CP1, MAC, Step.LOADER), logging.INFO)
-            return await work(BootHistory(recorder, known, progress=progress, now=lambda: NOW))
+            waits = BootWaits(boots, LearnedDurations(boots), lambda: NOW)
+            return await work(BootHistory(recorder, waits, known, progress=progress, now=lambda: NOW))
         finally:
             await database.close()
 
@@ -65,9 +71,9 @@ def test_without_a_daemon_the_boots_are_those_in_the_store(sqlite_url: str):
         return await history.all("cp1"), await history.all(OTHER), await history.running()
 
     assert found(sqlite_url, work, has_daemon=False, kept=(ENDED, RUNNING, UNREGISTERED)) == (
-        [ShownBoot(ENDED, 1, 2), ShownBoot(RUNNING, 2, 2)],
-        [ShownBoot(UNREGISTERED, 1, 1)],
-        [ShownBoot(RUNNING), ShownBoot(UNREGISTERED)],
+        [ShownBoot(ENDED, 1, 2), ShownBoot(RUNNING, 2, 2, wait=WAIT)],
+        [ShownBoot(UNREGISTERED, 1, 1, wait=WAIT)],
+        [ShownBoot(RUNNING, wait=WAIT), ShownBoot(UNREGISTERED, wait=WAIT)],
     )
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from netboot.errors import NetbootError
 from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.boot_record import LONGEST_STEP, BootRecord
+from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
 
 if TYPE_CHECKING:
     from netboot.boot.sessions.boot_recorder import BootRecorder  # slow to load, as its database
@@ -32,12 +34,14 @@ class ShownBoot:
     number: int | None = None  # None in the list of the boots of all machines
     boots: int | None = None
     progress: BootProgress | None = None  # None: nothing is sent to it now, or no daemon runs
+    wait: WaitStatus | None = None  # what it waits for, and how long that takes here; None: it does not run
 
 
 class BootHistory:
     def __init__(
         self,
         recorder: "BootRecorder",
+        waits: BootWaits,
         known: Callable[[str], Awaitable[HostName | Mac]],
         *,
         progress: Callable[[Mac], BootProgress | None] | None,
@@ -47,13 +51,13 @@ class BootHistory:
 
         `progress` is the daemon's, if this is its process: how far what is sent to a machine now is.
         """
-        self._recorder, self._boots = recorder, recorder.boots
+        self._recorder, self._boots, self._waits = recorder, recorder.boots, waits
         self._known, self._progress, self._now = known, progress, now
 
     async def all(self, name: str) -> list[ShownBoot]:
         """List the kept boots of a machine, the oldest first; raise UnknownHostError, StoreError."""
-        records = await self._records(await self._known(name))
-        return [self._shown(record, number, len(records)) for number, record in enumerate(records, start=1)]
+        records, expected = await self._records(await self._known(name)), await self._waits.expected()
+        return [self._shown(record, expected, number, len(records)) for number, record in enumerate(records, start=1)]
 
     async def show(self, name: str, *, boot: int = 0) -> ShownBoot:
         """Show a boot: 0 is the last one, -1 the one before, 1 the oldest, as in journalctl(1); raise NoBootError."""
@@ -72,7 +76,8 @@ class BootHistory:
         else:
             records = await self._boots.running(now - LONGEST_STEP)
         ordered = sorted(records, key=lambda record: (record.host is None, record.host or "", record.mac))
-        return [self._shown(record) for record in ordered]
+        expected = await self._waits.expected()
+        return [self._shown(record, expected) for record in ordered]
 
     async def _records(self, machine: HostName | Mac) -> list[BootRecord]:
         """Read the boots of a machine; the newest may be in memory alone, or be newer there."""
@@ -85,7 +90,11 @@ class BootHistory:
             return stored
         return [*(each for each in stored if (each.mac, each.began_at) != (newest.mac, newest.began_at)), newest]
 
-    def _shown(self, record: BootRecord, number: int | None = None, boots: int | None = None) -> ShownBoot:
-        is_followed = self._progress is not None and record.is_running(self._now())
-        progress = self._progress(record.mac) if self._progress is not None and is_followed else None
-        return ShownBoot(record, number, boots, progress)
+    def _shown(
+        self, record: BootRecord, expected: ExpectedDurations, number: int | None = None, boots: int | None = None
+    ) -> ShownBoot:
+        now = self._now()
+        is_running = record.is_running(now)
+        progress = self._progress(record.mac) if self._progress is not None and is_running else None
+        wait = WaitStatus.of(expected.wait_of(record), now) if is_running else None
+        return ShownBoot(record, number, boots, progress, wait)

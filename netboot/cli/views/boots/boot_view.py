@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from netboot.cli.views.boots.wait_view import expected_text
 from netboot.model.words import printable
 
 View = Mapping[str, Any]
@@ -64,14 +65,21 @@ def timeline_lines(boot: View) -> Iterator[str]:
 
 def status_text(boot: View) -> str:
     """Describe what a running boot waits for, how far that is, and its retries; empty if nothing is due."""
-    parts = [f"waits for {boot['waits_for']}"] if boot["waits_for"] else []
-    if not parts and boot["reason"]:
-        parts.append(f"its script waits: {boot['reason']}")
+    parts = [_waits_text(boot)] if boot["waits_for"] or boot["reason"] else []
     if boot["progress"] is not None:
         parts.append(progress_text(boot["progress"]))
     if boot["retries"]:
         parts.append(f"{boot['retries']} {'retry' if boot['retries'] == 1 else 'retries'}")
     return printable("; ".join(parts))
+
+
+def _waits_text(boot: View) -> str:
+    if (wait := boot.get("wait")) is not None:
+        return f"waits for {expected_text(wait)}"
+    if not boot["waits_for"]:
+        return f"its script waits: {boot['reason']}"
+    held_back = f", which is held back: {boot['reason']}" if boot["reason"] else ""
+    return f"waits for {boot['waits_for']}{held_back}"
 
 
 def progress_text(progress: View) -> str:
@@ -103,10 +111,11 @@ def running_line(boot: View) -> str:
 
 
 def change_of(boot: View) -> tuple[object, ...]:
-    """Return what differs when a boot is worth another line: its steps, the tenth of its progress, its retries."""
+    """Return what differs when a boot is worth another line: a step, a tenth of its progress, a retry, an alarm."""
     progress = boot["progress"]
     tenth = (progress["name"], progress["percent"] // 10) if progress is not None else None
-    return len(boot["steps"]), boot["waits_for"], boot["plan"], boot["reason"], boot["retries"], boot["end"], tenth
+    waits = boot["waits_for"], bool(boot.get("wait") and boot["wait"]["overdue"])
+    return len(boot["steps"]), waits, boot["plan"], boot["reason"], boot["retries"], boot["end"], tenth
 
 
 class StatusLine:

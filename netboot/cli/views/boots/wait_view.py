@@ -22,6 +22,13 @@ def wait_texts(wait: Mapping[str, Any] | None) -> list[str]:
     return [f"{_what(wait)} since {since:%H:%M:%S} UTC, for {_for(wait)} ({usual}){'; overdue' * wait['overdue']}"]
 
 
+def expected_text(wait: Mapping[str, Any]) -> str:
+    """Describe a wait without its begin: `ostree (usually 4 min, at most 40 min; the default)`."""
+    expected = wait["expected"]
+    usual = usual_text(expected["median_s"], expected["limit_s"], expected["boots"])
+    return f"{wait['step']} ({usual}){'; overdue' * wait['overdue']}"
+
+
 def short_wait_texts(wait: Mapping[str, Any] | None) -> list[str]:
     """Describe a wait in a cell of a table: `waits for the pull of the release, for 42 s`; empty without one."""
     if wait is None:
