@@ -49,8 +49,7 @@ def test_a_host_is_armed_watched_and_cancelled(netboot: CommandLine):
     assert '"event": "install.moved", "host": "cp1"' in event
     assert netboot.printed("install", "cancel", "cp1") == "cp1 is not armed; it boots its own disk\n"
     moves = [
-        (move["what"], move["from"], move["to"], move["note"])
-        for move in netboot.json("install", "history", "cp1", "--moves")
+        (move["what"], move["from"], move["to"], move["note"]) for move in netboot.json("install", "history", "cp1")
     ]
     assert moves == [("armed", "registered", "registered", "new disk"), ("cancelled", "registered", "registered", "")]
 

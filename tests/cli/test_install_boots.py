@@ -49,7 +49,7 @@ def kept(netboot: CommandLine) -> CommandLine:
 
 
 def test_the_boots_of_a_host_are_listed_with_the_durations_of_their_steps(kept: CommandLine):
-    head, first, second = kept.printed("install", "history", "cp1").splitlines()
+    head, first, second = kept.printed("install", "history", "cp1", "--boots").splitlines()
 
     assert head == "BOOT\tBEGAN (UTC)\tPLAN\tEND\tTOOK\tRETRIES\tSTEPS"
     assert first == "1\t2026-11-21 03:00:00\tinstall\tready\t1 min 30 s\t\tloader 2.0 s"
@@ -65,11 +65,11 @@ def test_one_boot_is_shown_by_its_number(kept: CommandLine):
     assert [line.split()[2] for line in shown[1:3]] == ["offer", "loader"]
     assert shown[3].split() == ["90.0", "s", "ready"]
     assert (last["number"], last["boots"], last["end"], last["waits_for"]) == (2, 2, None, "script")
-    assert str(refused.exception) == "no boot 9 of cp1 is kept; there are 2: netboot install history cp1"
+    assert str(refused.exception) == "no boot 9 of cp1 is kept; there are 2: netboot install history cp1 --boots"
 
 
 def test_the_boots_of_a_machine_that_is_not_registered_are_found_by_its_mac(kept: CommandLine):
-    [found] = kept.json("install", "history", OTHER)
+    [found] = kept.json("install", "history", OTHER, "--boots")
 
     assert (found["host"], found["mac"]) == (None, OTHER)
 
@@ -77,13 +77,13 @@ def test_the_boots_of_a_machine_that_is_not_registered_are_found_by_its_mac(kept
 def test_the_history_of_the_install_is_another_list(kept: CommandLine):
     kept.printed("install", "arm", "cp1", "--reason", "new disk")
 
-    assert kept.printed("install", "history", "cp1", "--moves").splitlines()[1].split("\t")[1:5] == [
+    assert kept.printed("install", "history", "cp1").splitlines()[1].split("\t")[1:5] == [
         "armed",
         "registered",
         "registered",
         "new disk",
     ]
-    assert kept("install", "history", "cp1", "--moves", "--boot", "0").exit_code == 2
+    assert kept("install", "history", "cp1", "--boots", "--boot", "0").exit_code == 2
 
 
 def test_the_boots_that_run_are_listed_without_a_daemon_once_alone(kept: CommandLine):
@@ -104,7 +104,7 @@ def test_a_watch_is_of_one_host_or_of_all(kept: CommandLine, arguments: list[str
 
 
 def test_no_secret_of_an_install_is_in_its_boots(kept: CommandLine):
-    printed = json.dumps(kept.json("install", "history", "cp1"))
+    printed = json.dumps(kept.json("install", "history", "cp1", "--boots"))
 
     assert "token" not in printed
 

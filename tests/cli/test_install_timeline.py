@@ -54,7 +54,7 @@ def test_a_watch_prints_the_steps_and_everything_that_holds_the_host_back(capsys
         "    5.0 s  ALARM       the ignition of cp1 was requested from 192.0.2.77, which is not an address of cp1; "
         "find the machine that has 192.0.2.77 now",
         "    7.0 s  failed      no space left on /dev/vda�[2J; the whole report: netboot install history "
-        "cp1 --moves --json; then netboot install arm cp1",
+        "cp1 --json; then netboot install arm cp1",
     ]
     assert timeline.ended_with == "failed"
 

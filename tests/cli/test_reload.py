@@ -15,6 +15,6 @@ def test_what_waits_for_a_restart_what_ended_and_what_is_wrong_has_a_line_each()
     assert report(taken) == [
         "reloaded: 2 hosts",
         "changed, and in force after systemctl restart netboot: dhcp, log",
-        "the arming of cp1 ended: netboot install history cp1 --moves",
+        "the arming of cp1 ended: netboot install history cp1",
         "problem: cp1: no disk",
     ]

@@ -22,7 +22,7 @@ def edit_hosts(rack: Rack, old: str, new: str) -> None:
 
 
 def last_of_history(rack: Rack, host: str) -> dict[str, str]:
-    last: dict[str, str] = json.loads(rack.netboot("install", "history", host, "--moves", "--json"))[-1]
+    last: dict[str, str] = json.loads(rack.netboot("install", "history", host, "--json"))[-1]
     return last
 
 

@@ -50,7 +50,7 @@ def test_a_boot_continues_after_a_restart_of_the_daemon(rack: Rack, stop: signal
     rack.start()
     assert [cp1.report(token, event) for event in ("started", "post", "done")] == [200] * 3
 
-    boots = json.loads(rack.netboot("install", "history", "cp1", "--json"))
+    boots = json.loads(rack.netboot("install", "history", "cp1", "--boots", "--json"))
     [listed] = rack.api("/api/v1/installs/cp1/boots")
     running = rack.api("/api/v1/boots")
 

@@ -97,7 +97,7 @@ def test_the_reason_of_a_failure_is_the_first_line_of_the_report_everywhere_and_
 
     shown = rack.netboot("install", "show", "cp1")
     watched = rack.netboot("install", "watch", "cp1", "--no-follow", status=1).splitlines()[-1]
-    history = rack.netboot("install", "history", "cp1", "--moves").splitlines()
+    history = rack.netboot("install", "history", "cp1").splitlines()
     host = json.loads(rack.netboot("host", "show", "cp1", "--json"))
 
     assert f"reason: {reason}" in shown

@@ -115,7 +115,7 @@ def test_a_removed_host_is_no_longer_armed_and_its_machine_boots_its_disk(rack: 
     assert machine.discover() is None  # hosts.unknown: ignore
     assert "vmlinuz" not in machine.script()
     assert files(rack) == []
-    last = shown(rack, "install", "history", "w2", "--moves")[-1]
+    last = shown(rack, "install", "history", "w2")[-1]
     assert (last["what"], last["reason"], last["actor"]) == ("cancelled", "broken board", f"uid {os.getuid()}")
 
 
@@ -210,7 +210,7 @@ def test_a_changed_disk_ends_the_arming_as_any_reload_does(rack: Rack):
     assert changed == [
         "w2: hosts.d/w2.yaml written",
         "reloaded: 3 hosts",
-        "the arming of w2 ended: netboot install history w2 --moves",
+        "the arming of w2 ended: netboot install history w2",
     ]
     assert machine.discover()[BOOTP].file.rstrip(b"\0") == b""
 

@@ -81,7 +81,7 @@ def test_no_report_of_a_machine_fails_or_reaches_a_terminal_as_it_is(rack: Rack)
             ("host", "list", "--discovered"),
             ("host", "show", "cp1"),
             ("install", "show", "cp1"),
-            ("install", "history", "cp1", "--moves"),
+            ("install", "history", "cp1"),
             ("install", "watch", "cp1", "--no-follow"),
         )
     )
@@ -102,6 +102,6 @@ def test_a_machine_that_reports_other_checks_again_and_again_adds_nothing_to_its
     statuses = [post(cp1, f"/report/{token}/checks", CHECKS.format(number).encode()) for number in range(50)]
 
     assert statuses == [200] + [404] * 49
-    history = json.loads(rack.netboot("install", "history", "cp1", "--moves", "--json"))
+    history = json.loads(rack.netboot("install", "history", "cp1", "--json"))
     assert [move["what"] for move in history].count("checks-passed") == 1
     assert len(rack.lines("install.moved")) == len(history)

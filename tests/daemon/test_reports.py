@@ -22,9 +22,7 @@ def test_a_long_report_keeps_its_reason_and_its_end(rack: Rack):
 
     assert answer.status == 200
     [failed] = [
-        move
-        for move in json.loads(rack.netboot("install", "history", "cp1", "--moves", "--json"))
-        if move["to"] == "failed"
+        move for move in json.loads(rack.netboot("install", "history", "cp1", "--json")) if move["to"] == "failed"
     ]
     assert failed["note"].startswith("no space left on device\na line of the log\n")
     assert failed["note"].endswith("a line of the log\nthe last line\n")

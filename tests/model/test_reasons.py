@@ -78,13 +78,13 @@ def test_an_alarm_of_a_second_address_names_both_addresses():
         pytest.param(
             {"by": "reported-failed", "armed": False, "note": None},
             "the installer reported a failure without a reason; the whole report: netboot install history "
-            "cp1 --moves --json; then netboot install arm cp1",
+            "cp1 --json; then netboot install arm cp1",
             id="no-reason",
         ),
         pytest.param(
             {"by": "attempts-spent", "armed": False, "note": None},
             "every boot of its arming is spent, and no installer reported an end; the whole report: netboot install "
-            "history cp1 --moves --json; then netboot install arm cp1",
+            "history cp1 --json; then netboot install arm cp1",
             id="attempts-spent",
         ),
     ],

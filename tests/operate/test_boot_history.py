@@ -106,8 +106,8 @@ def test_a_boot_that_is_not_stored_yet_is_shown(sqlite_url: str):
 @pytest.mark.parametrize(
     ("boot", "why"),
     [
-        (3, "no boot 3 of cp1 is kept; there are 2: netboot install history cp1"),
-        (-2, "no boot -2 of cp1 is kept; there are 2: netboot install history cp1"),
+        (3, "no boot 3 of cp1 is kept; there are 2: netboot install history cp1 --boots"),
+        (-2, "no boot -2 of cp1 is kept; there are 2: netboot install history cp1 --boots"),
     ],
 )
 def test_a_boot_that_is_not_kept_is_refused(sqlite_url: str, boot: int, why: str):

@@ -204,7 +204,7 @@ def after_failure(host: str, *, is_armed: bool) -> str:
     """State what follows a failed install."""
     if is_armed:
         return "it is still armed: its next network boot tries again"
-    return f"the whole report: netboot install history {host} --moves --json; then netboot install arm {host}"
+    return f"the whole report: netboot install history {host} --json; then netboot install arm {host}"
 
 
 def after_failed_checks(host: str) -> str:

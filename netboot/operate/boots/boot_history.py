@@ -65,7 +65,8 @@ class BootHistory:
         index = boot - 1 if boot > 0 else boot + len(found) - 1
         if not 0 <= index < len(found):
             what = f"boot {boot} of {name}" if found else f"boot of {name}"
-            raise NoBootError(f"no {what} is kept; there are {len(found) or 'none'}: netboot install history {name}")
+            kept = f"there are {len(found) or 'none'}: netboot install history {name} --boots"
+            raise NoBootError(f"no {what} is kept; {kept}")
         return found[index]
 
     async def running(self) -> list[ShownBoot]:

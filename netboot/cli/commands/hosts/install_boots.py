@@ -37,30 +37,30 @@ MOVE_COLUMNS: Final = ("AT (UTC)", "WHAT", "FROM", "TO", "NOTE", "BY")
 
 @click.command()
 @click.argument("host")
+@click.option("--boots", is_flag=True, help="List the boots instead, with the durations of their steps and their ends.")
 @click.option("--boot", type=int, help="Show the timeline of one boot: 0 is the last, -1 the one before, 1 the oldest.")
-@click.option("--moves", is_flag=True, help="List every transition of the install instead, with reason and actor.")
 @config_and_json
-def history(config: Path, host: str, *, boot: int | None, moves: bool, as_json: bool) -> None:
-    """List HOST's boots, oldest first, with the durations of their steps and their ends.
+def history(config: Path, host: str, *, boots: bool, boot: int | None, as_json: bool) -> None:
+    """List every transition of HOST's install, oldest first, with reason and actor; or the boots of its machine.
 
-    HOST is a host, or the MAC of a machine that is not registered. The reason of a transition is an operator's, or the
-    first line of a report.
+    The reason is an operator's, or the first line of a report. With --boots and --boot, HOST is a host, or the MAC of a
+    machine that is not registered.
     """
-    if moves and boot is not None:
-        raise click.UsageError("give --boot or --moves")
+    if boots and boot is not None:
+        raise click.UsageError("give --boots or --boot")
 
     async def ask(daemon: "Administration | ControlClient") -> Any:
-        if moves:
-            return await daemon.history(host)
-        return await daemon.boots.all(host) if boot is None else await daemon.boots.show(host, boot=boot)
+        if boot is not None:
+            return await daemon.boots.show(host, boot=boot)
+        return await daemon.boots.all(host) if boots else await daemon.history(host)
 
     found = run_with_administration(config, ask, needs_hosts=False)
-    if moves:
-        print_table(found, as_json, MOVE_COLUMNS, map(_move_row, found))
-    elif boot is None:
+    if boot is not None:
+        print_found(found, as_json, timeline_lines(found))
+    elif boots:
         print_table(found, as_json, HISTORY_COLUMNS, history_rows(found))
     else:
-        print_found(found, as_json, timeline_lines(found))
+        print_table(found, as_json, MOVE_COLUMNS, map(_move_row, found))
 
 
 def _move_row(move: View) -> tuple[str, ...]:
