@@ -15,11 +15,13 @@ from netboot.cli.main import cli
 from netboot.errors import StoreError
 from netboot.events.event_feed import EventFeed
 from netboot.events.event_log import EventLog
+from netboot.model.boot.boot_record import LONGEST_STEP
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import TokenKind
 from netboot.store import database
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
 from netboot.store.inspections import Inspections
@@ -58,6 +60,11 @@ def in_store(url: str, use: Callable[[Database], Awaitable[object]]) -> object:
     return asyncio.run(scenario())
 
 
+async def answered(read: Awaitable[object]) -> object:
+    """Await a read of which the stored database has no row."""
+    return (await read,)
+
+
 READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Installs.all": lambda store: Installs(store).all(),
     "Installs.get": lambda store: Installs(store).get(CP1),
@@ -73,6 +80,11 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Inspections.of": lambda store: Inspections(store).of([MAC]),
     "Inspections.by_token": lambda store: Inspections(store).by_token("5" * 32),
     "LeaseStore.all": lambda store: LeaseStore(store).all(),
+    "Boots.of_host": lambda store: Boots(store).of_host(CP1),
+    "Boots.of_unregistered": lambda store: answered(Boots(store).of_unregistered(MAC)),
+    "Boots.running": lambda store: Boots(store).running(NOW - LONGEST_STEP),
+    "Boots.newest_running": lambda store: Boots(store).newest_running(NOW - LONGEST_STEP),
+    "Boots.newest_of_hosts": lambda store: Boots(store).newest_of_hosts(5),
     "AcceptedFiles.all": lambda store: AcceptedFiles(store).all(),
 }
 WRITES: Final = {
@@ -84,7 +96,11 @@ WRITES: Final = {
     "EventLog.close",
     "EventLog.run",
 }
-WRITES_BEHIND: Final = {"Machines.flush", "Machines.run", "Machines.close", "LeaseStore.keep", "AcceptedFiles.keep"}
+WRITES_BEHIND: Final = {
+    *(f"{behind}.{method}" for behind in ("Boots", "Machines") for method in ("flush", "run", "close")),
+    "LeaseStore.keep",
+    "AcceptedFiles.keep",
+}
 NO_STORE: Final = {
     "Installs.finish",
     "EventLog.take",
@@ -96,11 +112,13 @@ NO_STORE: Final = {
     "Machines.keep",
     "Machines.forget",
     "Machines.waiting_count",
+    "Boots.keep",
+    "Boots.waiting_count",
 }
 
 
 def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write():
-    classes = (Installs, Inspections, EventLog, EventFeed, Machines, LeaseStore, AcceptedFiles)
+    classes = (Installs, Inspections, EventLog, EventFeed, Machines, Boots, LeaseStore, AcceptedFiles)
     methods = {f"{each.__name__}.{name}" for each in classes for name in vars(each) if not name.startswith("_")}
 
     assert methods == {*READS} | WRITES | WRITES_BEHIND | NO_STORE
