@@ -87,10 +87,8 @@ async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, 
             opened.seek(at)
             try:
                 await asyncio.get_running_loop().sendfile(transport, opened, at, left, fallback=False)
-            finally:
-                count.bytes += (
-                    opened.seek(0, os.SEEK_CUR) - at
-                )  # asyncio sets the position, also if the reader disconnects
+            finally:  # asyncio sets the position, also if the reader disconnects
+                count.bytes += opened.seek(0, os.SEEK_CUR) - at
         elif not piece:
             return False  # the file ends here
         else:
