@@ -173,7 +173,7 @@ class Daemon:
         )
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
-        self._overdue_watch = store.overdue_watch(self._boot_causes(clock), clock)
+        self._overdue_watch = store.overdue_watch(self._boot_causes(clock), registry.hosts, clock)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)

@@ -87,9 +87,15 @@ class OpenStore:
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
 
-    def overdue_watch(self, causes: BootCauses, clock: Clock) -> OverdueWatch:
+    def overdue_watch(self, causes: BootCauses, hosts: Callable[[], HostSet], clock: Clock) -> OverdueWatch:
         return OverdueWatch(
-            self.boot_recorder, self.durations, self.boots, causes=causes, events=self.events, clock=clock
+            self.boot_recorder,
+            self.durations,
+            self.boots,
+            hosts=hosts,
+            causes=causes,
+            events=self.events,
+            clock=clock,
         )
 
     def hook_uses(self, now: Callable[[], datetime]) -> HookUses:

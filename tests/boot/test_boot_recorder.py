@@ -161,6 +161,23 @@ def test_a_machine_that_is_registered_while_it_boots_continues_its_boot_under_it
     assert (left, known) == ([], None)
 
 
+def test_an_arming_between_the_registration_and_the_next_step_loses_no_boot(sqlite_url: str):
+    async def scenario(boots: Boots) -> tuple[list[BootRecord], list[BootRecord]]:
+        recorder = BootRecorder(boots)
+        offered(recorder, None, 0)
+        armed = {"by": "armed", "from": "registered", "to": "registered"}
+        recorder.event_happened(
+            Event("install.moved", BEGIN + timedelta(seconds=5), CP1, MAC, data=armed), logging.INFO
+        )
+        happened(recorder, "cp1", 9, Step.SCRIPT)
+        await boots.flush()
+        return await boots.of_host(CP1), await boots.of_unregistered(MAC)
+
+    [boot], left = with_boots(sqlite_url, scenario)
+
+    assert ([each.step for each in boot.steps], left) == ([Step.OFFER, Step.SCRIPT], [])
+
+
 def test_a_repeated_request_is_counted_in_the_running_boot_of_its_machine(sqlite_url: str):
     async def scenario(boots: Boots) -> list[int]:
         recorder, at = BootRecorder(boots), BEGIN + timedelta(seconds=4)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fixtures.watched_boots import WatchedBoots
+from fixtures.watched_boots import HOST, WatchedBoots
 
 from netboot.errors import StoreError
 from netboot.model.boot.boot_record import BootRecord
@@ -146,6 +147,34 @@ def test_unregistered_machines_and_boots_that_wait_for_an_operator_are_never_ove
         assert await boots.wait(1000) == []
         boots.reaches(S.KICKSTART, "boot.kickstart_served")
         assert await boots.wait(limit_s(S.STAGE2) + 10) == [("cp1", "stage2")]
+
+    with_watched_boots(scenario)
+
+
+def test_a_host_that_is_renamed_or_removed_while_it_boots_is_not_overdue(with_watched_boots: Callable[..., Any]):
+    async def scenario(boots: WatchedBoots) -> None:
+        boots.boot()
+        boots.hosts = [replace(HOST, name=HostName("cp9"))]
+        boots.reaches(S.SCRIPT, "boot.script_served", "cp9", plan="install")
+        assert await boots.wait(limit_s(S.KERNEL) + 10) == [("cp9", "kernel")]
+        boots.hosts = []
+        assert await boots.wait(1000) == []
+
+    with_watched_boots(scenario)
+
+
+@pytest.mark.parametrize("back_s", [30, 7200])
+def test_after_the_clock_was_set_back_an_overdue_step_is_an_event(with_watched_boots: Callable[..., Any], back_s: int):
+    async def scenario(boots: WatchedBoots) -> None:
+        boots.boot()
+        assert await boots.wait(100) == []
+        boots.reaches(S.LOADER, "boot.loader_sent")
+        monotonic = boots.clock.monotonic
+        boots.watch._clock.monotonic = lambda: monotonic() + back_s  # type: ignore[misc]
+        boots.clock.pass_(-back_s)
+        boots.boot()
+        assert await boots.wait(limit_s(S.LOADER)) == []
+        assert await boots.wait(10) == [("cp1", "loader")]
 
     with_watched_boots(scenario)
 

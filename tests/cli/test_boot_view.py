@@ -77,6 +77,22 @@ def test_the_history_has_a_row_for_each_boot():
     ]
 
 
+def test_a_boot_without_a_sign_for_hours_waits_for_nothing():
+    inactive = boot(step("offer", 0), waits_for=None, inactive=True, reason="not-ready", retries=1)
+
+    assert next(history_rows([inactive]))[3] == "inactive"
+    assert list(timeline_lines(inactive))[-1].strip() == "no further sign of it for 4 hours"
+    assert status_text(inactive) == ""
+    assert running_line(inactive).endswith("offer         no further sign of it for 4 hours")
+
+
+def test_a_step_that_is_overdue_is_named_so_in_the_table_of_running_boots():
+    expected = {"median_s": 5.0, "p95_s": 30.0, "limit_s": 180.0, "boots": 0}
+    wait = {"step": "initrd", "since": at(0), "expected": expected, "overdue": True}
+
+    assert running_row(boot(step("kernel", 0), wait=wait))[4] == "initrd, overdue"
+
+
 def test_a_boot_that_another_one_replaced_took_until_it_last_showed_something():
     replaced = boot(step("offer", 0), end="replaced", ended_at="2026-11-24T03:00:00+00:00")
 

@@ -129,6 +129,24 @@ def test_a_ready_node_whose_spent_kickstart_is_requested_or_that_boots_its_disk_
     assert cause_of(replace(good, events=[*good.events, ignition, disk]).situation) is None
 
 
+def test_a_request_for_the_script_of_a_boot_that_has_it_is_no_cause_and_hides_none():
+    case = next(case for case in FAULTS if case.cause == "no-kickstart-request")
+    script = next(event for event in case.events if event.step is Step.SCRIPT)
+    data = {"request": "script", "address": "192.0.2.99", "reason": "other-address", "waits": "not-announced"}
+    forged = Event("boot.request_refused", script.at + timedelta(seconds=1), CP1, script.mac, None, data)
+    events = sorted([*case.events, forged], key=lambda event: event.at)
+    attacked = replace(case, events=[*events, replace(forged, at=events[-1].at)])
+    while_it_fetches = attacked.situation_at(events.index(forged) + 1, forged.at)
+
+    later = script.at + timedelta(minutes=30)
+    again = Event("boot.offered", later, CP1, script.mac, Step.OFFER, {"kind": "loader", "boot_file": "snponly.efi"})
+    next_boot = replace(attacked, events=[*attacked.events, again], now=later + timedelta(minutes=10))
+
+    causes = [cause_of(each) for each in (attacked.situation, while_it_fetches, next_boot.situation)]
+
+    assert [cause and cause.name for cause in causes] == ["no-kickstart-request", None, "no-loader"]
+
+
 def test_a_step_that_is_overdue_has_the_firmware_of_its_boot_or_of_the_machine_as_evidence():
     case = next(case for case in FAULTS if case.cause == "no-loader")
     situation, found = case.situation, []

@@ -133,6 +133,19 @@ def test_a_machine_without_a_boot_and_an_unknown_one_are_refused(sqlite_url: str
         found(sqlite_url, unknown, has_daemon=False, kept=())
 
 
+@pytest.mark.parametrize("has_daemon", [True, False])
+def test_a_boot_without_a_sign_for_hours_waits_for_nothing(sqlite_url: str, has_daemon: bool):
+    began = NOW - timedelta(hours=5)
+    old = replace(RUNNING, mac=OTHER, host=None, began_at=began, last_at=began)
+
+    async def work(history: BootHistory) -> Any:
+        return json_view(await history.show(OTHER))
+
+    view = found(sqlite_url, work, has_daemon=has_daemon, kept=(old,))
+
+    assert (view["inactive"], view["waits_for"], view["end"]) == (True, None, None)
+
+
 def test_the_json_of_a_boot_has_what_it_waits_for_and_its_rates():
     step = BootStep(Step.KERNEL, NOW, NOW, 2.0, bytes=100, sent_s=2.0, retries=1, detail="vmlinuz")
     record = replace(RUNNING, steps=(step,), skipped=frozenset({Step.STAGE2, Step.IGNITION}))

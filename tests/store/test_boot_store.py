@@ -18,7 +18,13 @@ from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.store.boots import boot_store
-from netboot.store.boots.boot_store import KEPT_LOCAL_OF_HOST, KEPT_OF_HOST, KEPT_OF_UNREGISTERED, Boots
+from netboot.store.boots.boot_store import (
+    KEPT_LOCAL_OF_HOST,
+    KEPT_OF_HOST,
+    KEPT_OF_UNREGISTERED,
+    KEPT_WITHOUT_SCRIPT_OF_HOST,
+    Boots,
+)
 from netboot.store.database import Database
 
 BEGIN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -94,6 +100,19 @@ def test_the_newest_boots_of_each_host_are_kept_and_local_ones_remove_no_install
     assert in_store(store_url, work) == [[*installs[2:], *local[2:]], [other], [local[-1], local[-2]]]
 
 
+def test_boots_that_led_to_no_script_remove_no_install(store_url: str):
+    install = replace(INSTALL, end=BootEnd.READY, ended_at=BEGIN)
+    resumed = after(1, INSTALL, plan=BootPlan.UNDECIDED, end=BootEnd.READY, ended_at=BEGIN)  # its script was not seen
+    began = [after(10 + number, INSTALL, plan=BootPlan.UNDECIDED) for number in range(KEPT_OF_HOST + 2)]
+    forged = [*(replace(boot, end=BootEnd.REPLACED, ended_at=BEGIN) for boot in began[:-1]), began[-1]]
+
+    async def work(boots: Boots) -> list[BootRecord]:
+        await kept(boots, install, resumed, *forged)
+        return await boots.of_host(CP1)
+
+    assert in_store(store_url, work) == [install, resumed, *forged[-KEPT_WITHOUT_SCRIPT_OF_HOST:]]
+
+
 def test_few_boots_of_unregistered_machines_are_kept_and_none_of_a_host_is_removed_for_them(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -130,6 +149,17 @@ def test_the_newest_boots_that_run_are_those_of_hosts_that_showed_nothing_in_ano
         return await boots.newest_running(BEGIN - timedelta(hours=4))
 
     assert in_store(store_url, work) == [other]
+
+
+def test_a_boot_that_runs_is_the_newest_also_after_the_clock_was_set_back(store_url: str):
+    before = replace(INSTALL, last_at=BEGIN + timedelta(hours=1), end=BootEnd.REPLACED, ended_at=BEGIN)
+    boot = after(1, INSTALL)
+
+    async def work(boots: Boots) -> list[BootRecord]:
+        await kept(boots, before, boot)
+        return await boots.newest_running(BEGIN - timedelta(hours=4))
+
+    assert in_store(store_url, work) == [boot]
 
 
 def test_a_boot_of_a_machine_that_is_registered_while_it_boots_is_the_hosts(store_url: str):

@@ -48,6 +48,7 @@ class BootRecorder:
             return
         self._keep(boot)
         if boot.host is not None:
+            self._unregistered.pop(boot.mac, None)  # it was registered meanwhile, and this is its boot now
             for step, measured in product(folded.measured, self._on_measured):
                 measured(boot, step)
 
@@ -75,7 +76,7 @@ class BootRecorder:
             return self._unregistered.get(event.mac) if event.mac is not None else None
         boot = self._of_hosts.get(event.host)
         if event.mac is not None and (boot is None or boot.end is not None):
-            return self._unregistered.pop(event.mac, boot)
+            return self._unregistered.get(event.mac, boot)
         return boot
 
     def _keep(self, boot: BootRecord) -> None:

@@ -5,7 +5,7 @@ A machine that is not registered causes none, and neither does a boot that waits
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +20,7 @@ from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.clock import Clock
+from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.store.boots.boot_store import Boots
@@ -44,11 +45,13 @@ class OverdueWatch:
         durations: LearnedDurations,
         boots: Boots,
         *,
+        hosts: Callable[[], HostSet],
         causes: BootCauses,
         events: EventBus,
         clock: Clock,
     ) -> None:
         self._recorder, self._durations, self._boots, self._causes = recorder, durations, boots, causes
+        self._hosts = hosts
         self._events, self._clock = events, clock
         self._judged: set[_Key] = set()
         self._since, self._monotonic_epoch = clock.now(), self._epoch()
@@ -87,10 +90,15 @@ class OverdueWatch:
         yield Reading("boots_overdue", sum(wait is not None and wait.step in boot.overdue for boot, wait in waits))
 
     def _overdue(self) -> Iterator[tuple[BootRecord, Wait]]:
-        """Find the running boots of hosts whose next step is overdue, without those that have an event."""
-        now = self._clock.now()
+        """Find the running boots of hosts whose next step is overdue, without those that have an event.
+
+        A host may be renamed, removed or get another card while its machine boots.
+        """
+        now, hosts = self._clock.now(), self._hosts()
         for boot in self._recorder.running(now):
-            wait = self._durations.now.wait_of(boot) if boot.host is not None else None
+            host = hosts.by_mac(boot.mac)
+            is_declared = host is not None and host.name == boot.host
+            wait = self._durations.now.wait_of(boot) if is_declared else None
             if wait is None or wait.step in boot.overdue or not wait.is_overdue(now):
                 continue
             if now - self._since > timedelta(seconds=wait.expected.limit_s):
@@ -107,9 +115,13 @@ class OverdueWatch:
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     async def _goes_on_elsewhere(self, boot: BootRecord) -> bool:
-        """Return whether the machine showed more to another appliance on the same store; raise StoreError."""
+        """Return whether the machine showed more to another appliance on the same store; raise StoreError.
+
+        After the clock was set back, an earlier boot may have later times, or times to come.
+        """
         stored = await self._boots.of_host(boot.host) if boot.host is not None else []
-        return any(each.last_at > boot.last_at for each in stored)
+        now = self._clock.now()
+        return any(each.began_at >= boot.began_at and boot.last_at < each.last_at <= now for each in stored)
 
     def _emit(self, boot: BootRecord, wait: Wait, cause: Cause | None) -> None:
         expected = wait.expected

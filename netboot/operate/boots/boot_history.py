@@ -35,6 +35,7 @@ class ShownBoot:
     boots: int | None = None
     progress: BootProgress | None = None  # None: nothing is sent to it now, or no daemon runs
     wait: WaitStatus | None = None  # what it waits for, and how long that takes here; None: it does not run
+    is_inactive: bool = False  # it has not ended, and showed nothing for so long that it does not run any longer
 
 
 class BootHistory:
@@ -98,4 +99,4 @@ class BootHistory:
         is_running = record.is_running(now)
         progress = self._progress(record.mac) if self._progress is not None and is_running else None
         wait = WaitStatus.of(expected.wait_of(record), now) if is_running else None
-        return ShownBoot(record, number, boots, progress, wait)
+        return ShownBoot(record, number, boots, progress, wait, is_inactive=record.end is None and not is_running)

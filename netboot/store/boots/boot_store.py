@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
-from netboot.model.boot.boot_record import BootPlan, BootRecord
+from netboot.model.boot.boot_record import BootEnd, BootPlan, BootRecord
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.store import tables
@@ -22,6 +22,7 @@ from netboot.store.database import Database, burst_ended, upsert
 
 KEPT_OF_HOST: Final = 20
 KEPT_LOCAL_OF_HOST: Final = 5  # of its own disk, so that restarts of a cluster do not remove its install
+KEPT_WITHOUT_SCRIPT_OF_HOST: Final = 10  # that led to no script: any machine can forge the DISCOVER of one
 KEPT_OF_UNREGISTERED: Final = 3  # of one machine
 KEPT_UNREGISTERED: Final = 500  # of all these machines together
 WRITE_EVERY_S: Final = 0.5
@@ -32,6 +33,10 @@ PER_TRANSACTION: Final = 100  # some milliseconds of the loop, in which no datag
 log = structlog.get_logger()
 _BOOTS: Final = tables.boots
 _IS_LOCAL: Final = _BOOTS.c.plan == BootPlan.LOCAL_DISK.value
+_IS_WITHOUT_SCRIPT: Final = and_(
+    _BOOTS.c.plan == BootPlan.UNDECIDED.value,
+    or_(_BOOTS.c.ended_with.is_(None), _BOOTS.c.ended_with == BootEnd.REPLACED.value),
+)
 _UNREGISTERED: Final = _BOOTS.c.host.is_(None)
 
 
@@ -68,7 +73,8 @@ class Boots:
         It may boot from another appliance on the same store.
         """
         newer = _BOOTS.alias("newer")
-        has_newer = select(newer).where(newer.c.host == _BOOTS.c.host, newer.c.last_at > _BOOTS.c.last_at).exists()
+        showed_more = and_(newer.c.last_at > _BOOTS.c.last_at, newer.c.began_at >= _BOOTS.c.began_at)
+        has_newer = select(newer).where(newer.c.host == _BOOTS.c.host, showed_more).exists()
         return await self._read(and_(_is_running(since), _BOOTS.c.host.is_not(None), ~has_newer))
 
     async def newest_of_hosts(self, limit: int) -> list[BootRecord]:
@@ -139,8 +145,10 @@ async def _prune(connection: AsyncConnection, boots: Sequence[BootRecord]) -> No
     """Delete the oldest boots of the machines whose boots were written."""
     if hosts := [{"subject": host} for host in sorted({boot.host for boot in boots if boot.host})]:
         mine = _BOOTS.c.host == bindparam("subject")
-        await connection.execute(_all_but_newest(KEPT_OF_HOST, and_(mine, ~_IS_LOCAL)), hosts)
+        others = and_(mine, ~_IS_LOCAL, ~_IS_WITHOUT_SCRIPT)
+        await connection.execute(_all_but_newest(KEPT_OF_HOST, others), hosts)
         await connection.execute(_all_but_newest(KEPT_LOCAL_OF_HOST, and_(mine, _IS_LOCAL)), hosts)
+        await connection.execute(_all_but_newest(KEPT_WITHOUT_SCRIPT_OF_HOST, and_(mine, _IS_WITHOUT_SCRIPT)), hosts)
     if macs := [{"subject": mac} for mac in sorted({boot.mac for boot in boots if boot.host is None})]:
         mine = and_(_UNREGISTERED, _BOOTS.c.mac == bindparam("subject"))
         await connection.execute(_all_but_newest(KEPT_OF_UNREGISTERED, mine), macs)

@@ -15,6 +15,7 @@ View = Mapping[str, Any]
 
 HISTORY_COLUMNS: Final = ("BOOT", "BEGAN (UTC)", "PLAN", "END", "TOOK", "RETRIES", "STEPS")
 RUNNING_COLUMNS: Final = ("HOST", "PLAN", "STEP", "BEGAN", "WAITS FOR", "PROGRESS", "RETRIES")
+NO_SIGN: Final = "no further sign of it for 4 hours"
 
 
 def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
@@ -27,7 +28,7 @@ def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
             str(boot["number"]),
             boot["began_at"][:19].replace("T", " "),
             boot["plan"],
-            boot["end"] or "",
+            boot["end"] or ("inactive" if boot.get("inactive") else ""),
             _duration(_seconds(boot["began_at"], _last_sign_at(boot))),
             str(boot["retries"] or ""),
             took or ", ".join(step["step"] for step in boot["steps"]),
@@ -59,12 +60,16 @@ def timeline_lines(boot: View) -> Iterator[str]:
         )
     if boot["end"] is not None:
         yield f"{_seconds(boot['began_at'], boot['ended_at']):9.1f} s  {boot['end']}"
+    elif boot.get("inactive"):
+        yield f"{'':13}{NO_SIGN}"
     elif status := status_text(boot):
         yield f"{'':13}{status}"
 
 
 def status_text(boot: View) -> str:
     """Describe what a running boot waits for, how far that is, and its retries; empty if nothing is due."""
+    if boot.get("inactive"):
+        return ""
     parts = [_waits_text(boot)] if boot["waits_for"] or boot["reason"] else []
     if boot["progress"] is not None:
         parts.append(progress_text(boot["progress"]))
@@ -97,16 +102,22 @@ def running_row(boot: View) -> Sequence[str]:
     """Return the row of `RUNNING_COLUMNS` of a boot."""
     last = boot["steps"][-1]["step"] if boot["steps"] else ""
     began_at = datetime.fromisoformat(boot["began_at"]).strftime("%H:%M:%S")
-    waits = boot["waits_for"] or boot["reason"]
+    waits = _waits(boot) or boot["reason"]
     progress = progress_text(boot["progress"]) if boot["progress"] is not None else ""
     return boot["host"] or boot["mac"], boot["plan"], last, began_at, waits, progress, str(boot["retries"] or "")
+
+
+def _waits(boot: View) -> str:
+    """Name the step that a boot waits for, and whether it is overdue; empty if nothing is due."""
+    is_overdue = boot.get("wait") is not None and boot["wait"]["overdue"]
+    return f"{boot['waits_for'] or ''}{', overdue' * is_overdue}"
 
 
 def running_line(boot: View) -> str:
     """Describe a boot that runs or has just ended in one line."""
     last = boot["steps"][-1]["step"] if boot["steps"] else "–"
     at = datetime.fromisoformat(boot["last_at"]).strftime("%H:%M:%S")
-    text = f"ended: {boot['end']}" if boot["end"] else status_text(boot)
+    text = f"ended: {boot['end']}" if boot["end"] else status_text(boot) or NO_SIGN * bool(boot.get("inactive"))
     return printable(f"{at}  {boot['host'] or boot['mac']:<18}  {last:<12}  {text}").rstrip()
 
 
@@ -114,8 +125,7 @@ def change_of(boot: View) -> tuple[object, ...]:
     """Return what differs when a boot is worth another line: a step, a tenth of its progress, a retry, an alarm."""
     progress = boot["progress"]
     tenth = (progress["name"], progress["percent"] // 10) if progress is not None else None
-    waits = boot["waits_for"], bool(boot.get("wait") and boot["wait"]["overdue"])
-    return len(boot["steps"]), waits, boot["plan"], boot["reason"], boot["retries"], boot["end"], tenth
+    return len(boot["steps"]), _waits(boot), boot["plan"], boot["reason"], boot["retries"], boot["end"], tenth
 
 
 class StatusLine:

@@ -89,11 +89,25 @@ def _last_block(situation: Situation) -> Event | None:
         what = explained(event)
         if _clears(event, last):
             last = None
+        elif _is_of_another_boot(event, situation):
+            continue
         elif what is not None and what.is_blocking and not _is_weaker(event, last):
             last = event
     install = situation.install
     is_under_way = install.is_armed or install.state in (InstallState.INSTALLING, InstallState.INSTALLED)
     return None if last is not None and last.name in BY_ANYBODY and not is_under_way else last
+
+
+def _is_of_another_boot(event: Event, situation: Situation) -> bool:
+    """Return whether a refused request for a script came before the running boot, or after this boot got its script.
+
+    Any machine can send it, and it cannot be why this boot does not proceed.
+    """
+    boot = situation.record
+    if event.name != "boot.request_refused" or boot is None or not boot.is_running(situation.now):
+        return False
+    script = boot.step(Step.SCRIPT)
+    return event.at < boot.began_at or (script is not None and event.at >= script.at)
 
 
 def _is_weaker(event: Event, last: Event | None) -> bool:
