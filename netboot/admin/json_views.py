@@ -17,6 +17,7 @@ from netboot.model.boot.other_server import OtherServer
 from netboot.model.boot.reasons import reason_of
 from netboot.model.host.hardware import Hardware, as_columns
 from netboot.model.host.host import Host
+from netboot.model.host.host_secrets import host_shown
 from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
 from netboot.model.words import without_disks
@@ -136,7 +137,7 @@ def _fields(found: Any) -> dict[str, Any]:
 
 
 def _host(host: Host) -> View:
-    return {name: value for name, value in _fields(host).items() if name != "faults"}
+    return {name: value for name, value in _fields(host_shown(host)).items() if name != "faults"}
 
 
 def _install(status: InstallStatus) -> View:

@@ -40,6 +40,7 @@ from netboot.model.boot.offer import (
 from netboot.model.boot.reasons import Alarm, RequestRefusal
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
+from netboot.model.host.host_secrets import secret_values
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
@@ -128,7 +129,14 @@ class ScriptService:
         tokens, at = Tokens(kickstart=plan.kickstart_token), self.clock.now()
         self.served.keep(
             ServedDocument.of(
-                plan.host.name, kind, text.encode(), tokens=tokens, at=at, mac=plan.mac, base_url=writer.base_url
+                plan.host.name,
+                kind,
+                text.encode(),
+                tokens=tokens,
+                at=at,
+                mac=plan.mac,
+                base_url=writer.base_url,
+                secrets=secret_values(plan.host),
             )
         )
 

@@ -17,6 +17,7 @@ import structlog
 from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet, refuse_ended
 from netboot.boot.install_moves import ChangeCause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.records.shown_text import report_shown
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.errors import NetbootError, TransitionError
@@ -24,13 +25,13 @@ from netboot.events.event_bus import EventBus
 from netboot.model.boot.reasons import Alarm
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
+from netboot.model.host.host_secrets import secret_values
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck, failures, read_checks
 from netboot.model.install.event import Step
 from netboot.model.install.install import MID_INSTALL, Install, InstallEvent, InstallState
 from netboot.model.install.served_document import ServedDocument, ServedKind
-from netboot.model.install.token import TokenKind, Tokens, hidden_in
-from netboot.model.words import printable
+from netboot.model.install.token import TokenKind, Tokens
 from netboot.store.served_documents import ServedDocuments
 
 log = structlog.get_logger()
@@ -187,7 +188,7 @@ class DocumentService:
         if isinstance(reporter, Refusal):
             return reporter
         install, host = reporter
-        report = read_checks(hidden_in(body, install.tokens))
+        report = read_checks(report_shown(body, install.tokens, secret_values(host) if host else ()))
         await self.install_moves.end_changed_arming(install)
         mac = self._mac_at(host, address) if host else None
         try:
@@ -236,7 +237,7 @@ class DocumentService:
         if report is Report.STARTED:  # the last check before the disk is written
             await self.install_moves.end_changed_arming(install)
         try:
-            note = printable(hidden_in(body, install.tokens))  # an installer's log names its own URLs
+            note = report_shown(body, install.tokens, secret_values(host) if host else ())  # as the end of its log
             mac = self._mac_at(host, address) if host else None
             await self._move(
                 install, InstallEvent(f"reported-{report}"), TokenKind.REPORT, cause=ChangeCause(mac, note)
@@ -319,7 +320,18 @@ class DocumentService:
     def _keep(self, host: Host, kind: ServedKind, served: bytes, *, tokens: Tokens, mac: Mac, base_url: str) -> None:
         """Store a document as the last one of its kind that this host was served."""
         at = self.clock.now()
-        self.served.keep(ServedDocument.of(host.name, kind, served, tokens=tokens, at=at, mac=mac, base_url=base_url))
+        self.served.keep(
+            ServedDocument.of(
+                host.name,
+                kind,
+                served,
+                tokens=tokens,
+                at=at,
+                mac=mac,
+                base_url=base_url,
+                secrets=secret_values(host),
+            )
+        )
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:
         self._pinned.pop(token, None)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from netboot.boot.decide import Decision, KnownFirmware, decide
@@ -19,6 +19,7 @@ from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
 from netboot.model.host.host import Host
+from netboot.model.host.host_secrets import document_shown, secret_values, without_values
 from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install
@@ -58,12 +59,12 @@ class HostPlanner:
     host: Host
     mac: Mac
     base_url: str
-    show_secrets: bool = False  # of the role's Ignition file
+    show_secrets: bool = False  # of the role's Ignition file, and of the host's variables and kernel arguments
 
     async def plan(self, offers: Mapping[str, str]) -> HostPlan:
         install, local = InstallPlan(self.host, PLAN_TOKENS.kickstart, self.mac), LocalBootPlan(self.mac, self.host)
         ignition, role_sha256 = await self._ignition()
-        return HostPlan(
+        plan = HostPlan(
             offers=offers,
             script=self._script(install, ScriptLanguage.IPXE),
             script_unarmed=self._script(local, ScriptLanguage.IPXE),
@@ -74,6 +75,7 @@ class HostPlanner:
             ignition=ignition,
             role_sha256=role_sha256,
         )
+        return plan if self.show_secrets else _without_secrets(plan, secret_values(self.host))
 
     def _script(self, plan: ScriptPlan, language: ScriptLanguage) -> str:
         try:
@@ -132,6 +134,19 @@ class HostPlanner:
             return None if content is None else read_ignition(content).config
 
         return rendered(read_ignition(made[IgnitionPart.WRAPPER]).config, fetch)
+
+
+def _without_secrets(plan: HostPlan, values: Sequence[str]) -> HostPlan:
+    return replace(
+        plan,
+        script=document_shown(plan.script, values),
+        script_unarmed=document_shown(plan.script_unarmed, values),
+        grub=document_shown(plan.grub, values),
+        grub_unarmed=document_shown(plan.grub_unarmed, values),
+        kernel_lines={name: document_shown(line, values) for name, line in plan.kernel_lines.items()},
+        kickstart=document_shown(plan.kickstart, values),
+        ignition={part: without_values(text, values) for part, text in plan.ignition.items()},
+    )
 
 
 def offers(host: Host, policy: Policy, install: Install, inspection: Inspection | None = None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netboot.model.host.address_pool import Allocation
+from netboot.model.host.host_secrets import argument_shown, variable_shown
 from netboot.registry.host_sections import HostSection
 from netboot.registry.merge import Merged, Origin
 from netboot.registry.pool_section import POOL_KEYS
@@ -26,7 +27,7 @@ def explained_values(host: Merged[HostSection], given: Mapping[str, Allocation])
 
     `given`: the address of the pool, by its key below `network`.
     """
-    return [_explained(host, path, value, given) for path, value in _values(host.values, ())]
+    return [_explained(host, path, _shown(path, value), given) for path, value in _values(host.values, ())]
 
 
 def _explained(
@@ -39,6 +40,17 @@ def _explained(
     pool = next(layer for layer in host.layers if layer.where == f"address_pools.{host.values.network.pool}")
     origin = pool.written("network", POOL_KEYS[path[-1]])
     return ExplainedValue(".".join(path), value, (origin,), (), allocation)
+
+
+def _shown(path: tuple[str, ...], value: object) -> object:
+    """Return a value without what it has of secrets."""
+    match path, value:
+        case ("variables", name), str():
+            return variable_shown(name, value)
+        case ("kernel_arguments",), tuple():
+            return tuple(map(argument_shown, value))
+        case _:
+            return value
 
 
 def _values(holder: Section | Mapping[str, object], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.model.hidden import without_secrets
+from netboot.model.hidden import without_secrets, without_secrets_in
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,31 @@ from netboot.model.hidden import without_secrets
         ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "hidden"),
         ('{"auths": {"r.example": {"auth":"dXNlcjpwYXNz"}}}', '{"auths": {"r.example": {"auth":"hidden"}}}'),
         (r'{"user":"a","userPassword" : "a\"b","n":1}', '{"user":"a","userPassword" : "hidden","n":1}'),
+        ("rootpw --plaintext pass/word", "rootpw --plaintext hidden"),
+        ("rootpw --lock", "rootpw --lock"),
+        ("x: rootpw pass,word # comment", "x: rootpw hidden # comment"),
+        ("rootpw --iscrypted $6$salt$hash", "rootpw --iscrypted hidden"),
+        ("user --name=ops --iscrypted --password='a b' --lock", "user --name=ops --iscrypted --password=hidden --lock"),
+        ('part / --encrypted --passphrase=a"b c"d --grow', "part / --encrypted --passphrase=hidden --grow"),
+        ("certificateKey: " + "ab" * 32, "certificateKey: hidden"),
+        ("kubeadm: - token: abc def", "kubeadm: - token: hidden"),
+        ("cannot read the token: no such file", "cannot read the token: no such file"),
+        ("caCertHashes: sha256:" + "ab" * 32, "caCertHashes: sha256:" + "ab" * 32),
+        ("https://files.example.org/x?sig=abc&b=1 200", "https://files.example.org/x?sig=hidden 200"),
+        ("rd.iscsi.password=abc console=ttyS0", "rd.iscsi.password=hidden console=ttyS0"),
+        (
+            '"source": "data:text/plain;charset=utf-8;base64,c2VjcmV0", "x": 1',
+            '"source": "data:text/plain;charset=utf-8;base64,hidden", "x": 1',
+        ),
+        ("echo $1$unwritten", "echo $1$unwritten"),
+        ("PWD=/root SIGNAL=1 design=x", "PWD=/root SIGNAL=1 design=x"),
     ],
 )
 def test_each_form_of_a_secret_is_hidden(line: str, expected: str):
     assert without_secrets(line) == expected
+
+
+def test_a_document_keeps_certificates_and_its_lines():
+    document = f"rootpw abc\n\n{'aB' * 32}\n\u2028data:,x\r\n"
+
+    assert without_secrets_in(document) == f"rootpw hidden\n\n{'aB' * 32}\n\u2028data:,x\r\n"

@@ -123,7 +123,7 @@ class LogLines:
             self.writer.take(ReceivedLine(machine.owner, began_at, note))
             sender.withheld = 0
         tokens = self.install_moves.known(machine.host).tokens if machine.host else Tokens()
-        program, text = shown(message.program, tokens), shown(message.text, tokens)
+        program, text = shown(message.program, tokens), shown(message.text, tokens, machine.secrets)
         received = LogLine(at, address, message.severity, program, text)
         self.writer.take(ReceivedLine(machine.owner, began_at, received))
 

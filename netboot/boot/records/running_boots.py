@@ -14,25 +14,27 @@ from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot_records.record_files import Owner
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
+from netboot.model.host.host_secrets import secret_values
 from netboot.model.host.mac import Mac
 
 
 class RecordedMachine(NamedTuple):
     """Whose records they are, and its network cards; `host`: its name if it is or was declared.
 
-    `mac` is the card that sent a packet; None if only its host is known.
+    `mac` is the card that sent a packet; None if only its host is known. `secrets` are those of the host's declaration.
     """
 
     owner: Owner
     macs: Sequence[Mac]
     host: HostName | None
     mac: Mac | None = None
+    secrets: Sequence[str] = ()
 
 
 def machine_of_host(host: Host | HostName, mac: Mac | None = None) -> RecordedMachine:
     """Return the machine of a host, also of one that no file declares any longer."""
     if isinstance(host, Host):
-        return RecordedMachine(host.name, host.macs, host.name, mac)
+        return RecordedMachine(host.name, host.macs, host.name, mac, secret_values(host))
     return RecordedMachine(host, (), host)
 
 

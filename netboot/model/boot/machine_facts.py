@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
 
+from netboot.model.install.token import without_any_token
 from netboot.model.words import printable_line
 
 LONGEST_FACT: Final = 64  # characters
@@ -59,7 +60,8 @@ NO_FACTS: Final[Facts] = {}
 def facts_in(query: str) -> Facts:
     """Read what a machine reports in the query of a URL, as it was sent; never fails.
 
-    The first parameter of each name counts. Each value is one line of at most `LONGEST_FACT` ASCII characters.
+    The first parameter of each name counts. Each value is one line of at most `LONGEST_FACT` ASCII characters, without
+    what can be a token of an install.
     """
     found: dict[MachineFact, str] = {}
     for parameter in query.split("&", _MOST_PARAMETERS)[:_MOST_PARAMETERS]:
@@ -67,5 +69,5 @@ def facts_in(query: str) -> Facts:
         fact = _BY_NAME.get(name)
         text = unquote(_EXTENDED_SIGN.sub(r"%\1", value[: 12 * LONGEST_FACT])).strip()
         if fact is not None and fact not in found and text:
-            found[fact] = printable_line(text, longest=LONGEST_FACT)
+            found[fact] = without_any_token(printable_line(text, longest=LONGEST_FACT))
     return found

@@ -1,13 +1,14 @@
-"""What a host was served last, without its tokens: kept so that a later plan can be compared with it."""
+"""What a host was served last, without its tokens and passwords: kept so that a later plan can be compared with it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from netboot.model.host.host import HostName
+from netboot.model.host.host_secrets import document_shown, without_values
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens, hidden_in
 
@@ -26,7 +27,7 @@ class ServedKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServedDocument:
-    """One document. `sha256` is over `text`, tokens hidden; of the role's file over its bytes, which are not kept."""
+    """One document. `sha256` is over `text`, secrets hidden; of the role's file over its bytes, which are not kept."""
 
     host: HostName
     kind: ServedKind
@@ -51,11 +52,21 @@ class ServedDocument:
 
     @classmethod
     def of(
-        cls, host: HostName, kind: ServedKind, served: bytes, *, tokens: Tokens, at: datetime, mac: Mac, base_url: str
+        cls,
+        host: HostName,
+        kind: ServedKind,
+        served: bytes,
+        *,
+        tokens: Tokens,
+        at: datetime,
+        mac: Mac,
+        base_url: str,
+        secrets: Sequence[str] = (),
     ) -> Self:
-        """Return the record of a served document."""
+        """Return the record of a served document; `secrets` are those of its host's declaration."""
         if kind is ServedKind.ROLE:
             return cls(host, kind, at, mac, base_url, hashlib.sha256(served).hexdigest())
-        text = hidden_in(served.decode("utf-8", "replace"), tokens)
+        hide = without_values if kind is ServedKind.OVERLAY else document_shown
+        text = hide(hidden_in(served.decode("utf-8", "replace"), tokens), secrets)
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(host, kind, at, mac, base_url, digest, text if len(text) <= LONGEST_TEXT else None)

@@ -14,6 +14,7 @@ from typing import Final
 
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, RelayPath, Stage
 from netboot.model.host.mac import Mac
+from netboot.model.install.token import without_any_token
 from netboot.model.words import printable_line
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
@@ -124,7 +125,7 @@ def boot_client(message: DhcpMessage) -> BootClient | DropReason:
         arch=arch,
         protocol=protocol,
         stage=Stage.IPXE if is_ipxe and (features is None or has_http) else Stage.FIRMWARE,
-        vendor_class=printable_line(vendor_class.decode("latin-1"), longest=255),
+        vendor_class=without_any_token(printable_line(vendor_class.decode("latin-1"), longest=255)),
         uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
         is_etherboot=is_etherboot,
         has_http=has_http,
@@ -252,7 +253,7 @@ def _shown_id(raw: bytes) -> str:
     """Write an id as its text, or as bytes in hex: its format is the relay's own (RFC 3046 §3.1)."""
     raw = raw[:_LONGEST_ID]
     text = raw.decode("latin-1")
-    return text if text.isascii() and text.isprintable() else raw.hex(":")
+    return without_any_token(text) if text.isascii() and text.isprintable() else raw.hex(":")
 
 
 def _uuid(value: bytes) -> bytes | None:

@@ -39,14 +39,14 @@ Changes = Mapping[str, Sequence[PlanChange]]
 @click.argument("names", metavar="[HOST]...", nargs=-1)
 @click.option("--diff", "is_diff", is_flag=True, help="Compare with what was served last; exit code 1 if it differs.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write one file per document to DIR/HOST/.")
-@click.option("--show-secrets", is_flag=True, help="Show the role's Ignition as it is, cluster keys included.")
+@click.option("--show-secrets", is_flag=True, help="Show secrets of the role's Ignition and of the host's values.")
 @config_and_json
 def plan(
     config: Path, names: tuple[str, ...], is_diff: bool, out: Path | None, show_secrets: bool, as_json: bool
 ) -> None:
     """Show what each host would get: offers, scripts, kernel lines, Kickstart, Ignition and what it is merged to.
 
-    Tokens are generated at boot, so only their places are shown; secrets of the role's Ignition are hidden.
+    Tokens are generated at boot, so only their places are shown; secrets of role and host are hidden.
     """
     files = asyncio.run(read_files(config))
     configuration = files.load()

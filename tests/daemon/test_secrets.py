@@ -1,0 +1,186 @@
+"""No output of the appliance has a secret: not of its files, not of a boot, and not one that its machine sends."""
+
+import base64
+import json
+import socket
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from fixtures.daemon import wait_until
+from fixtures.packets import SERVER
+from fixtures.planted_secrets import write_appliance
+from fixtures.rack import Machine, Rack, a_rack, token_in
+from secrets_search import Finding, Secret, contents_of, files_below, search, secrets_of_store
+
+pytestmark = pytest.mark.integration
+
+CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
+COMMANDS = {
+    "plan": ("plan",),
+    "plan as JSON": ("plan", "--json"),
+    "plan compared": ("plan", "--diff"),
+    "explain": ("explain", "cp1"),
+    "explain as JSON": ("explain", "cp1", "--json"),
+    "check": ("check",),
+    "check as JSON": ("check", "--json"),
+    "hooks": ("hooks", "list", "--json"),
+    "host show": ("host", "show", "cp1", "--json"),
+    "host list": ("host", "list", "--json"),
+    "install logs": ("install", "logs", "cp1"),
+    "install history": ("install", "history", "cp1", "--json"),
+    "install show": ("install", "show", "cp1", "--json"),
+}
+ROUTES = (
+    *("status", "hosts", "hosts/cp1", "hosts/cp1/install", "hosts/cp1/history", "hosts/cp1/served", "machines"),
+    *("installs", "content/uses", "cluster/ignition", "hooks", "events?follow=0", "installs/cp1/logs?follow=0"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A boot of cp1 that ended, its appliance, the secrets of both, and all that the machine was served."""
+
+    rack: Rack
+    secrets: list[Secret]
+    served: Mapping[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    directory = tmp_path_factory.mktemp("planted")
+    secrets = write_appliance(directory)
+    with a_rack(directory) as rack:
+        rack.start()
+        rack.netboot("install", "arm", "cp1", "--force")
+        cp1, database = rack.machine(*CP1), directory / "netboot.db"
+        served, tokens = boot(cp1, database)
+        rack.netboot("install", "arm", "cp1", "--force")
+        later = fail(cp1, database)
+        yield Run(rack, [*secrets, *tokens, *later], served)
+
+
+def boot(cp1: Machine, database: Path) -> tuple[dict[str, bytes], list[Secret]]:
+    """Install cp1; it sends whatever it has of secrets wherever a machine can send text."""
+    cp1.boots()
+    script = cp1.script()
+    tokens = secrets_of_store(database)
+    kickstart = cp1.get(f"/ks/{token_in(script, 'ks')}").body
+    report, ignition = token_in(kickstart, "report"), token_in(kickstart, "ign")
+    for secret in tokens:
+        send_lines(cp1, secret.text)
+        send_requests(cp1, secret.text)
+    cp1.report(report, "started", kickstart)
+    cp1.report(report, "log", "".join(f"netboot-pre: {line}\n" for line in (script + kickstart).splitlines()))
+    cp1.report(report, "done", f"fetched http://{SERVER}:8080/ks/{token_in(script, 'ks')}\n{kickstart}")
+    parts = {part: cp1.get(f"/ign/{ignition}{part}").body for part in ("", "/role", "/overlay")}
+    cp1.report(report, "log", "\n".join(json.dumps({"MESSAGE": line}) for line in lines_of_role(parts["/role"])))
+    cp1.report(report, "ready")
+    documents = {"script": script, "kickstart": kickstart, **parts}
+    return {name: text.encode() for name, text in documents.items()}, tokens
+
+
+def fail(cp1: Machine, database: Path) -> list[Secret]:
+    """Boot cp1 into another install, send its tokens by DHCP and with the request of a script, and report a failure."""
+    cp1.boots()
+    kickstart = cp1.get(f"/ks/{token_in(cp1.script(), 'ks')}").body
+    tokens = secrets_of_store(database)
+    cp1.report(token_in(kickstart, "report"), "failed", f"{kickstart}\n{kickstart}")
+    for secret in tokens:
+        send_options(cp1, secret.text.encode())
+        cp1.get(f"/boot/{cp1.mac}.ipxe?token={secret.text}&serial={secret.text}&product={secret.text}")
+    return tokens
+
+
+def lines_of_role(role: str) -> list[str]:
+    """Return what programs of the installed system may print of its Ignition: its text, and the contents of files.
+
+    Without the free text that its owner alone may read: no form of a line shows that it is a secret.
+    """
+    config = json.loads(role)
+    config["storage"]["files"] = [
+        file for file in config["storage"]["files"] if not file["path"].startswith("/etc/site/owner")
+    ]
+    for file in config["storage"]["files"]:
+        file["contents"].pop("httpHeaders", None)
+    return [
+        *json.dumps(config, indent=1).splitlines(),
+        *(line for content in contents_of(config) for line in content.decode("utf-8", "replace").splitlines()),
+    ]
+
+
+def send_options(cp1: Machine, token: bytes) -> None:
+    """Send a token in options of DHCP that a machine fills in."""
+    texts = [(option, token) for option in (12, 43, 61, 67, 77, 82, 124, 125)]
+    cp1.send_options([(53, b"\1"), (60, token), (93, b"\0\7"), *texts])
+    cp1.send_options([(53, b"\1"), (60, b"PXEClient:Arch:00007:UNDI:003001"), (93, b"\0\7"), *texts])
+    cp1.discover(vendor=b"PXEClient:Arch:00007:UNDI:003001:" + token)
+
+
+def send_requests(cp1: Machine, token: str) -> None:
+    """Send a token in URLs and headers of HTTP, and in names of TFTP."""
+    for path in (
+        f"/{token}", f"/boot/{token}.ipxe", f"/bootfiles/{token}", f"/content/media/{token}", f"/ostree/{token}/config",
+        f"/boot/{cp1.mac}/{token}", f"/report/{token}/{token}", f"/ks/{token}x", f"/ks/{token[:20]}", f"//ks//{token}",
+        f"/%6bs/{token}x", f"/KS/{token.upper()}", f"/content/{quote(f'http://{SERVER}/ks/{token}', safe='')}",
+    ):  # fmt: skip
+        cp1.get(path, "-A", token, "-H", f"X-Token: {token}", "-e", f"http://{SERVER}/ks/{token}")
+    with cp1.rack.client_socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind((cp1.address, 0))
+        for name in (token, f"ks/{token}", f"boot/{cp1.mac}/{token}"):
+            sender.sendto(b"\0\1" + name.encode() + b"\0octet\0", (SERVER, 69))
+
+
+def send_lines(cp1: Machine, token: str) -> None:
+    """Send a token in lines of a log, plain, encoded, and beside other digits."""
+    encoded = [base64.b64encode(f"{before}http://{SERVER}/ks/{token}".encode()).decode() for before in ("", "a", "bc")]
+    lines = [
+        f"<6>ipxe: http://{SERVER}:8080/ks/{token}", f"<6>{token}: text", f"<6>kernel: {token} {token.upper()}",
+        f"<6>kernel: {token.encode().hex()}", f"<6>x: {quote(f'/ks/{token}', safe='')}", f"<6>x: a{token}b{token}",
+        f"<6>x: {token[:16]}\\n{token[16:]}", f"<6>x: {token[::-1]}", *(f"<6>kernel: {text}" for text in encoded),
+    ]  # fmt: skip
+    with cp1.rack.client_socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind((cp1.address, 0))
+        for line in lines:
+            sender.sendto(line.encode(), (SERVER, 514))
+
+
+def outputs_of(rack: Rack) -> dict[str, bytes]:
+    """Collect what the appliance shows, logs and stores for operators."""
+    found = {f"netboot {name}": _printed(rack, *arguments) for name, arguments in COMMANDS.items()}
+    found |= {f"GET {route}": rack.curl_api(f"/api/v1/{route}").body.encode() for route in ROUTES}
+    found["metrics"] = rack.curl_api("/metrics").body.encode()
+    found["log of the daemon"] = rack.log.encode()
+    with sqlite3.connect(f"file:{rack.directory / 'netboot.db'}?mode=ro", uri=True) as store:
+        for table in ("events", "moves", "hook_deliveries", "hook_results", "machines", "served_documents"):
+            found[f"table {table}"] = repr(store.execute(f"SELECT * FROM {table}").fetchall()).encode()
+    store.close()
+    return found | files_below(rack.directory / "records")
+
+
+def _printed(rack: Rack, *arguments: str) -> bytes:
+    done = rack.run(*arguments)
+    return (done.stdout + done.stderr).encode()
+
+
+def test_each_secret_is_where_it_belongs(run: Run):
+    """Otherwise the search could find none anywhere."""
+    ours = {path: data for path, data in files_below(run.rack.directory).items() if "/records/" not in path}
+    places = {finding.secret for finding in search({**ours, **run.served}, run.secrets)}
+
+    assert places == {secret.name for secret in run.secrets}
+
+
+def test_no_output_has_a_secret(run: Run):
+    wait_until(
+        lambda: any(b"Environment=" in data for data in files_below(run.rack.directory / "records").values()) or None
+    )
+
+    outputs = outputs_of(run.rack)
+
+    assert all(outputs.values()), {name for name, data in outputs.items() if not data}
+    assert "rack-one" in outputs["netboot explain"].decode()
+    assert search(outputs, run.secrets) == list[Finding]()
