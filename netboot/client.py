@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -33,6 +33,8 @@ View = Mapping[str, Any]
 
 ANSWER_S = 30.0
 SLOW_S = 3.0  # until a sentence is reported
+ARCHIVE_S: Final = 600.0  # for the first byte of a support archive: it waits for another one, and each part may fail
+_ARCHIVE: Final = "netboot-support.tar.gz"
 STREAM_TIMEOUT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
 
 
@@ -133,6 +135,23 @@ class ControlClient:
         query = {"after": str(after)} | ({"host": host} if host else {})
         async for event in self._streamed("events", query, follow=follow):
             yield event
+
+    async def support(self, host: str | None, file: IO[bytes]) -> str:
+        """Write a support archive into a file, and return its name; of the appliance alone without `host`."""
+        slow = asyncio.get_running_loop().call_later(SLOW_S, self._report, "the daemon gathers the archive")
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=ARCHIVE_S)
+        try:
+            query = {"host": host} if host else {}
+            async with self._session.get("/api/v1/support", params=query, timeout=timeout) as answer:
+                await _raise_for(answer)
+                async for piece in answer.content.iter_any():
+                    file.write(piece)
+                disposition = answer.content_disposition
+                return Path(disposition.filename if disposition and disposition.filename else _ARCHIVE).name
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(self._socket, error) from error
+        finally:
+            slow.cancel()
 
     async def _streamed(self, path: str, query: Mapping[str, str], *, follow: bool) -> AsyncIterator[View]:
         """Yield the data of server-sent events until the stream ends; with `follow`, it may not end."""

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from netboot import __version__
 from netboot.admin.api import admin_application
+from netboot.admin.archives.support_api import SupportApi
 from netboot.admin.boots_api import BootsApi
 from netboot.admin.captures_api import CapturesApi
 from netboot.admin.cluster_api import ClusterApi
@@ -33,6 +34,7 @@ from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
+from netboot.app.support.support_archives import RunningParts, SupportArchives
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.machines_seen import SeenMachines
@@ -229,15 +231,16 @@ class Daemon:
         return [stop, *self._in_force.parts(), *self._listeners.parts(), self._admin.part()]
 
     def _admin_application(self, metrics: Metrics) -> web.Application:
-        admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
         administration = self._administration
+        admin = admin_application(administration, metrics, configuration=self._path.resolve())
         hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
         health_api, hooks_api = HealthApi(self._health.check), HooksApi(self._hook_uses)
         logs_api, boots_api = LogsApi(administration.logs, metrics), BootsApi(administration.boots)
-        captures_api = CapturesApi(administration.captures)
-        others = (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api)
-        for routes in (*others, logs_api, boots_api, captures_api):
+        running = RunningParts(administration.status, self._health.check, metrics.exposition)
+        support = SupportArchives(self._path, self._store.stored_data(administration), self._hook_uses, running=running)
+        others = (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api, boots_api)
+        for routes in (*others, CapturesApi(administration.captures), SupportApi(support.make)):
             admin.add_routes(routes.routes())
         return admin
 
@@ -354,8 +357,7 @@ class Daemon:
                 return f"{served}; {len(problems)} problems, first: {problems[0]}"
 
     def _note_problems(self) -> None:
-        problems = self.problems()
-        if problems != self._problems:
+        if (problems := self.problems()) != self._problems:
             self._problems = problems
             notify_systemd(f"STATUS={self._status_line()}")
 

@@ -1,6 +1,6 @@
 """Derives the inputs of each package from the settings. Opens nothing and starts nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -16,16 +16,18 @@ from netboot.boot_records.record_writer import MeasureStore, RecordWriter
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
+from netboot.model import urls
 from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostSet
-from netboot.model.host.network import DhcpMode, InterfaceSetting
+from netboot.model.host.network import DhcpMode, InterfaceSetting, choose_address
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.lease import LeasePolicy
 from netboot.model.urls import ContentPlace
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.registry.load import Configuration
 from netboot.render.template_engine import Engine
+from netboot.serve.net.links import Link
 from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import Metrics
 
@@ -92,6 +94,19 @@ def record_writer_for(
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:
     return [InterfaceSetting(each.name, each.address, each.advertise) for each in settings.network.interfaces]
+
+
+def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
+    """List the URLs that machines on each interface get, the first one's first; with `SERVER` if none is known here."""
+    found = []
+    for interface in settings.network.interfaces:
+        address = interface.advertise or interface.address
+        if address is None and interface.name in links and links[interface.name].addresses:
+            address = choose_address(links[interface.name].addresses, None)
+        if address is not None:
+            found.append(str(address))
+    listened = [str(next(iter(settings.http.listen), "SERVER"))]
+    return [urls.base_url(address, settings.http.port) for address in found or listened]
 
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:

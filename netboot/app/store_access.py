@@ -28,6 +28,7 @@ from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
 from netboot.model.host.host import HostSet
+from netboot.model.install.token import TokenKind
 from netboot.operate.administration import Administration
 from netboot.operate.audit import audited
 from netboot.operate.boots.boot_waits import BootWaits
@@ -37,6 +38,7 @@ from netboot.operate.hooks.delivery_queue import DeliveryQueue
 from netboot.operate.hooks.hook_outbox import HookOutbox
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.running_daemon import RunningDaemon
+from netboot.operate.support.stored_parts import StoredData
 from netboot.registry.load import Configuration, read
 from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
@@ -137,6 +139,15 @@ class OpenStore:
             are_complete=are_complete,
         )
 
+    def stored_data(self, administration: Administration) -> StoredData:
+        """Return what a support archive has of the store."""
+
+        async def tokens() -> list[str]:
+            installs = [each.tokens.of(kind) for each in await self.installs.all() for kind in TokenKind]
+            return [token for token in [*installs, *(each.token for each in await self.inspections.all())] if token]
+
+        return StoredData(administration, self.event_log, tokens)
+
 
 @asynccontextmanager
 async def open_store(
@@ -169,22 +180,33 @@ async def offline_administration(
     not changed.
     """
     async with _offline_store(configuration.settings) as store:
-        kept: Configuration | None = configuration
-        if configuration.faults:
-            kept = await store.hosts.last_accepted(configuration)
-        if kept is None and needs_hosts:
-            raise ConfigError(configuration.faults)
-        used = kept or configuration
-        install_moves = store.install_moves(configuration.settings, lambda: used.hosts, utc_now)
-        yield store.administration(
-            configuration.files[0],
-            configuration.settings,
-            install_moves,
-            store.inspection_records(lambda: used.hosts, SYSTEM_CLOCK),
-            hosts=lambda: used.hosts,
-            readiness=lambda: _readiness(used),
-            are_complete=kept is not None,
-        )
+        yield await _offline_uses(store, configuration, needs_hosts=needs_hosts)
+
+
+@asynccontextmanager
+async def offline_stored_data(configuration: Configuration) -> AsyncIterator[tuple[StoredData, HookUses]]:
+    """Open what a support archive has of the store, and the hooks, if no daemon runs; raise StoreError if one does."""
+    async with _offline_store(configuration.settings) as store:
+        administration = await _offline_uses(store, configuration, needs_hosts=False)
+        yield store.stored_data(administration), store.hook_uses(utc_now)
+
+
+async def _offline_uses(store: OpenStore, configuration: Configuration, *, needs_hosts: bool) -> Administration:
+    kept: Configuration | None = configuration
+    if configuration.faults:
+        kept = await store.hosts.last_accepted(configuration)
+    if kept is None and needs_hosts:
+        raise ConfigError(configuration.faults)
+    used = kept or configuration
+    return store.administration(
+        configuration.files[0],
+        configuration.settings,
+        store.install_moves(configuration.settings, lambda: used.hosts, utc_now),
+        store.inspection_records(lambda: used.hosts, SYSTEM_CLOCK),
+        hosts=lambda: used.hosts,
+        readiness=lambda: _readiness(used),
+        are_complete=kept is not None,
+    )
 
 
 async def offline_content_uses(settings: Settings) -> list[ContentUse]:

@@ -29,6 +29,7 @@ from netboot.model.clock import Clock
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
+from netboot.model.install.token import without_any_token
 from netboot.model.release import ContentKind
 from netboot.model.words import printable_line
 
@@ -95,7 +96,7 @@ class FileService:
         """Record that a machine requests another file than it was offered, once in each boot."""
         variant = seen.boot.trace.variant
         if variant is not None and name and seen.boot.note_problem("other-file"):
-            data = {"name": name, "loader": variant.loader}
+            data = {"name": without_any_token(name), "loader": variant.loader}
             self.events.emit("boot.other_file_requested", data, host=host, mac=seen.mac, level=logging.WARNING)
 
     async def render(

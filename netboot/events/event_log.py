@@ -141,8 +141,8 @@ class EventLog:
         async with self._database.reading() as connection:
             return [_event(row) for row in (await connection.execute(wanted)).mappings()]
 
-    async def newest(self, host: HostName, *, limit: int) -> list[Event]:
-        """Read the newest `limit` events of a host, the oldest of them first."""
+    async def newest(self, host: HostName | None, *, limit: int) -> list[Event]:
+        """Read the newest `limit` events of a host, or for None of no host, the oldest of them first."""
         mine = select(tables.events).where(tables.events.c.host == host)
         async with self._database.reading() as connection:
             rows = (await connection.execute(mine.order_by(tables.events.c.id.desc()).limit(limit))).mappings().all()

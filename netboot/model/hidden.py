@@ -75,7 +75,7 @@ def _without_value_of_yaml(line: str) -> str:
 
 
 def is_name_of_secret(name: str) -> bool:
-    """Return whether a name of a variable or setting says that its value is a secret."""
+    """Return whether the value of a variable or setting with this name is a secret."""
     return _SECRET_NAME.search(name) is not None
 
 

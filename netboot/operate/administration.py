@@ -101,9 +101,9 @@ class Administration:
             user=self._user,
             now=now,
         )
-        self.logs, self.captures = records.logs(self._known_machine), records.captures(self._known_machine)
+        self.logs, self.captures = records.logs(self.known_machine), records.captures(self.known_machine)
         progress = daemon.boot_progress if daemon is not None else None
-        self.boots = BootHistory(boot_recorder, boot_waits, self._known_machine, progress=progress, now=now)
+        self.boots = BootHistory(boot_recorder, boot_waits, self.known_machine, progress=progress, now=now)
         self.host_changes = HostChanges(
             host_files,
             install_moves,
@@ -323,7 +323,7 @@ class Administration:
             self._hosts().named(name)
         return HostName(name)
 
-    async def _known_machine(self, name: str) -> Owner:
+    async def known_machine(self, name: str) -> Owner:
         """Find a host by its name or by the MAC of a card, or another machine by its MAC; raise UnknownHostError."""
         try:
             return await self.known_host(name)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -147,6 +147,21 @@ def _without_secrets(plan: HostPlan, values: Sequence[str]) -> HostPlan:
         kickstart=document_shown(plan.kickstart, values),
         ignition={part: without_values(text, values) for part, text in plan.ignition.items()},
     )
+
+
+def plan_texts(plan: HostPlan) -> Iterator[tuple[str, str, str]]:
+    """Yield the documents of a host: title, name of its file, text."""
+    yield "offers", "offers.txt", "".join(f"{firmware}: {offer}\n" for firmware, offer in plan.offers.items())
+    yield "script", "script.ipxe", plan.script
+    yield "script, unarmed", "script-unarmed.ipxe", plan.script_unarmed
+    yield "grub", "grub.cfg", plan.grub
+    yield "grub, unarmed", "grub-unarmed.cfg", plan.grub_unarmed
+    lines = "".join(f"{system}: {line}\n" for system, line in plan.kernel_lines.items())
+    yield "kernel lines", "kernel-lines.txt", lines
+    yield "kickstart", "kickstart.ks", plan.kickstart
+    for part in ("wrapper", "role", "overlay", "merged"):
+        text = plan.ignition.get(part) or f"# {plan.ignition.get('error')}\n"
+        yield f"ignition {part}", f"ignition-{part}.ign", text
 
 
 def offers(host: Host, policy: Policy, install: Install, inspection: Inspection | None = None) -> dict[str, str]:

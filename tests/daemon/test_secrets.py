@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import socket
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -42,11 +43,12 @@ ROUTES = (
 
 @dataclass(frozen=True)
 class Run:
-    """A boot of cp1 that ended, its appliance, the secrets of both, and all that the machine was served."""
+    """Two boots of cp1 that ended, its appliance, the secrets of both, what the machine was served, and all outputs."""
 
     rack: Rack
     secrets: list[Secret]
     served: Mapping[str, bytes]
+    outputs: Mapping[str, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         served, tokens = boot(cp1, database)
         rack.netboot("install", "arm", "cp1", "--force")
         later = fail(cp1, database)
-        yield Run(rack, [*secrets, *tokens, *later], served)
+        records = directory / "records"
+        wait_until(lambda: any(b"Environment=" in data for data in files_below(records).values()) or None)
+        yield Run(rack, [*secrets, *tokens, *later], served, outputs_of(rack))
 
 
 def boot(cp1: Machine, database: Path) -> tuple[dict[str, bytes], list[Secret]]:
@@ -154,11 +158,20 @@ def outputs_of(rack: Rack) -> dict[str, bytes]:
     found |= {f"GET {route}": rack.curl_api(f"/api/v1/{route}").body.encode() for route in ROUTES}
     found["metrics"] = rack.curl_api("/metrics").body.encode()
     found["log of the daemon"] = rack.log.encode()
+    found |= {f"support of {name}": support(rack, name) for name in ("cp1", "w1", "0A-00-00-00-00-99")}
     with sqlite3.connect(f"file:{rack.directory / 'netboot.db'}?mode=ro", uri=True) as store:
         for table in ("events", "moves", "hook_deliveries", "hook_results", "machines", "served_documents"):
             found[f"table {table}"] = repr(store.execute(f"SELECT * FROM {table}").fetchall()).encode()
     store.close()
     return found | files_below(rack.directory / "records")
+
+
+def support(rack: Rack, name: str) -> bytes:
+    """Have the daemon make a support archive; no part of it may be missing."""
+    path = rack.directory / f"{name}.tar.gz"
+    done = rack.run("support", name, "-o", str(path), "--json")
+    assert json.loads(done.stdout)["faults"] == [], done.stderr
+    return path.read_bytes()
 
 
 def _printed(rack: Rack, *arguments: str) -> bytes:
@@ -175,12 +188,18 @@ def test_each_secret_is_where_it_belongs(run: Run):
 
 
 def test_no_output_has_a_secret(run: Run):
-    wait_until(
-        lambda: any(b"Environment=" in data for data in files_below(run.rack.directory / "records").values()) or None
-    )
+    assert all(run.outputs.values()), {name for name, data in run.outputs.items() if not data}
+    assert "rack-one" in run.outputs["netboot explain"].decode()
+    assert search(run.outputs, run.secrets) == list[Finding]()
 
-    outputs = outputs_of(run.rack)
 
-    assert all(outputs.values()), {name for name, data in outputs.items() if not data}
-    assert "rack-one" in outputs["netboot explain"].decode()
-    assert search(outputs, run.secrets) == list[Finding]()
+def test_an_archive_without_a_daemon_has_no_secret_and_names_what_is_missing(run: Run):
+    rack = run.rack
+    if rack.exit_code is None:
+        rack.signal(signal.SIGTERM)
+        assert rack.wait() == 0
+
+    printed = rack.netboot("support", "cp1", "-o", str(rack.directory / "offline.tar.gz"))
+
+    assert "no daemon runs: what only a daemon has is missing: status, health, metrics" in printed
+    assert search({"archive": (rack.directory / "offline.tar.gz").read_bytes()}, run.secrets) == list[Finding]()

@@ -7,7 +7,14 @@ from urllib.parse import quote
 import pytest
 
 from netboot.model.host.host import Host, HostName, Role
-from netboot.model.host.host_secrets import document_shown, host_shown, secret_values, without_values
+from netboot.model.host.host_secrets import (
+    document_shown,
+    free_values,
+    host_shown,
+    is_public_argument,
+    secret_values,
+    without_values,
+)
 from netboot.model.host.mac import Mac
 
 HOST = Host(
@@ -52,3 +59,15 @@ def test_a_value_is_hidden_however_a_document_quotes_it(quoted):
 
 def test_a_document_has_neither_values_nor_other_passwords():
     assert document_shown("rootpw x1\npassword abcd\n", ["abcd"]) == "rootpw hidden\npassword hidden\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "is_public"),
+    [("console=ttyS0,115200n8", True), ("quiet", True), ("site.key=x1", False), ("x1Y2", False), ("=quiet", False)],
+)
+def test_a_kernel_argument_is_public_by_its_name_or_as_a_plain_word(argument: str, is_public: bool):
+    assert is_public_argument(argument) is is_public
+
+
+def test_the_free_text_of_a_host_is_that_of_its_variables_and_other_arguments():
+    assert set(free_values(HOST)) == {*HOST.variables.values(), "longest-of-all"}

@@ -93,7 +93,8 @@ class PacketCapture:
         machine, now_s = taker
         line, tokens = self._line(request, machine), self._tokens_of(machine)
         fields = {name: request.fields[name][:LONGEST_FIELD] for name in FIELDS if name in request.fields}
-        lines = [f"{line} HTTP/1.1", *(f"{name}: {shown(text, tokens)}" for name, text in fields.items()), "", ""]
+        head = [f"{name}: {shown(text, tokens, machine.secrets)}" for name, text in fields.items()]
+        lines = [f"{line} HTTP/1.1", *head, "", ""]
         data = "\r\n".join(lines).encode("ascii", "replace")
         self._record(machine, self._http(request, data, line, is_sent=False), now_s)
 
@@ -131,7 +132,7 @@ class PacketCapture:
         target = request.target
         for _ in range(DECODED):
             target = unquote(target)
-        target = shown(target[:LONGEST_TARGET], self._tokens_of(machine))
+        target = shown(target[:LONGEST_TARGET], self._tokens_of(machine), machine.secrets)
         return f"{request.method} {quote(target, safe=SAFE_IN_TARGET, errors='replace')}"
 
     def _tokens_of(self, machine: RecordedMachine) -> Tokens:

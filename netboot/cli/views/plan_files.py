@@ -1,12 +1,12 @@
 """Writes the documents of a plan into a directory, one file each, readable by their owner alone."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from netboot.errors import NetbootError
-from netboot.operate.host_plan import HostPlan
+from netboot.operate.host_plan import HostPlan, plan_texts
 
 MARKER: Final = ".netboot-plan"  # a directory that has it was written by an earlier plan
 
@@ -25,21 +25,6 @@ def write_plans(directory: Path, plans: Mapping[str, HostPlan]) -> None:
                 _write(below / file, text)
     except OSError as error:
         raise _refused(directory, f"{error.filename}: {error.strerror}", "name another directory") from error
-
-
-def plan_texts(plan: HostPlan) -> Iterator[tuple[str, str, str]]:
-    """Yield the documents of a host: title, name of its file, text."""
-    yield "offers", "offers.txt", "".join(f"{firmware}: {offer}\n" for firmware, offer in plan.offers.items())
-    yield "script", "script.ipxe", plan.script
-    yield "script, unarmed", "script-unarmed.ipxe", plan.script_unarmed
-    yield "grub", "grub.cfg", plan.grub
-    yield "grub, unarmed", "grub-unarmed.cfg", plan.grub_unarmed
-    lines = "".join(f"{system}: {line}\n" for system, line in plan.kernel_lines.items())
-    yield "kernel lines", "kernel-lines.txt", lines
-    yield "kickstart", "kickstart.ks", plan.kickstart
-    for part in ("wrapper", "role", "overlay", "merged"):
-        text = plan.ignition.get(part) or f"# {plan.ignition.get('error')}\n"
-        yield f"ignition {part}", f"ignition-{part}.ign", text
 
 
 def _prepare(directory: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from netboot.boot.records.packet_capture import PacketCapture
 from netboot.model.captured_packet import CapturedPacket, Protocol
 from netboot.model.host.mac import Mac
+from netboot.model.install.token import without_tokens_in_bytes
 from netboot.serve.net.udp import Address, Datagram
 
 
@@ -37,4 +38,7 @@ class CapturedDhcp:
 
 
 def _of_known_cards(packets: Iterable[tuple[Mac | None, CapturedPacket]]) -> Iterator[tuple[Mac, CapturedPacket]]:
-    return ((mac, packet) for mac, packet in packets if mac is not None)
+    """Give the messages of known cards, without tokens that a machine sent in an option, which a reply may repeat."""
+    for mac, packet in packets:
+        if mac is not None:
+            yield mac, packet._replace(data=without_tokens_in_bytes(packet.data))

@@ -13,7 +13,6 @@ from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
-from netboot.cli.commands.hosts.plan import base_urls_of
 from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.machine_view import next_boot_texts
 from netboot.cli.views.output import config_and_json, print_found
@@ -82,7 +81,7 @@ async def _answers(configuration: Configuration, name: str, state: Mapping[str, 
     if state is not None and (request := state["next_boot"]) is not None:
         kind, medium = OneTimeBoot(request["kind"]), request["medium"]
         inspection = replace(inspection, requested_at=utc_now(), kind=kind, requested_medium=medium)
-    base_url = base_urls_of(configuration.settings, await links_here())[0]
+    base_url = from_settings.base_urls_of(configuration.settings, await links_here())[0]
     content_url = urls.ContentPlace(configuration.settings.content.url).url_for(base_url)
     places = {
         "script": urls.ipxe_script(base_url, host.mac),

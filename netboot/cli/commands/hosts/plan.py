@@ -16,21 +16,17 @@ from netboot.app.recorded_addresses import read_files
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import administration
 from netboot.cli.views.output import config_and_json, counted, print_json
-from netboot.cli.views.plan_files import plan_texts, write_plans
+from netboot.cli.views.plan_files import write_plans
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here
 from netboot.errors import UnknownHostError
-from netboot.model import urls
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host
-from netboot.model.host.network import choose_address
 from netboot.model.install.install import Install
 from netboot.model.install.served_document import ServedDocument
-from netboot.operate.host_plan import HostPlan, HostPlanner, offers
+from netboot.operate.host_plan import HostPlan, HostPlanner, offers, plan_texts
 from netboot.operate.plan_changes import PlanChange, plan_change
 from netboot.registry.load import Configuration
-from netboot.serve.net.links import Link
-from netboot.settings.settings import Settings
 
 Changes = Mapping[str, Sequence[PlanChange]]
 
@@ -54,7 +50,7 @@ def plan(
     for note in files.notes(configuration.allocations, {host.name for host in hosts}):
         click.echo(f"note: {note}", err=True)
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
-    base_urls = base_urls_of(configuration.settings, asyncio.run(links_here()))
+    base_urls = from_settings.base_urls_of(configuration.settings, asyncio.run(links_here()))
     if is_diff:
         changes = asyncio.run(_compared(config, registry, hosts, base_urls=base_urls))
         _print_changes(changes, as_json=as_json)
@@ -112,19 +108,6 @@ async def _change(registry: Registry, host: Host, served: ServedDocument, *, bas
     base_url = served.base_url if served.base_url in base_urls else base_urls[0]
     mac = served.mac if served.mac in host.macs else host.mac
     return plan_change(await HostPlanner(registry.documents, host, mac, base_url).plan({}), served)
-
-
-def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
-    """List the URLs that machines on each interface get, the first one's first; with `SERVER` if none is known here."""
-    found = []
-    for interface in settings.network.interfaces:
-        address = interface.advertise or interface.address
-        if address is None and interface.name in links and links[interface.name].addresses:
-            address = choose_address(links[interface.name].addresses, None)
-        if address is not None:
-            found.append(str(address))
-    listened = [str(next(iter(settings.http.listen), "SERVER"))]
-    return [urls.base_url(address, settings.http.port) for address in found or listened]
 
 
 def _print(name: str, planned: HostPlan) -> None:

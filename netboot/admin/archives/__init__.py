@@ -1,0 +1,1 @@
+"""Routes that send files which are made for a request."""

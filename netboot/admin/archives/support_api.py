@@ -1,0 +1,35 @@
+"""The route of support archives: one is made and sent as a file."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from netboot.operate.support.support_archive import SupportArchive
+
+_PIECE_BYTES: Final = 256 * 1024
+
+
+class SupportApi:
+    def __init__(self, make: Callable[[str | None], Awaitable[SupportArchive]]) -> None:
+        self._make = make
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/api/v1/support", self.archive, allow_head=False)]
+
+    async def archive(self, request: web.Request) -> web.StreamResponse:
+        """Send an archive of `host`, a host or the MAC of an unregistered machine; without it of the appliance."""
+        made = await self._make(request.query.get("host") or None)
+        with made.file as file:
+            headers = {
+                "Content-Type": "application/gzip",
+                "Content-Length": str(made.size_bytes),
+                "Content-Disposition": f'attachment; filename="{made.name}"',
+                "Cache-Control": "no-store",
+            }
+            answer = web.StreamResponse(headers=headers)
+            await answer.prepare(request)
+            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                await answer.write(piece)
+            return answer

@@ -1,0 +1,1 @@
+"""The support archive: all that explains the boots of a machine, without secrets, in one file."""
