@@ -101,7 +101,7 @@ class CaptureStore:
     def write(self, batch: Iterable[ReceivedPacket]) -> Written:
         """Append packets to their captures; a fault of the disk drops them."""
         dropped: Counter[RecordDrop] = Counter()
-        problem = None
+        problem, is_full = None, False
         for _, group in groupby(sorted(batch, key=_boot), key=_boot):
             packets = list(group)
             owner = packets[0].owner
@@ -109,7 +109,7 @@ class CaptureStore:
                 path = self.budget.path_of(owner, packets[0].began_at, RecordKind.CAPTURE)
                 if path is None:
                     dropped[RecordDrop.NO_BOOT] += len(packets)
-                elif not self.budget.keep():
+                elif is_full := is_full or not self.budget.keep():  # verified once: it lists all files
                     dropped[RecordDrop.BUDGET] += len(packets)
                     problem = self.budget.problem("packets")
                 else:
@@ -118,7 +118,8 @@ class CaptureStore:
                 dropped[RecordDrop.WRITE_FAILED] += len(packets)
                 what = f"cannot write the capture of {owner} in {self.budget.files.directory}"
                 problem = f"{what}: {error.strerror}; see records.directory"
-        self.budget.keep()
+        with suppress(OSError):  # a problem of the next batch
+            self.budget.keep()
         return Written(+dropped, problem)
 
     def _append(self, owner: Owner, path: Path, packets: Sequence[ReceivedPacket]) -> int:

@@ -22,6 +22,7 @@ MACHINES: Final = 8192  # whose last boot is in memory
 UNREGISTERED_PART: Final = 8  # one of so many parts of the budget
 BOOTS_OF_HOST: Final = 200  # kept at most, so that a machine that restarts all the time displaces no other
 BOOTS_OF_UNREGISTERED: Final = 4
+FREED_PART: Final = 128  # one of so many parts of the budget is freed at once, so that few writes list all files
 _BLOCK_BYTES: Final = 4096
 
 
@@ -71,8 +72,8 @@ class DiskBudget:
         if self._current.pop(owner, None) != began_at and not path.exists():
             self._keep_few(owner, began_at)
         self._current[owner] = began_at
-        while len(self._current) > MACHINES:
-            del self._current[next(iter(self._current))]
+        if len(self._current) > MACHINES:
+            del self._current[self._least_needed()]
         return path
 
     def note_size(self, owner: Owner, kind: RecordKind, *, before: int, after: int) -> None:
@@ -86,7 +87,7 @@ class DiskBudget:
         """Delete records of unregistered machines, then the oldest ones, until the others fit; return whether they do.
 
         If unregistered machines have more than their part, a quarter of it is freed, so that this is not done again
-        for each of their boots.
+        for each of their boots. Raise OSError if they do not fit because a record cannot be deleted.
         """
         part_bytes = self.budget_bytes // UNREGISTERED_PART
         is_their_part_full = self._of_unregistered_bytes > part_bytes
@@ -96,12 +97,16 @@ class DiskBudget:
         self._count(records)  # an operator may have deleted some
         theirs = [record for record in records if record.is_of_unregistered]
         their_limit_bytes = part_bytes * 3 // 4 if is_their_part_full else part_bytes
+        faults: list[OSError] = []
         for record in theirs:
             if self._of_unregistered_bytes > their_limit_bytes or self.used_bytes >= self.limit_bytes:
-                self._delete(record)
+                self._delete(record, faults)
         if self.used_bytes >= self.limit_bytes:
-            self._delete_oldest([record for record in records if not record.is_of_unregistered])
-        return self.used_bytes < self.limit_bytes
+            self._delete_oldest([record for record in records if not record.is_of_unregistered], faults)
+        fits = self.used_bytes < self.limit_bytes
+        if not fits and faults:
+            raise faults[0]
+        return fits
 
     def problem(self, what: str) -> str:
         """Return why `what` is not kept."""
@@ -119,17 +124,23 @@ class DiskBudget:
         stored = (record.began_at for record in self.files.all_of(owner))
         return next((each for each in stored if abs(each - began_at) < SAME_BOOT), began_at)
 
-    def _delete_oldest(self, records: Iterable[StoredRecord]) -> None:
+    def _least_needed(self) -> Owner:
+        """Return the machine whose boot was recorded the longest time ago: an unregistered one, if there is any."""
+        return next((owner for owner in self._current if isinstance(owner, Mac)), next(iter(self._current)))
+
+    def _delete_oldest(self, records: Iterable[StoredRecord], faults: list[OSError]) -> None:
+        """Delete records of ended boots until the others leave a part of the budget free."""
+        wanted_bytes = self.limit_bytes - self.budget_bytes // FREED_PART
         written: dict[Path, datetime] = {}
         for record in records:
             written[record.boot] = max(record.written_at, written.get(record.boot, record.written_at))
         current = [self.files.path_of(owner, at, RecordKind.LOG) for owner, at in self._current.items()]
         running, now = {path.with_suffix("") for path in current}, self._now()
         for record in records:
-            if self.used_bytes < self.limit_bytes:
+            if self.used_bytes < wanted_bytes:
                 return
             if record.boot not in running or now - written[record.boot] >= RUNNING:
-                self._delete(record)
+                self._delete(record, faults)
 
     def _keep_few(self, owner: Owner, began_at: datetime) -> None:
         """Delete the oldest boots of a machine beside this one."""
@@ -139,7 +150,7 @@ class DiskBudget:
         gone = set(boots[: max(0, len(boots) - most + 1)])
         for record in records:
             if record.began_at in gone:
-                self._delete(record)
+                self._delete(record, [])
 
     def _count(self, records: Iterable[StoredRecord]) -> None:
         self.used.clear()
@@ -152,8 +163,13 @@ class DiskBudget:
         if record.is_of_unregistered:
             self._of_unregistered_bytes += change_bytes
 
-    def _delete(self, record: StoredRecord) -> None:
-        record.path.unlink(missing_ok=True)
+    def _delete(self, record: StoredRecord, faults: list[OSError]) -> None:
+        """Delete a record; one that cannot be deleted is still counted, and the fault is added."""
+        try:
+            record.path.unlink(missing_ok=True)
+        except OSError as fault:
+            faults.append(fault)
+            return
         with suppress(OSError):  # it has other records
             record.path.parent.rmdir()
         self._note(record, -on_disk(record.size_bytes))

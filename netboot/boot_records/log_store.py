@@ -6,6 +6,7 @@ A log has `LONGEST_LOG_BYTES` at most; one more line then states that the rest i
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -44,13 +45,14 @@ class LogStore:
     def write(self, batch: Iterable[ReceivedLine]) -> Written:
         """Append lines to their logs; a fault of the disk drops them."""
         dropped: Counter[RecordDrop] = Counter()
-        problem = None
+        problem, is_full = None, False
         for (owner, began_at), group in groupby(batch, key=lambda each: each[:2]):
             lines = [each.line for each in group]
             try:
                 path = self.budget.path_of(owner, began_at, RecordKind.LOG)
                 path = path or self.budget.begin(owner, lines[0].at, RecordKind.LOG)
-                if not self.budget.keep():
+                is_full = is_full or not self.budget.keep()  # verified once: it lists all files
+                if is_full:
                     dropped[RecordDrop.BUDGET] += len(lines)
                     problem = self.budget.problem("lines")
                     continue
@@ -59,7 +61,8 @@ class LogStore:
                 dropped[RecordDrop.WRITE_FAILED] += len(lines)
                 what = f"cannot write the log of {owner} in {self.budget.files.directory}"
                 problem = f"{what}: {error.strerror}; see records.directory"
-        self.budget.keep()
+        with suppress(OSError):  # a problem of the next batch
+            self.budget.keep()
         return Written(+dropped, problem)
 
     def _append(self, owner: Owner, path: Path, lines: Sequence[LogLine]) -> int:

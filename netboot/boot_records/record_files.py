@@ -6,6 +6,7 @@ daemon and, without one, by commands. Blocks: called in threads.
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -79,12 +80,15 @@ class RecordFiles:
             path.unlink(missing_ok=True)
 
     def all(self) -> list[StoredRecord]:
-        """List the records of all machines, the oldest boot first, and of a boot the capture first."""
+        """List the records of all machines, the oldest boot first, and of a boot the capture first.
+
+        A directory of somebody else has none, as `lost+found` of a file system of its own.
+        """
         try:
             machines = list(self.directory.iterdir())
         except FileNotFoundError:
             return []
-        return _in_order(record for machine in machines for record in _records_in(machine))
+        return _in_order(record for machine in machines for record in _readable_records_in(machine))
 
     def _directory_of(self, owner: Owner) -> Path:
         return self.directory / (owner.hyphenated if isinstance(owner, Mac) else owner)
@@ -122,12 +126,18 @@ def _in_order(records: Iterator[StoredRecord]) -> list[StoredRecord]:
     return sorted(records, key=lambda record: (record.began_at, record.kind is RecordKind.LOG))
 
 
+def _readable_records_in(directory: Path) -> Iterator[StoredRecord]:
+    with suppress(PermissionError):
+        yield from _records_in(directory)
+
+
 def _records_in(directory: Path) -> Iterator[StoredRecord]:
     with suppress(FileNotFoundError, NotADirectoryError):
         for path in directory.iterdir():
-            with suppress(FileNotFoundError, ValueError):  # deleted meanwhile; another file
+            with suppress(OSError, ValueError):  # deleted meanwhile; another file
                 name, _, suffix = path.name.rpartition(".")
                 kind, began_at = RecordKind(suffix), datetime.strptime(name, _TIME).replace(tzinfo=UTC)
                 status = path.stat()
                 written_at = datetime.fromtimestamp(status.st_mtime, UTC)
-                yield StoredRecord(kind, began_at, path, status.st_size, written_at)
+                if stat.S_ISREG(status.st_mode):
+                    yield StoredRecord(kind, began_at, path, status.st_size, written_at)

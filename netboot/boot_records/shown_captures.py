@@ -40,10 +40,9 @@ class BootCaptures:
         """List the boots of a machine that have a capture, oldest first; raise UnknownHostError."""
         owner = await self._known(name)
         records = await asyncio.to_thread(self._files.of, owner, RecordKind.CAPTURE)
-        captures = [await asyncio.to_thread(_whole, record.path) for record in records]
         return [
-            CapturedBoot(owner, number, record.began_at, _packets_in(capture), len(capture))
-            for number, (record, capture) in enumerate(zip(records, captures, strict=True), 1)
+            CapturedBoot(owner, number, record.began_at, *await asyncio.to_thread(_counted, record.path))
+            for number, record in enumerate(records, 1)
         ]
 
     async def read(self, name: str, *, boot: int = 0) -> bytes:
@@ -72,5 +71,7 @@ def _whole(path: Path) -> bytes:
     return data[: sum(len(block) for _, block in pcapng.blocks(data))]
 
 
-def _packets_in(capture: bytes) -> int:
-    return sum(kind == BlockType.PACKET for kind, _ in pcapng.blocks(capture))
+def _counted(path: Path) -> tuple[int, int]:
+    """Return how many packets and bytes a capture has."""
+    capture = _whole(path)
+    return sum(kind == BlockType.PACKET for kind, _ in pcapng.blocks(capture)), len(capture)

@@ -107,7 +107,7 @@ def read_packet(block: bytes) -> Packet:
 def _read_packet(block: bytes) -> Packet:
     number, high, low, kept, length = _PACKET.unpack_from(block, _FRAME.size)
     start = _FRAME.size + _PACKET.size
-    options = _options_in(block, start + len(_padded(bytes(kept))))
+    options = _options_in(block, start + _padded_length(kept))
     (flags,) = _FLAGS.unpack(options[_PACKET_FLAGS])
     comment = options.get(_COMMENT, b"").decode()
     (lost,) = _DROPS.unpack(options.get(_DROP_COUNT, bytes(_DROPS.size)))
@@ -134,9 +134,14 @@ def _options_in(block: bytes, at: int) -> dict[int, bytes]:
             return found
         at += _OPTION.size
         found[code] = block[at : at + length]
-        at += len(_padded(bytes(length)))
+        at += _padded_length(length)
 
 
 def _padded(data: bytes) -> bytes:
     """Return bytes with zeros up to a whole number of 32-bit words."""
     return data + bytes(-len(data) % 4)
+
+
+def _padded_length(length: int) -> int:
+    """Return how many bytes data of this length takes with its zeros; a damaged file may name any length."""
+    return length + -length % 4

@@ -285,3 +285,19 @@ def test_an_infiniband_port_has_the_end_of_its_guid_as_its_mac(store: CaptureSto
     store.write([ReceivedPacket(guid, BEGAN, guid, packet())])
 
     assert read(store, guid)[0][0].src == "f6:03:00:31:33:3e"
+
+
+def test_a_disk_that_became_read_only_beyond_the_budget_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store = open_store(tmp_path, 3 * 4096)
+    store.write(received(packet(), owner=HostName("a"), began_at=BEGAN - timedelta(hours=5)))
+    store.write(received(packet(), owner=HostName("a")))
+
+    def read_only(_path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    written = [store.write(received(packet(), owner=HostName(name))) for name in ("b", "c")]
+
+    assert [each.dropped for each in written] == [{}, {RecordDrop.WRITE_FAILED: 1}]
+    assert written[1].problem is not None
+    assert written[1].problem.endswith("Read-only file system; see records.directory")

@@ -1,6 +1,8 @@
 """Which records are deleted, of which machine and boot, and what the store takes of the budget."""
 
+import errno
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -148,3 +150,71 @@ def test_without_a_known_boot_the_one_that_was_recorded_recently_continues(budge
 
     for each in (budget, again):
         assert each.path_of(CP1, None, RecordKind.CAPTURE) == budget.files.path_of(CP1, at(0), RecordKind.CAPTURE)
+
+
+def test_beyond_the_budget_a_part_of_it_is_freed_at_once(tmp_path: Path):
+    budget = DiskBudget(RecordFiles(tmp_path), 512 * BLOCK, now=lambda: datetime.now(UTC))
+    for number in range(51):
+        write(budget, CP1, at(number), RecordKind.LOG, blocks=10, keeps=False)
+    assert (budget.keep(), len(kept(budget))) == (True, 51)
+
+    write(budget, CP1, at(51), RecordKind.LOG, blocks=10)
+
+    assert min(minutes for _, minutes, _ in kept(budget)) == 2  # 510 blocks would fit, but leave no 4 of 512 free
+
+
+def test_a_flood_of_unregistered_machines_ends_the_protection_of_no_running_boot(
+    budget: DiskBudget, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(disk_budget, "MACHINES", 4)
+    write(budget, CP1, at(0), RecordKind.LOG, blocks=30)
+    for number in range(20):
+        write(budget, mac(number), at(number), RecordKind.CAPTURE)
+    write(budget, HostName("w1"), at(30), RecordKind.LOG, blocks=40)
+
+    assert kept(budget) == {("cp1", 0, RecordKind.LOG), ("w1", 30, RecordKind.LOG)}
+
+
+def test_files_of_others_are_no_records_and_a_directory_that_cannot_be_read_has_none(
+    budget: DiskBudget, monkeypatch: pytest.MonkeyPatch
+):
+    write(budget, CP1, at(0), RecordKind.LOG)
+    directory = budget.files.directory
+    link = budget.files.path_of(CP1, at(1), RecordKind.LOG)
+    link.symlink_to(link)
+    budget.files.path_of(CP1, at(2), RecordKind.LOG).mkdir()
+    (directory / "lost+found").mkdir()
+    (directory / "notes.txt").write_text("x")
+    iterdir = Path.iterdir
+
+    def listed(path: Path) -> Iterator[Path]:
+        if path.name == "lost+found":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", listed)
+    budget.open()
+
+    assert dict(budget.used) == {RecordKind.LOG: BLOCK}
+
+
+def test_what_cannot_be_deleted_is_counted_and_others_are_deleted_instead(
+    budget: DiskBudget, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(63):
+        write(budget, CP1, at(number), RecordKind.LOG)
+    unlink, fixed = Path.unlink, {budget.files.path_of(CP1, at(0), RecordKind.LOG)}
+
+    def delete(path: Path, *, missing_ok: bool = False) -> None:
+        if path in fixed:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", delete)
+    write(budget, CP1, at(63), RecordKind.LOG)
+    assert sorted(minutes for _, minutes, _ in kept(budget)) == [0, *range(2, 64)]
+
+    fixed.update(record.path for record in budget.files.all())
+    with pytest.raises(OSError, match="Read-only file system"):
+        write(budget, CP1, at(64), RecordKind.LOG)
+    assert budget.used_bytes == 64 * BLOCK

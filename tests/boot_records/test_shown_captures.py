@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tracemalloc
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,3 +111,21 @@ def test_a_capture_that_is_deleted_meanwhile_is_empty(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Path, "read_bytes", gone)
     with pytest.raises(NoCaptureError, match="no capture of boot 0 of cp1 is kept"):
         run(tmp_path, lambda captures: captures.read("cp1", boot=0))
+
+
+def test_captures_are_listed_with_one_of_them_in_memory(tmp_path: Path):
+    files, data = RecordFiles(tmp_path), pcapng.section("netboot", "x" * 60_000) * 10
+    for minutes in range(20):
+        path = files.path_of(CP1, at(minutes), RecordKind.CAPTURE)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+
+    tracemalloc.start()
+    try:
+        found = asyncio.run(BootCaptures(files, known).all("cp1"))
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [(boot.packets, boot.bytes) for boot in found] == [(0, len(data))] * 20
+    assert peak_bytes < 4 * len(data)

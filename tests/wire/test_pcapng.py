@@ -1,6 +1,7 @@
 """Captures, against scapy: blocks, options, files that are cut or damaged."""
 
 import struct
+import tracemalloc
 from io import BytesIO
 
 import pytest
@@ -68,3 +69,13 @@ def test_what_is_damaged_is_refused(damage: bytes):
         pcapng.read_packet(damage)
     with pytest.raises(WireError, match="a damaged interface in a capture"):
         pcapng.interface_name(damage)
+
+
+def test_a_damaged_length_takes_no_memory():
+    tracemalloc.start()
+    try:
+        with pytest.raises(WireError):
+            pcapng.read_packet(b"\xff" * 60)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()

@@ -7,7 +7,8 @@ costs a comparison.
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from netboot.boot.install_moves import InstallMoves
@@ -29,7 +30,7 @@ PACKETS_AT_ONCE: Final = 500
 ALL_PACKETS_PER_S: Final = 500  # of all machines
 ALL_PACKETS_AT_ONCE: Final = 1_000
 MACHINES: Final = 8192  # whose limit is in memory
-LONGEST_TARGET: Final = 1_000  # characters
+LONGEST_TARGET: Final = 1_000  # characters, as the machine wrote it
 LONGEST_FIELD: Final = 300
 DECODED: Final = 3  # times that percent signs of a target are decoded
 SAFE_IN_TARGET: Final = "/?&=:+,;@!$'()*~"
@@ -45,6 +46,14 @@ class _PacketSender:
 
     allowance: Allowance
     lost: int = 0
+
+
+class _Admitted(NamedTuple):
+    """A machine of which one more packet is taken."""
+
+    machine: RecordedMachine
+    began_at: datetime | None
+    sender: _PacketSender
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,40 +84,38 @@ class PacketCapture:
             self.writer.count_dropped_packets(RecordDrop.RATE, number)
             return
         for taken, (mac, packet) in enumerate(packets, 1):
-            self._record(self.boots.machine_of(mac), packet, now_s)
+            if (admitted := self._admit(self.boots.machine_of(mac), now_s)) is not None:
+                self._give(admitted, packet)
             if not self._all.has_some(now_s):
                 self.writer.count_dropped_packets(RecordDrop.RATE, number - taken)
                 return
 
     def record_at(self, address: str, packet: CapturedPacket) -> None:
         """Record a packet of the machine that has an address now."""
-        if (taker := self._taker_at(address)) is not None:
-            machine, now_s = taker
-            self._record(machine, packet, now_s)
+        if (admitted := self._admit_at(address)) is not None:
+            self._give(admitted, packet)
 
     def record_request(self, request: CapturedRequest) -> None:
         """Record the head of an HTTP request."""
-        if (taker := self._taker_at(request.machine[0])) is None:
+        if (admitted := self._admit_at(request.machine[0])) is None:
             return
-        machine, now_s = taker
-        line, tokens = self._line(request, machine), self._tokens_of(machine)
+        line, tokens = self._line(request, admitted.machine), self._tokens_of(admitted.machine)
         fields = {name: request.fields[name][:LONGEST_FIELD] for name in FIELDS if name in request.fields}
-        head = [f"{name}: {shown(text, tokens, machine.secrets)}" for name, text in fields.items()]
+        head = [f"{name}: {shown(text, tokens, admitted.machine.secrets)}" for name, text in fields.items()]
         lines = [f"{line} HTTP/1.1", *head, "", ""]
         data = "\r\n".join(lines).encode("ascii", "replace")
-        self._record(machine, self._http(request, data, line, is_sent=False), now_s)
+        self._give(admitted, self._http(request, data, line, is_sent=False))
 
     def record_answer(self, request: CapturedRequest, status: int, *, bytes_sent: int | None = None) -> None:
         """Record that a request was answered; `bytes_sent` are those of the body, None: it is not known."""
-        if (taker := self._taker_at(request.machine[0])) is None:
+        if (admitted := self._admit_at(request.machine[0])) is None:
             return
-        machine, now_s = taker
         size = "" if bytes_sent is None else f", {bytes_sent} bytes"
-        comment = f"{status}{size}: {self._line(request, machine)}"
-        self._record(machine, self._http(request, b"", comment, is_sent=True), now_s)
+        comment = f"{status}{size}: {self._line(request, admitted.machine)}"
+        self._give(admitted, self._http(request, b"", comment, is_sent=True))
 
-    def _taker_at(self, address: str) -> tuple[RecordedMachine, float] | None:
-        """Find the machine at an address and the time, if its packets are taken now."""
+    def _admit_at(self, address: str) -> _Admitted | None:
+        """Count one packet of the machine that has an address now, if it is within the limits."""
         now_s = self.clock.monotonic()
         if not self._all.has_some(now_s):
             self.writer.count_dropped_packets(RecordDrop.RATE)
@@ -118,7 +125,7 @@ class PacketCapture:
         if machine is None:
             self.writer.count_dropped_packets(RecordDrop.UNKNOWN_ADDRESS)
             return None
-        return machine, now_s
+        return self._admit(machine, now_s)
 
     def _http(self, request: CapturedRequest, data: bytes, comment: str, *, is_sent: bool) -> CapturedPacket:
         ends = (request.server, request.machine) if is_sent else (request.machine, request.server)
@@ -129,27 +136,32 @@ class PacketCapture:
 
     def _line(self, request: CapturedRequest, machine: RecordedMachine) -> str:
         """Return method and target without tokens, which percent signs may hide."""
-        target = request.target
+        target = request.target[:LONGEST_TARGET]
         for _ in range(DECODED):
             target = unquote(target)
-        target = shown(target[:LONGEST_TARGET], self._tokens_of(machine), machine.secrets)
+        target = shown(target, self._tokens_of(machine), machine.secrets)
         return f"{request.method} {quote(target, safe=SAFE_IN_TARGET, errors='replace')}"
 
     def _tokens_of(self, machine: RecordedMachine) -> Tokens:
         return self.install_moves.known(machine.host).tokens if machine.host else Tokens()
 
-    def _record(self, machine: RecordedMachine, packet: CapturedPacket, now_s: float) -> None:
-        """Give a packet to the writer, if the limits of its machine and of all of them permit it."""
+    def _admit(self, machine: RecordedMachine, now_s: float) -> _Admitted | None:
+        """Count one packet of a machine, if its limit and that of all of them permit it: before it is made."""
         began_at = self.boots.began_at(machine, now_s)
         if began_at is None and machine.host is None:
             self.writer.count_dropped_packets(RecordDrop.NO_BOOT)
-            return
+            return None
         sender = self._sender(machine.owner)
         reserved = 0 if machine.host else ALL_PACKETS_AT_ONCE / 2  # for hosts: a machine can have many MACs
         if not (sender.allowance.admit(now_s) and self._all.admit(now_s, reserved=reserved)):
             sender.lost += 1
             self.writer.count_dropped_packets(RecordDrop.RATE)
-            return
+            return None
+        return _Admitted(machine, began_at, sender)
+
+    def _give(self, admitted: _Admitted, packet: CapturedPacket) -> None:
+        """Give a packet to the writer."""
+        machine, began_at, sender = admitted
         card = machine.mac or machine.macs[0]
         if self.writer.take_packet(ReceivedPacket(machine.owner, began_at, card, packet, sender.lost)):
             sender.lost = 0

@@ -307,3 +307,19 @@ def test_secrets_and_control_characters_of_a_target_are_hidden(recorded: Run, ta
         assert len(agent) < 350
 
     recorded(scenario)
+
+
+def test_a_request_beyond_the_limit_of_its_machine_is_not_read(recorded: Run):
+    class Unread(str):
+        def __getitem__(self, key: object) -> str:
+            raise AssertionError("the target was read")
+
+    async def scenario(services: BuiltServices, found: Recorded) -> None:
+        services.boots(FIRMWARE)
+        found.send(MAC, *[b"x"] * PACKETS_AT_ONCE)
+        found.capture.record_request(request(Unread("/bootfiles/ipxe.efi")))
+        found.capture.record_answer(request(Unread("/bootfiles/ipxe.efi")), 404)
+
+        assert found.counted('packets_dropped_total{reason="rate"}') == "2.0"
+
+    recorded(scenario)
