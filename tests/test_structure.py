@@ -279,7 +279,7 @@ def test_every_error_code_is_documented():
 
 def test_every_route_of_the_api_is_documented():
     documented = (REPOSITORY / "docs/api.md").read_text()
-    sources = "".join(path.read_text() for path in (PACKAGE / "admin").glob("*.py"))
+    sources = "".join(path.read_text() for path in (PACKAGE / "admin").rglob("*.py"))
     routes = re.findall(r'web\.\w+\("(/[^"]+)"', sources)
     last = {
         re.sub(r"{(\w+)}", lambda name: name[1].upper(), each).removeprefix("/api/v1/hosts/HOST") for each in routes
