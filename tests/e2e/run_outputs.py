@@ -1,6 +1,7 @@
 """What a lab's appliance shows or keeps for operators, and the secrets of the run, which none of it may have."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,15 +34,18 @@ class RunSecrets:
 
 
 async def outputs(lab: Lab, host: str) -> dict[str, bytes]:
-    """Collect every output: log, logs and captures of machines, API with events and metrics."""
+    """Collect every output: log, logs and captures of machines, API with events and metrics, support archive."""
     return await asyncio.to_thread(_outputs, lab, host)
 
 
 def _outputs(lab: Lab, host: str) -> dict[str, bytes]:
     paths = lab.appliance.paths
     views = [f"api/v1/{view}" for view in _VIEWS] + [f"api/v1/hosts/{host}{view}" for view in _VIEWS_OF_HOST]
+    archive = paths.directory / "support.tar.gz"
+    run(sys.executable, "-m", "netboot", "support", host, "-o", archive, "--config", paths.settings)
     return {
         "log": paths.directory.joinpath("appliance.log").read_bytes(),
+        "support.tar.gz": archive.read_bytes(),
         **files_below(paths.directory / "records"),
         **{view: _answer(paths.socket, view) for view in [*views, "metrics"]},
     }
