@@ -355,8 +355,10 @@ class Administration:
             install, events, history, machines=machines, durations=durations, unserved=unserved, now=now
         )
         next_boot = requested_boot(await self._inspections.of(host.macs)) if host is not None else None
-        wait = WaitStatus.of(situation.wait, now)
         status = self._status(install)
+        if not status.is_declared:
+            situation = replace(situation, wait=None)
+        wait = WaitStatus.of(situation.wait, now)
         return host_status.InstallReport(status, cause_of(situation), deadlines.get(install.host, ()), next_boot, wait)
 
     async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:

@@ -20,6 +20,7 @@ from netboot.telemetry.metrics import Metrics
 
 BEGIN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 CP1, MAC = HostName("cp1"), Mac("52:54:00:aa:bb:01")
+CARDS = {"cp2": Mac("52:54:00:aa:bb:02"), "w1": Mac("52:54:00:aa:bb:11")}  # of the others, and MAC
 
 
 def happened(
@@ -27,7 +28,8 @@ def happened(
 ) -> None:
     data = {"kind": "loader", "boot_file": "undionly.kpxe", **data}
     at = BEGIN + timedelta(seconds=seconds)
-    recorder.event_happened(Event(name, at, HostName(host) if host else None, MAC, step, data), logging.INFO)
+    named, mac = HostName(host) if host else None, CARDS.get(host or "", MAC)
+    recorder.event_happened(Event(name, at, named, mac, step, data), logging.INFO)
 
 
 def offered(recorder: BootRecorder, host: str | None, seconds: float) -> None:
@@ -178,18 +180,33 @@ def test_an_arming_between_the_registration_and_the_next_step_loses_no_boot(sqli
     assert ([each.step for each in boot.steps], left) == ([Step.OFFER, Step.SCRIPT], [])
 
 
+@pytest.mark.parametrize("later_host", ["cp9", None])
+def test_a_boot_whose_host_is_renamed_or_removed_ends_when_its_machine_goes_on(sqlite_url: str, later_host: str | None):
+    async def scenario(boots: Boots) -> tuple[list[HostName | None], list[BootEnd | None]]:
+        recorder = BootRecorder(boots)
+        offered(recorder, "cp1", 0)
+        happened(recorder, later_host, 5, Step.SCRIPT)
+        await boots.flush()
+        return [boot.host for boot in recorder.running(BEGIN)], [boot.end for boot in await boots.of_host(CP1)]
+
+    running, ends = with_boots(sqlite_url, scenario)
+
+    assert (running, ends) == ([HostName(later_host) if later_host else None], [BootEnd.REPLACED])
+
+
 def test_a_repeated_request_is_counted_in_the_running_boot_of_its_machine(sqlite_url: str):
     async def scenario(boots: Boots) -> list[int]:
         recorder, at = BootRecorder(boots), BEGIN + timedelta(seconds=4)
         recorder.count_retry(CP1, MAC, Step.OFFER, at=at)
         offered(recorder, "cp1", 0)
-        offered(recorder, None, 1)
+        other = CARDS["w1"]
+        recorder.event_happened(Event("boot.offered", at, mac=other, step=Step.OFFER), logging.INFO)
         recorder.count_retry(CP1, MAC, Step.OFFER, at=at)
         recorder.count_retry(CP1, MAC, Step.OFFER, at=at)
-        recorder.count_retry(None, MAC, Step.OFFER, at=at)
-        recorder.count_retry(None, MAC, Step.LOADER, at=at)
+        recorder.count_retry(None, other, Step.OFFER, at=at)
+        recorder.count_retry(None, other, Step.LOADER, at=at)
         await boots.flush()
-        return [boot.steps[0].retries for boot in (*await boots.of_host(CP1), *await boots.of_unregistered(MAC))]
+        return [boot.steps[0].retries for boot in (*await boots.of_host(CP1), *await boots.of_unregistered(other))]
 
     assert with_boots(sqlite_url, scenario) == [2, 1]
 

@@ -23,7 +23,7 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.host.network import DhcpMode
-from netboot.model.install.event import Event
+from netboot.model.install.event import Event, Step
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
@@ -221,6 +221,22 @@ def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(w
     assert listed[0]["arming"]["changes"] == ["it is no longer declared in the hosts files"]
     assert (cancelled["armed"], cancelled["notes"]) == (False, ["w1 is not armed; it boots its own disk"])
     assert [move["what"] for move in history] == ["armed", "cancelled"]
+
+
+def test_a_removed_host_waits_for_no_step_of_the_boot_that_its_machine_had_begun(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[Any]:
+        await administration(services).arm(ArmRequest(["w1"]))
+        offered = Event("boot.offered", services.clock.now(), W1, UNKNOWN_MAC, Step.OFFER, {"boot_file": "snponly.efi"})
+        services.event_log.take(offered, logging.INFO)
+        await services.event_log.flush()
+        before = await shown(administration(services).install("w1"))
+        declare(services, removed(W1))
+        return [
+            view["wait"] and view["wait"]["step"]
+            for view in (before, await shown(administration(services).install("w1")))
+        ]
+
+    assert with_services(scenario) == ["loader", None]
 
 
 @pytest.mark.parametrize("operation", ["cancel", "install", "history", "host"])

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain, product
 from typing import Final
 
-from netboot.model.boot.boot_fold import after_event, with_retry
+from netboot.model.boot.boot_fold import after_event, replaced_by_another, with_retry
 from netboot.model.boot.boot_record import LONGEST_STEP, BootRecord, BootStep
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -46,6 +46,8 @@ class BootRecorder:
         boot = folded.boot
         if boot is None or boot is before:
             return
+        if before is None:
+            self._end_under_another_name(boot)
         self._keep(boot)
         if boot.host is not None:
             self._unregistered.pop(boot.mac, None)  # it was registered meanwhile, and this is its boot now
@@ -78,6 +80,12 @@ class BootRecorder:
         if event.mac is not None and (boot is None or boot.end is not None):
             return self._unregistered.get(event.mac, boot)
         return boot
+
+    def _end_under_another_name(self, begun: BootRecord) -> None:
+        """End the boot that a machine began before its host was renamed or removed."""
+        boots = (boot for boot in self._of_hosts.values() if boot.mac == begun.mac and boot.end is None)
+        if (earlier := next(boots, None)) is not None:
+            self._keep(replaced_by_another(earlier, begun.began_at))
 
     def _keep(self, boot: BootRecord) -> None:
         self._take(boot)

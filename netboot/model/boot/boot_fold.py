@@ -82,6 +82,11 @@ def _overdue(boot: BootRecord, event: Event) -> BootRecord:
     return boot if step is None or boot.end is not None else replace(boot, overdue=boot.overdue | {step})
 
 
+def replaced_by_another(boot: BootRecord, at: datetime) -> BootRecord:
+    """Return a boot that has ended because another one of its machine began."""
+    return replace(boot, end=BootEnd.REPLACED, ended_at=at)
+
+
 def with_retry(boot: BootRecord, step: Step, at: datetime) -> BootRecord:
     """Return a boot in which a request or packet of one of its steps was repeated."""
     repeated = boot.step(step)
@@ -110,7 +115,7 @@ def _begun(boot: BootRecord | None, event: Event, step: Step | None) -> Folded:
         return Folded(boot)
     replaced = None
     if boot is not None and boot.end is None:
-        replaced = replace(boot, end=BootEnd.REPLACED, ended_at=event.at)
+        replaced = replaced_by_another(boot, event.at)
     steps = () if step is None else (_step(event, step),)
     begun = BootRecord(event.host, event.mac, event.at, event.at, _loader_of(event), steps=steps)
     if boot is not None and _is_in_first_boot(boot, event.at):
