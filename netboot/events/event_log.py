@@ -6,8 +6,9 @@ and gets none twice. Events that the store does not accept are counted.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, Protocol
 
 import structlog
@@ -141,12 +142,19 @@ class EventLog:
         async with self._database.reading() as connection:
             return [_event(row) for row in (await connection.execute(wanted)).mappings()]
 
-    async def newest(self, host: HostName | None, *, limit: int) -> list[Event]:
-        """Read the newest `limit` events of a host, or for None of no host, the oldest of them first."""
-        mine = select(tables.events).where(tables.events.c.host == host)
+    async def newest(
+        self, host: HostName | None, *, limit: int, apart: Collection[str] = (), limit_apart: int = 0
+    ) -> list[Event]:
+        """Read the newest `limit` events of a host, or for None of no host, the oldest of them first.
+
+        Of the names `apart` the newest `limit_apart` are read, which displace no other event.
+        """
+        mine = select(tables.events).where(tables.events.c.host == host).order_by(tables.events.c.id.desc())
+        is_apart = tables.events.c.name.in_(apart)
+        queries = [mine.where(~is_apart).limit(limit), mine.where(is_apart).limit(limit_apart)]
         async with self._database.reading() as connection:
-            rows = (await connection.execute(mine.order_by(tables.events.c.id.desc()).limit(limit))).mappings().all()
-        return [_event(row) for row in reversed(rows)]
+            found = [(await connection.execute(query)).mappings().all() for query in queries[: 2 if apart else 1]]
+        return [_event(row) for row in sorted(chain(*found), key=lambda row: row["id"])]
 
     def waiting_of(self, host: HostName) -> list[Event]:
         """Return the events of a host that wait to be written, oldest first."""

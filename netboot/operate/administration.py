@@ -22,6 +22,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.causes.cause import NEWEST_EVENTS
 from netboot.model.boot.causes.cause_table import cause_of, store_fault
+from netboot.model.boot.causes.evidence import BY_ANYBODY, NEWEST_BY_ANYBODY
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
@@ -314,7 +315,9 @@ class Administration:
 
     async def _progress(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read the newest events and the history of a host, which show why it does not proceed."""
-        events = await self._event_log.newest(host, limit=NEWEST_EVENTS)
+        events = await self._event_log.newest(
+            host, limit=NEWEST_EVENTS, apart=BY_ANYBODY, limit_apart=NEWEST_BY_ANYBODY
+        )
         return events, await self._install_moves.history(host)
 
     async def known_host(self, name: str) -> HostName:

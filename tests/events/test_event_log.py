@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
+from netboot.model.host.host import HostName
 from netboot.model.install.event import Event
 from netboot.store import tables
 from netboot.store.database import STEP_S, Database
@@ -66,6 +67,23 @@ def test_events_that_an_earlier_version_stored_have_the_names_of_today(store_url
         ("boot.dead_end_met", {"reason": "no-loader", "variant": "with-43 a.efi"}),
         ("boot.alarm_raised", {"reason": "unauthorised-address"}),
     ]
+
+
+def test_events_that_anybody_can_cause_displace_no_other_event_of_a_host(store_url: str):
+    cp1 = HostName("cp1")
+
+    async def scenario() -> tuple[list[str], list[str]]:
+        database = await Database.open(store_url)
+        events = EventLog(database)
+        for name in ("a", "b", *["refused"] * 9, "c", "refused"):
+            events.take(Event(name, NOW, host=cp1), logging.INFO)
+        await events.flush()
+        together = await events.newest(cp1, limit=3)
+        apart = await events.newest(cp1, limit=3, apart={"refused"}, limit_apart=2)
+        await database.close()
+        return [event.name for event in together], [event.name for event in apart]
+
+    assert asyncio.run(scenario()) == (["refused", "c", "refused"], ["a", "b", "refused", "c", "refused"])
 
 
 def test_an_error_of_the_store_never_shows_what_was_to_be_written(store_url: str):

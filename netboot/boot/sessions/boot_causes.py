@@ -13,6 +13,7 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.causes.cause import NEWEST_EVENTS, Cause, Situation
 from netboot.model.boot.causes.cause_table import cause_of
+from netboot.model.boot.causes.evidence import BY_ANYBODY, NEWEST_BY_ANYBODY
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -53,7 +54,10 @@ class BootCauses:
         if not is_store_answering:
             return waiting
         try:
-            return [*await self.event_log.newest(host, limit=NEWEST_EVENTS), *waiting]
+            stored = await self.event_log.newest(
+                host, limit=NEWEST_EVENTS, apart=BY_ANYBODY, limit_apart=NEWEST_BY_ANYBODY
+            )
+            return [*stored, *waiting]
         except StoreError:
             return waiting
 

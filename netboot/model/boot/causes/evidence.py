@@ -14,6 +14,7 @@ from netboot.model.words import printable
 
 # Any machine on the LAN can cause these, so they never replace a reason from the machine's own requests.
 BY_ANYBODY: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "http.refused"})
+NEWEST_BY_ANYBODY: Final = 50  # of one host that are read; they displace no event of its boot
 
 MOST_EVIDENCE: Final = 5
 LONGEST_EVIDENCE: Final = 300  # characters
