@@ -32,6 +32,7 @@ ALL_PACKETS_AT_ONCE: Final = 1_000
 MACHINES: Final = 8192  # whose limit is in memory
 LONGEST_TARGET: Final = 1_000  # characters, as the machine wrote it
 LONGEST_FIELD: Final = 300
+LONGEST_METHOD: Final = 40
 DECODED: Final = 3  # times that percent signs of a target are decoded
 SAFE_IN_TARGET: Final = "/?&=:+,;@!$'()*~"
 FIELDS: Final = (  # of a request, by their names in lower case: no other is recorded
@@ -140,7 +141,8 @@ class PacketCapture:
         for _ in range(DECODED):
             target = unquote(target)
         target = shown(target, self._tokens_of(machine), machine.secrets)
-        return f"{request.method} {quote(target, safe=SAFE_IN_TARGET, errors='replace')}"
+        method = shown(request.method[:LONGEST_METHOD], self._tokens_of(machine), machine.secrets)
+        return f"{method} {quote(target, safe=SAFE_IN_TARGET, errors='replace')}"
 
     def _tokens_of(self, machine: RecordedMachine) -> Tokens:
         return self.install_moves.known(machine.host).tokens if machine.host else Tokens()

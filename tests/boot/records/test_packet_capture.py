@@ -323,3 +323,17 @@ def test_a_request_beyond_the_limit_of_its_machine_is_not_read(recorded: Run):
         assert found.counted('packets_dropped_total{reason="rate"}') == "2.0"
 
     recorded(scenario)
+
+
+def test_a_method_that_is_a_token_is_hidden(recorded: Run):
+    async def scenario(services: BuiltServices, found: Recorded) -> None:
+        services.boots(FIRMWARE)
+        found.capture.record_request(request("/x")._replace(method=TOKEN))
+        found.capture.record_answer(request("/x")._replace(method="X" * 5000), 405)
+
+        [[sent, answer]] = await found.stored()
+        assert sent.comment == "TOKEN-HIDDEN /x"
+        assert TOKEN.encode() not in sent.data
+        assert answer.comment == f"405: {'X' * 40} /x"
+
+    recorded(scenario)
