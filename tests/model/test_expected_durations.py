@@ -97,6 +97,10 @@ def test_a_transfer_keeps_the_default_limit_because_machines_share_the_link():
     assert learned(S.STAGE2, [400.0] * 10) == Expected(400.0, 400.0, 600.0, 10)
 
 
+def test_a_reset_keeps_the_default_limit_because_other_models_of_servers_need_longer():
+    assert learned(S.LOCAL_BOOT, [20.0] * 10) == Expected(20.0, 20.0, 1200.0, 10)
+
+
 def test_boots_of_unregistered_machines_and_steps_without_duration_teach_nothing():
     nobody = [replace(ended((S.SCRIPT, 8.0)), host=None)] * 10
     unmeasured = [replace(ended(), steps=(step(S.OFFER, 0), step(S.SCRIPT, 4), step(S.FAILED, 9, 5.0)))] * 10

@@ -102,6 +102,8 @@ _SLOWER: Final[Mapping[tuple[Step, LoaderKind], Expected]] = {
 
 # Their duration depends on how many machines boot at once, since these share the appliance's link.
 _TRANSFERS: Final = frozenset({Step.KERNEL, Step.INITRD, Step.STAGE2, Step.OSTREE})
+# Their duration is that of a reset: half a minute or 15 minutes, by the model of the server. A rack has several.
+_RESETS: Final = frozenset({Step.OFFER, Step.LOCAL_BOOT})
 
 
 def default_of(step: Step, loader: LoaderKind) -> Expected:
@@ -175,7 +177,7 @@ def _learned(step: Step, loader: LoaderKind, took_s: tuple[float, ...]) -> Expec
     median_s, p95_s = _quantile(ordered, 0.5), _quantile(usual, 0.95)
     slack_s = p95_s + max(10.0, p95_s / 2)
     default_s = default_of(step, loader).limit_s
-    if step not in _TRANSFERS:
+    if step not in _TRANSFERS | _RESETS:
         default_s = min(default_s, PER_MACHINE * p95_s + BLOCKED_PORT_S)
     return Expected(median_s, p95_s, max(default_s, slack_s), len(took_s))
 
