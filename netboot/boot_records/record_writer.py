@@ -7,7 +7,7 @@ written at most a fortieth of the time: many machines at once, each with a file 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -19,6 +19,7 @@ from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord
 from netboot.errors import StoreError
 from netboot.model.boot.log_line import LogLine
 from netboot.model.host.mac import Mac
+from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 
 MOST_WAITING: Final = 20_000  # lines; a slow disk drops more
@@ -34,6 +35,8 @@ MEASURE_S: Final = 300.0
 BEAT_S: Final = 1.0  # how soon a follower finds that its reader has gone
 
 MeasureStore = Callable[[], Awaitable[int]]  # its bytes; raises StoreError
+
+Taken = TypeVar("Taken", ReceivedLine, ReceivedPacket)
 
 log = structlog.get_logger()
 
@@ -56,6 +59,7 @@ class RecordWriter:
         self._writing = asyncio.Lock()
         self._grown = asyncio.Event()  # another one after each batch
         self._has_ended = False
+        self._faults = LineLimit()
 
     @property
     def problem(self) -> str | None:
@@ -144,7 +148,7 @@ class RecordWriter:
                 self._has_lines.clear()
             if not batch:
                 return
-            written = await asyncio.to_thread(self._logs.write, batch)
+            written = await self._written(self._logs.write, batch)
         for reason, number in written.dropped.items():
             self.count_dropped(reason, number)
         self._note_written(RecordKind.LOG, written)
@@ -161,12 +165,22 @@ class RecordWriter:
             if not batch:
                 return 0.0
             began_s = loop.time()
-            written = await asyncio.to_thread(self._captures.write, batch)
+            written = await self._written(self._captures.write, batch)
             took_s = loop.time() - began_s
         for reason, number in written.dropped.items():
             self.count_dropped_packets(reason, number)
         self._note_written(RecordKind.CAPTURE, written)
         return took_s
+
+    async def _written(self, write: Callable[[list[Taken]], Written], batch: list[Taken]) -> Written:
+        """Write a batch in a thread; a fault of ours drops it, and ends no other work of the daemon."""
+        try:
+            return await asyncio.to_thread(write, batch)
+        except Exception as error:
+            if self._faults.note("a batch"):
+                log.error("records.batch_failed", exc_info=error)
+            problem = "a batch of records was not written: a fault of netboot's own, see the log"
+            return Written({RecordDrop.WRITE_FAILED: len(batch)}, problem)
 
     def _note_written(self, kind: RecordKind, written: Written) -> None:
         self._problems.pop(None, None)

@@ -255,3 +255,30 @@ def test_the_store_is_measured_and_a_store_that_does_not_answer_keeps_its_size(
         return found
 
     assert asyncio.run(inside()) == [4096, 8192]
+
+
+def test_a_fault_of_ours_drops_the_batch_and_the_writer_continues(tmp_path: Path):
+    broken = [True]
+
+    def now() -> datetime:
+        if broken:
+            raise RuntimeError("the clock is broken")
+        return datetime.now(UTC)
+
+    async def inside() -> list[str | None]:
+        writer = RecordWriter(DiskBudget(RecordFiles(tmp_path), 1 << 30, now=now), Metrics(), application="netboot")
+        (tmp_path / "cp1").mkdir()
+        RecordFiles(tmp_path).path_of(CP1, BEGAN, RecordKind.LOG).write_text("")
+        task = asyncio.create_task(writer.run())
+        writer.take(received("lost")._replace(began_at=None))
+        await until(lambda: writer.problem is not None)
+        problems = [writer.problem]
+        broken.clear()
+        writer.take(received("kept"))
+        await until(lambda: writer.problem is None)
+        task.cancel()
+        await asyncio.wait([task])
+        return problems
+
+    assert asyncio.run(inside()) == ["a batch of records was not written: a fault of netboot's own, see the log"]
+    assert stored(tmp_path) == ["kept"]
