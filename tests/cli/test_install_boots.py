@@ -98,9 +98,9 @@ def test_the_boots_that_run_are_listed_without_a_daemon_once_alone(kept: Command
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["cp1", "--all"]])
-def test_a_watch_is_of_one_host_or_of_all(kept: CommandLine, arguments: list[str]):
-    assert kept("install", "watch", *arguments).exit_code == 2
+@pytest.mark.parametrize("arguments", ["", "cp1 --all"])
+def test_a_watch_is_of_one_host_or_of_all(kept: CommandLine, arguments: str):
+    assert kept("install", "watch", *arguments.split()).exit_code == 2
 
 
 def test_no_secret_of_an_install_is_in_its_boots(kept: CommandLine):
