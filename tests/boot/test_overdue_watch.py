@@ -157,8 +157,10 @@ def test_a_host_that_is_renamed_or_removed_while_it_boots_is_not_overdue(with_wa
         boots.hosts = [replace(HOST, name=HostName("cp9"))]
         boots.reaches(S.SCRIPT, "boot.script_served", "cp9", plan="install")
         assert await boots.wait(limit_s(S.KERNEL) + 10) == [("cp9", "kernel")]
+        assert boots.overdue_count == 1
         boots.hosts = []
         assert await boots.wait(1000) == []
+        assert boots.overdue_count == 0
 
     with_watched_boots(scenario)
 

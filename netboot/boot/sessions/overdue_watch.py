@@ -85,23 +85,26 @@ class OverdueWatch:
 
     def readings(self) -> Iterator[Reading]:
         """Read how many running boots wait for a step whose event was emitted."""
-        running = self._recorder.running(self._clock.now())
-        waits = [(boot, self._durations.now.wait_of(boot)) for boot in running if boot.overdue]
-        yield Reading("boots_overdue", sum(wait is not None and wait.step in boot.overdue for boot, wait in waits))
+        yield Reading("boots_overdue", sum(wait.step in boot.overdue for boot, wait in self._waiting()))
 
     def _overdue(self) -> Iterator[tuple[BootRecord, Wait]]:
-        """Find the running boots of hosts whose next step is overdue, without those that have an event.
+        """Find the boots whose next step is overdue, without those that have an event."""
+        now = self._clock.now()
+        for boot, wait in self._waiting():
+            is_new = wait.step not in boot.overdue and wait.is_overdue(now)
+            if is_new and now - self._since > timedelta(seconds=wait.expected.limit_s):
+                yield boot, wait
+
+    def _waiting(self) -> Iterator[tuple[BootRecord, Wait]]:
+        """Find the running boots of hosts that wait for a step.
 
         A host may be renamed, removed or get another card while its machine boots.
         """
-        now, hosts = self._clock.now(), self._hosts()
-        for boot in self._recorder.running(now):
+        hosts = self._hosts()
+        for boot in self._recorder.running(self._clock.now()):
             host = hosts.by_mac(boot.mac)
-            is_declared = host is not None and host.name == boot.host
-            wait = self._durations.now.wait_of(boot) if is_declared else None
-            if wait is None or wait.step in boot.overdue or not wait.is_overdue(now):
-                continue
-            if now - self._since > timedelta(seconds=wait.expected.limit_s):
+            wait = self._durations.now.wait_of(boot) if host is not None and host.name == boot.host else None
+            if wait is not None:
                 yield boot, wait
 
     def _notice_set_clock(self) -> None:
