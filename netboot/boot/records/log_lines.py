@@ -99,6 +99,7 @@ class LogLines:
         """Store lines within the limits; drop the rest of them together."""
         sender = self._sender(machine.owner)
         reserved = 0 if machine.host else ALL_LINES_AT_ONCE / 2  # for hosts: a machine can have many MACs
+        secrets = machine.secrets
         for number, line in enumerate(lines):
             now_s = self.clock.monotonic()
             if not (sender.allowance.admit(now_s) and self._all.admit(now_s, reserved=reserved)):
@@ -110,11 +111,18 @@ class LogLines:
             if message is None:
                 self.writer.count_dropped(RecordDrop.EMPTY)
                 continue
-            self._store(machine, address, message, sender=sender, now_s=now_s)
+            self._store(machine, address, message, secrets, sender=sender, now_s=now_s)
             self.writer.counters.count("log_lines", transport=transport.value)
 
     def _store(
-        self, machine: RecordedMachine, address: IPv4Address, message: LogMessage, *, sender: _Sender, now_s: float
+        self,
+        machine: RecordedMachine,
+        address: IPv4Address,
+        message: LogMessage,
+        secrets: Sequence[str],
+        *,
+        sender: _Sender,
+        now_s: float,
     ) -> None:
         at, began_at = self.clock.now(), self.boots.began_at(machine, now_s)
         if sender.withheld:
@@ -123,7 +131,7 @@ class LogLines:
             self.writer.take(ReceivedLine(machine.owner, began_at, note))
             sender.withheld = 0
         tokens = self.install_moves.known(machine.host).tokens if machine.host else Tokens()
-        program, text = shown(message.program, tokens), shown(message.text, tokens, machine.secrets)
+        program, text = shown(message.program, tokens), shown(message.text, tokens, secrets)
         received = LogLine(at, address, message.severity, program, text)
         self.writer.take(ReceivedLine(machine.owner, began_at, received))
 

@@ -100,9 +100,10 @@ class PacketCapture:
         """Record the head of an HTTP request."""
         if (admitted := self._admit_at(request.machine[0])) is None:
             return
-        line, tokens = self._line(request, admitted.machine), self._tokens_of(admitted.machine)
+        machine = admitted.machine
+        line, tokens, secrets = self._line(request, machine), self._tokens_of(machine), machine.secrets
         fields = {name: request.fields[name][:LONGEST_FIELD] for name in FIELDS if name in request.fields}
-        head = [f"{name}: {shown(text, tokens, admitted.machine.secrets)}" for name, text in fields.items()]
+        head = [f"{name}: {shown(text, tokens, secrets)}" for name, text in fields.items()]
         lines = [f"{line} HTTP/1.1", *head, "", ""]
         data = "\r\n".join(lines).encode("ascii", "replace")
         self._give(admitted, self._http(request, data, line, is_sent=False))
@@ -140,8 +141,8 @@ class PacketCapture:
         target = request.target[:LONGEST_TARGET]
         for _ in range(DECODED):
             target = unquote(target)
-        target = shown(target, self._tokens_of(machine), machine.secrets)
-        method = shown(request.method[:LONGEST_METHOD], self._tokens_of(machine), machine.secrets)
+        tokens, secrets = self._tokens_of(machine), machine.secrets
+        target, method = shown(target, tokens, secrets), shown(request.method[:LONGEST_METHOD], tokens, secrets)
         return f"{method} {quote(target, safe=SAFE_IN_TARGET, errors='replace')}"
 
     def _tokens_of(self, machine: RecordedMachine) -> Tokens:

@@ -21,20 +21,25 @@ from netboot.model.host.mac import Mac
 class RecordedMachine(NamedTuple):
     """Whose records they are, and its network cards; `host`: its name if it is or was declared.
 
-    `mac` is the card that sent a packet; None if only its host is known. `secrets` are those of the host's declaration.
+    `mac` is the card that sent a packet; None if only its host is known. `declared` is the host's declaration.
     """
 
     owner: Owner
     macs: Sequence[Mac]
     host: HostName | None
     mac: Mac | None = None
-    secrets: Sequence[str] = ()
+    declared: Host | None = None
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Return the secrets of the host's declaration; read for what is stored only, not for each packet."""
+        return secret_values(self.declared) if self.declared is not None else ()
 
 
 def machine_of_host(host: Host | HostName, mac: Mac | None = None) -> RecordedMachine:
     """Return the machine of a host, also of one that no file declares any longer."""
     if isinstance(host, Host):
-        return RecordedMachine(host.name, host.macs, host.name, mac, secret_values(host))
+        return RecordedMachine(host.name, host.macs, host.name, mac, host)
     return RecordedMachine(host, (), host)
 
 

@@ -19,7 +19,7 @@ from fixtures.services import (
     WithServices,
 )
 
-from netboot.boot.records import packet_capture
+from netboot.boot.records import packet_capture, running_boots
 from netboot.boot.records.packet_capture import ALL_PACKETS_AT_ONCE, PACKETS_AT_ONCE, PacketCapture
 from netboot.boot.records.running_boots import RunningBoots
 from netboot.boot_records.disk_budget import DiskBudget
@@ -28,7 +28,7 @@ from netboot.boot_records.record_writer import RecordWriter
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.captured_packet import CapturedPacket, CapturedRequest, Protocol
 from netboot.model.clock import Clock
-from netboot.model.host.host import HostName
+from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.host.network import Interface
 from netboot.telemetry.metrics import Metrics
@@ -335,5 +335,25 @@ def test_a_method_that_is_a_token_is_hidden(recorded: Run):
         assert sent.comment == "TOKEN-HIDDEN /x"
         assert TOKEN.encode() not in sent.data
         assert answer.comment == f"405: {'X' * 40} /x"
+
+    recorded(scenario)
+
+
+def test_the_secrets_of_a_host_are_read_for_requests_only(recorded: Run, monkeypatch: pytest.MonkeyPatch):
+    read: list[HostName] = []
+
+    def values(host: Host) -> tuple[str, ...]:
+        read.append(host.name)
+        return ("geheim",)
+
+    monkeypatch.setattr(running_boots, "secret_values", values)
+
+    async def scenario(services: BuiltServices, found: Recorded) -> None:
+        services.boots(FIRMWARE)
+        found.send(MAC, b"x", b"y")
+        assert read == []
+        found.capture.record_request(request("/geheim"))
+
+        assert [packet.comment for packet in (await found.stored())[0]] == ["", "", "GET /hidden"]
 
     recorded(scenario)
