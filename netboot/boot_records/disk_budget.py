@@ -22,6 +22,8 @@ MACHINES: Final = 8192  # whose last boot is in memory
 UNREGISTERED_PART: Final = 8  # one of so many parts of the budget
 BOOTS_OF_HOST: Final = 200  # kept at most, so that a machine that restarts all the time displaces no other
 BOOTS_OF_UNREGISTERED: Final = 4
+SHORT_PART: Final = 4  # one of so many of these boots may be short; a forged DISCOVER begins a short boot
+SHORT_BYTES: Final = 16 << 10  # what a capture of a boot that ended before its script has at most
 FREED_PART: Final = 128  # one of so many parts of the budget is freed at once, so that few writes list all files
 _BLOCK_BYTES: Final = 4096
 
@@ -143,11 +145,16 @@ class DiskBudget:
                 self._delete(record, faults)
 
     def _keep_few(self, owner: Owner, began_at: datetime) -> None:
-        """Delete the oldest boots of a machine beside this one."""
+        """Delete the oldest boots of a machine beside this one, first those of many short ones."""
         most = BOOTS_OF_UNREGISTERED if isinstance(owner, Mac) else BOOTS_OF_HOST
         records = self.files.all_of(owner)
-        boots = sorted({record.began_at for record in records} - {began_at})
-        gone = set(boots[: max(0, len(boots) - most + 1)])
+        sizes: Counter[datetime] = Counter()
+        for record in records:
+            sizes[record.began_at] += record.size_bytes
+        boots = sorted(sizes.keys() - {began_at})
+        short = [boot for boot in boots if sizes[boot] <= SHORT_BYTES]
+        candidates = short if len(short) > most // SHORT_PART else boots
+        gone = set(candidates[: max(0, len(boots) - most + 1)])
         for record in records:
             if record.began_at in gone:
                 self._delete(record, [])

@@ -119,6 +119,17 @@ def test_a_machine_that_restarts_all_the_time_displaces_no_other(budget: DiskBud
     assert budget.used_bytes == len(kept(budget)) * BLOCK
 
 
+def test_forged_boots_of_a_host_displace_no_boot_that_got_further(budget: DiskBudget, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(disk_budget, "BOOTS_OF_HOST", 8)
+    write(budget, CP1, at(0), blocks=3)  # an install
+
+    for number in range(1, 30):  # each DISCOVER with its MAC and another `xid` begins one
+        write(budget, CP1, at(number), RecordKind.CAPTURE, keeps=False)
+
+    boots = {minutes for _, minutes, _ in kept(budget)}
+    assert boots == {0, *range(23, 30)}
+
+
 def test_the_store_is_counted_and_leaves_half_of_the_budget_to_files(budget: DiskBudget):
     for number in range(60):
         write(budget, CP1, at(number), RecordKind.LOG)
