@@ -34,8 +34,8 @@ def test_the_boots_that_have_a_capture_are_listed(netboot: CommandLine, captured
     began = BEGAN.isoformat()
 
     lines = netboot.printed("install", "capture", "cp1").splitlines()
-    assert lines[0] == "boot\tbegan\tage\tpackets\tbytes"
-    assert lines[1].split("\t")[:2] == ["1", began]
+    assert lines[0] == "BOOT\tBEGAN (UTC)\tAGE\tPACKETS\tBYTES"
+    assert lines[1].split("\t")[:2] == ["1", f"{BEGAN:%Y-%m-%d %H:%M:%S}"]
     assert netboot.json("install", "capture", "cp1") == [
         {"machine": "cp1", "number": 1, "began_at": began, "packets": 1, "bytes": len(captured)}
     ]

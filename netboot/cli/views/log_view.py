@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netboot.cli.views.event_words import event_words
+from netboot.cli.views.output import shown_time
 from netboot.model.words import printable
 
 View = Mapping[str, Any]
@@ -24,7 +25,7 @@ class LogView:
         if self._as_json:
             click.echo(json.dumps(found, ensure_ascii=False))
         elif "began_at" in found:
-            began_at = f"{datetime.fromisoformat(found['began_at']):%Y-%m-%d %H:%M:%S}"
+            began_at = shown_time(found["began_at"])
             click.echo(f"{found['machine']}, boot {found['number']} of {found['boots']}, began {began_at} UTC")
         elif "text" in found:
             self._print(found["at"], found["severity"], found["program"] or "–", found["text"])

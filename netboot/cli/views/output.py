@@ -37,6 +37,19 @@ def print_found(found: Any, as_json: bool, lines: Iterable[str]) -> None:
         click.echo(line)
 
 
+def shown_time(at: str) -> str:
+    """Return a time in UTC of the API to the second, for a column `(UTC)`."""
+    return at[:19].replace("T", " ")
+
+
+def shown_size(size_bytes: float) -> str:
+    """Return a number of bytes with a unit."""
+    for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= divisor:
+            return f"{size_bytes / divisor:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
 def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their headings, each on its line, tab-separated without a terminal; or `found` as JSON."""
     rows = ([printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows)

@@ -17,7 +17,7 @@ from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.output import config_and_json, counted, print_json
+from netboot.cli.views.output import config_and_json, counted, print_json, shown_size
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
@@ -213,8 +213,8 @@ def _disk_use(status: View) -> list[str]:
     use = status.get("records")
     if use is None:
         return []
-    of_kinds = ", ".join(f"{kind} {use[kind]}" for kind in ("logs", "captures", "store"))
-    return [f"records.budget: {use['used']} of {use['budget']} bytes are used: {of_kinds}"]
+    of_kinds = ", ".join(f"{kind} {shown_size(use[kind])}" for kind in ("logs", "captures", "store"))
+    return [f"records.budget: {shown_size(use['used'])} of {shown_size(use['budget'])} are used: {of_kinds}"]
 
 
 async def _check_store(settings: Settings, report: BoxReport, *, daemon_runs: bool) -> None:

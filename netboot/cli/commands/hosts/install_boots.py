@@ -22,7 +22,7 @@ from netboot.cli.views.boots.boot_view import (
     running_row,
     timeline_lines,
 )
-from netboot.cli.views.output import config_and_json, print_found, print_table, rich_table
+from netboot.cli.views.output import config_and_json, print_found, print_table, rich_table, shown_time
 from netboot.errors import NetbootError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def history(config: Path, host: str, *, boots: bool, boot: int | None, as_json: 
 
 def _move_row(move: View) -> tuple[str, ...]:
     by = f"{move['actor']} ({move['source']})" if move["actor"] else ""
-    return move["at"][:19].replace("T", " "), move["what"], move["from"], move["to"], move["reason"], by
+    return shown_time(move["at"]), move["what"], move["from"], move["to"], move["reason"], by
 
 
 async def show_status(daemon: "ControlClient", host: str, line: StatusLine) -> None:

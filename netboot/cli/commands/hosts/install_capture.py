@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.views.output import ago, config_and_json, counted, print_found, print_table
+from netboot.cli.views.output import ago, config_and_json, counted, print_found, print_table, shown_time
 from netboot.errors import NetbootError
 
 if TYPE_CHECKING:
@@ -51,9 +51,15 @@ def capture(config: Path, host: str, *, out: str | None, boot: int, as_json: boo
 
 
 def _print_list(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    columns = ("boot", "began", "age", "packets", "bytes")
+    columns = ("BOOT", "BEGAN (UTC)", "AGE", "PACKETS", "BYTES")
     rows = [
-        (str(boot["number"]), boot["began_at"], ago(boot["began_at"]), str(boot["packets"]), str(boot["bytes"]))
+        (
+            str(boot["number"]),
+            shown_time(boot["began_at"]),
+            ago(boot["began_at"]),
+            str(boot["packets"]),
+            str(boot["bytes"]),
+        )
         for boot in found
     ]
     print_table(found, as_json, columns, rows)

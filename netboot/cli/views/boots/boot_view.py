@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from netboot.cli.views.boots.wait_view import expected_text
+from netboot.cli.views.output import shown_size, shown_time
 from netboot.model.words import printable
 
 View = Mapping[str, Any]
@@ -26,7 +27,7 @@ def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
         )
         yield (
             str(boot["number"]),
-            boot["began_at"][:19].replace("T", " "),
+            shown_time(boot["began_at"]),
             boot["plan"],
             boot["end"] or ("inactive" if boot.get("inactive") else ""),
             _duration(_seconds(boot["began_at"], _last_sign_at(boot))),
@@ -45,7 +46,7 @@ def timeline_lines(boot: View) -> Iterator[str]:
     """Describe one boot: its client, then a line for each step, then its end or what it waits for."""
     facts = [boot["facts"][name] for name in ("arch", "protocol", "vendor_class", "address") if boot["facts"][name]]
     number = f", boot {boot['number']} of {boot['boots']}" if boot["number"] else ""
-    began_at = boot["began_at"][:19].replace("T", " ")
+    began_at = shown_time(boot["began_at"])
     client = printable(", ".join(facts)) or "no client"
     yield f"{boot['host'] or boot['mac']}{number}, began {began_at} UTC by {boot['mac']}: {client}"
     for step in boot["steps"]:
@@ -53,7 +54,7 @@ def timeline_lines(boot: View) -> Iterator[str]:
         took = f"{step['took_s']:.1f} s" if step["took_s"] is not None else ""
         yield printable(f"{at_s:9.1f} s  {step['step']:<12}{took:>10}  {_step_text(step)}").rstrip()
     if (broken := boot["broken"]) is not None:
-        size = f"{_size(broken['bytes'])} of {_size(broken['size_bytes'])}"
+        size = f"{shown_size(broken['bytes'])} of {shown_size(broken['size_bytes'])}"
         times = f", {broken['times']} times" if broken["times"] > 1 else ""
         yield printable(
             f"{'':13}{broken['step']}: {broken['name']} was sent in part ({broken['reason']}): {size}{times}"
@@ -89,10 +90,10 @@ def _waits_text(boot: View) -> str:
 
 def progress_text(progress: View) -> str:
     """Describe how far a file or a pull is: percent, bytes, rate, time left."""
-    size = f" of {_size(progress['size_bytes'])}" if progress["size_bytes"] is not None else ""
-    parts = [f"{progress['name']} {progress['percent']} %", f"{_size(progress['bytes'])}{size}"]
+    size = f" of {shown_size(progress['size_bytes'])}" if progress["size_bytes"] is not None else ""
+    parts = [f"{progress['name']} {progress['percent']} %", f"{shown_size(progress['bytes'])}{size}"]
     if progress["bytes_per_s"] is not None:
-        parts.append(f"{_size(progress['bytes_per_s'])}/s")
+        parts.append(f"{shown_size(progress['bytes_per_s'])}/s")
     if progress["seconds_left"] is not None:
         parts.append(f"{_duration(progress['seconds_left'])} left")
     return ", ".join(parts)
@@ -161,8 +162,8 @@ def _step_text(step: View) -> str:
     if step["percent"] is not None:
         parts.append(f"{step['percent']} %")
     if step["bytes"]:
-        rate = f" at {_size(step['bytes_per_s'])}/s" if step["bytes_per_s"] else ""
-        parts.append(f"{_size(step['bytes'])}{rate}")
+        rate = f" at {shown_size(step['bytes_per_s'])}/s" if step["bytes_per_s"] else ""
+        parts.append(f"{shown_size(step['bytes'])}{rate}")
     if step["retries"]:
         parts.append(f"{step['retries']} {'retry' if step['retries'] == 1 else 'retries'}")
     return ", ".join(parts)
@@ -170,13 +171,6 @@ def _step_text(step: View) -> str:
 
 def _seconds(since: str, until: str) -> float:
     return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
-
-
-def _size(size_bytes: float) -> str:
-    for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= divisor:
-            return f"{size_bytes / divisor:.1f} {unit}"
-    return f"{size_bytes:.0f} B"
 
 
 def _duration(seconds: float) -> str:
