@@ -201,7 +201,7 @@ def test_a_fault_in_a_hook_keeps_the_hooks_in_force(box: Daemon, receiver: Recei
     receiver.has(1)
 
     assert refused.returncode == 2
-    assert "netboot.yaml:6:22: hooks[0].url: is not a URL of http or https" in refused.stderr
+    assert "netboot.yaml:7:22: hooks[0].url: is not a URL of http or https" in refused.stderr
     assert URL_SECRET not in refused.stderr + box.log
 
 
