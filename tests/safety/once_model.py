@@ -76,6 +76,12 @@ class OneTimeBoots(RuleBasedStateMachine):
         self.add_and_retire(is_wiped=True)
         self.boot_x(card, is_repeated=False)
 
+    @rule(data=some.data(), card=cards)
+    def inspect_instead_of_the_wipe(self, data: some.DataObject, card: str) -> None:
+        """Inspect the machine that ended in its wipe: it was reset."""
+        self.retire_and_boot(card)
+        self.inspect(data, card, is_booted=True)
+
     @rule(card=cards, changes_boot_files=some.booleans())
     def retire_and_boot_with_a_fault(self, card: str, changes_boot_files: bool) -> None:
         """Boot the machine of a requested wipe after the hosts files got a fault."""
