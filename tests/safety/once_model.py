@@ -201,6 +201,15 @@ class OneTimeBoots(RuleBasedStateMachine):
     def request_permission(self, data: some.DataObject, source: str, mac: str) -> None:
         """Request to write to the disk, with any token, from any machine, that reports any card."""
         token = data.draw(some.sampled_from([*self.tokens[-3:], *self.tokens[-1:] * 3]), label="token")
+        self._request_permission(token, source, mac)
+
+    @rule(card=cards, mac=some.sampled_from((X, A1)))
+    def begin_a_wipe(self, card: str, mac: str) -> None:
+        """Boot a machine into its wipe, and request to write to its disk, as one that has this card too."""
+        self.retire_and_boot(card)
+        self._request_permission(self.tokens[-1], ADDRESSES[card], mac)
+
+    def _request_permission(self, token: str, source: str, mac: str) -> None:
         body = f"firmware uefi\ndisk sda\nnic eno1\nmac {mac}\n".encode()
         allowed = self.box.http("POST", f"/report/{token}/wiping", source, body).status == 200
         if allowed and not (self._may_wipe(token, source) and mac != A1):
