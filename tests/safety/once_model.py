@@ -101,6 +101,13 @@ class OneTimeBoots(RuleBasedStateMachine):
         if self.box.api("DELETE", "/wipes/old1").status == 200:
             self.wipe_is_open, self.running = False, ""
 
+    @rule(card=cards)
+    def cancel_wipe_and_boot(self, card: str) -> None:
+        self.edit_hosts(card, is_declared=False, is_faulty=False, is_read=True)
+        self.add_and_retire(is_wiped=True)
+        self.cancel_wipe()
+        self.boot_x(card, is_repeated=False)
+
     @rule(
         card=cards,
         is_declared=some.integers(0, 2).map(lambda drawn: drawn == 0),
