@@ -14,24 +14,15 @@ import structlog
 from aiohttp import web
 
 from netboot import __version__
-from netboot.admin.api import admin_application
-from netboot.admin.archives.support_api import SupportApi
-from netboot.admin.boots_api import BootsApi
-from netboot.admin.captures_api import CapturesApi
-from netboot.admin.cluster_api import ClusterApi
-from netboot.admin.health_api import HealthApi
-from netboot.admin.hooks_api import HooksApi
-from netboot.admin.hosts_api import HostsApi
-from netboot.admin.logs_api import LogsApi
-from netboot.admin.one_time_boots_api import OneTimeBootsApi
-from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
+from netboot.app.administration.admin_listener import AdminListener
+from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
-from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
+from netboot.app.listeners import RETRY_S, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
 from netboot.app.support.support_archives import RunningParts, SupportArchives
@@ -232,17 +223,17 @@ class Daemon:
 
     def _admin_application(self, metrics: Metrics) -> web.Application:
         administration = self._administration
-        admin = admin_application(administration, metrics, configuration=self._path.resolve())
-        hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
-        once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
-        health_api, hooks_api = HealthApi(self._health.check), HooksApi(self._hook_uses)
-        logs_api, boots_api = LogsApi(administration.logs, metrics), BootsApi(administration.boots)
         running = RunningParts(administration.status, self._health.check, metrics.exposition)
         support = SupportArchives(self._path, self._store.stored_data(administration), self._hook_uses, running=running)
-        others = (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api, boots_api)
-        for routes in (*others, CapturesApi(administration.captures), SupportApi(support.make)):
-            admin.add_routes(routes.routes())
-        return admin
+        parts = AdminParts(
+            administration,
+            metrics,
+            uploads=self._uploads,
+            hooks=self._hook_uses,
+            check_health=self._health.check,
+            make_support=support.make,
+        )
+        return parts.application(configuration=self._path.resolve())
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
         await self._in_force.begin(read, problems)

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import ClientSession, UnixConnector, web
 from structlog.testing import capture_logs
 
-from netboot.admin.api import errors_as_json
-from netboot.admin.upload_api import UploadApi
+from netboot.admin.api.content.upload_api import UploadApi
+from netboot.admin.api.problems import errors_as_json
 from netboot.content.library.uploads import Upload, Uploads, UploadState
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog

@@ -4,8 +4,8 @@ from typing import Any
 
 from aiohttp import web
 
-from netboot.admin.api import actor_of, json_object, on_the_socket_alone
-from netboot.admin.json_views import json_text
+from netboot.admin.access.requester import actor_of, on_the_socket_alone
+from netboot.admin.api.request_body import json_answer, json_object
 from netboot.operate.one_time_boots import OneTimeBoots, RescueRequest
 
 
@@ -27,7 +27,7 @@ class OneTimeBootsApi:
         machine = body.get("machine")
         if not (isinstance(machine, str) and machine):
             raise web.HTTPBadRequest(text="machine is the name of a host, or a MAC")
-        return _json(await self._boots.inspect(machine, actor=actor_of(request)))
+        return json_answer(await self._boots.inspect(machine, actor=actor_of(request)))
 
     async def rescue(self, request: web.Request) -> web.Response:
         """Let hosts boot the rescue mode once: `{"hosts": [NAME, …], "medium": NAME}`; `medium` is optional."""
@@ -36,17 +36,17 @@ class OneTimeBootsApi:
         if not (medium is None or (isinstance(medium, str) and medium)):
             raise web.HTTPBadRequest(text="medium is the name of a boot medium")
         wanted = RescueRequest(_names(body), medium)
-        return _json(await self._boots.rescue(wanted, actor=actor_of(request)))
+        return json_answer(await self._boots.rescue(wanted, actor=actor_of(request)))
 
     async def cancel_rescue(self, request: web.Request) -> web.Response:
         """End the requests for rescues of `{"hosts": [NAME, …]}`."""
         names = _names(await json_object(request))
-        return _json(await self._boots.cancel_rescue(names, actor=actor_of(request)))
+        return json_answer(await self._boots.cancel_rescue(names, actor=actor_of(request)))
 
     async def cancel_wipe(self, request: web.Request) -> web.Response:
         """End the wipe of a retired host, by its name or a MAC."""
         machine = request.match_info["machine"]
-        return _json(await self._boots.cancel_wipe(machine, actor=actor_of(request)))
+        return json_answer(await self._boots.cancel_wipe(machine, actor=actor_of(request)))
 
 
 def _names(body: dict[str, Any]) -> list[str]:
@@ -54,7 +54,3 @@ def _names(body: dict[str, Any]) -> list[str]:
     if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
         raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
     return names
-
-
-def _json(found: object) -> web.Response:
-    return web.json_response(text=json_text(found))

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from netboot.admin.json_views import json_text
+from netboot.admin.api.request_body import json_answer
 from netboot.operate.boots.boot_history import BootHistory
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,6}")
@@ -23,10 +23,10 @@ class BootsApi:
         ]
 
     async def running(self, _request: web.Request) -> web.Response:
-        return web.json_response(text=json_text(await self._boots.running()))
+        return json_answer(await self._boots.running())
 
     async def all(self, request: web.Request) -> web.Response:
-        return web.json_response(text=json_text(await self._boots.all(request.match_info["host"])))
+        return json_answer(await self._boots.all(request.match_info["host"]))
 
     async def one(self, request: web.Request) -> web.Response:
         """Show a boot; its number counts as in journalctl(1)."""
@@ -34,4 +34,4 @@ class BootsApi:
         if not _NUMBER.fullmatch(number):
             raise web.HTTPBadRequest(text="boot is a whole number: 0 is the last boot, -1 the one before, 1 the first")
         found = await self._boots.show(request.match_info["host"], boot=int(number))
-        return web.json_response(text=json_text(found))
+        return json_answer(found)

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from netboot.admin.api import actor_of, on_the_socket_alone
-from netboot.admin.json_views import json_text
+from netboot.admin.access.requester import actor_of, on_the_socket_alone
+from netboot.admin.api.request_body import json_answer
 from netboot.model.host.role_ignition import RoleUse
 from netboot.operate.administration import Administration
 from netboot.operate.cluster.role_file_uses import LARGEST_BYTES, TAKEN_USES, IgnitionRequest
@@ -21,7 +21,7 @@ class ClusterApi:
         ]
 
     async def ignition_files(self, _request: web.Request) -> web.Response:
-        return web.json_response(text=json_text(await self._administration.ignition_files()))
+        return json_answer(await self._administration.ignition_files())
 
     async def set_ignition(self, request: web.Request) -> web.Response:
         """Take the body, byte for byte, as the Ignition file of a use; `renewed=1`, `new_cluster=1` as the command."""
@@ -41,4 +41,4 @@ class ClusterApi:
         is_renewed, is_new_cluster = (flag == "1" for flag in flags)
         wanted = IgnitionRequest(RoleUse(use), bytes(content), is_renewed, is_new_cluster)
         taken = await self._administration.set_ignition(wanted, actor=actor_of(request))
-        return web.json_response(text=json_text(taken))
+        return json_answer(taken)

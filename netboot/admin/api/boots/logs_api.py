@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from netboot.admin.event_stream import send_events
+from netboot.admin.api.event_stream import send_events
 from netboot.admin.json_views import json_view
 from netboot.boot_records.shown_logs import BootLogs, LoggedBoot
 from netboot.model.boot.log_line import LogLine

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from netboot.admin.api.boots.logs_api import boot_in
 from netboot.admin.json_views import json_text
-from netboot.admin.logs_api import boot_in
 from netboot.boot_records.shown_captures import BootCaptures
 
 

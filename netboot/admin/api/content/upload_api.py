@@ -10,7 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
-from netboot.admin.api import actor_of, json_object
+from netboot.admin.access.requester import actor_of
+from netboot.admin.api.request_body import json_object
 from netboot.content.library.uploads import Upload, UploadRequest
 from netboot.operate.upload_imports import UploadImports
 

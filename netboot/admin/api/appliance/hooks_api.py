@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from netboot.admin.json_views import json_text
+from netboot.admin.api.request_body import json_answer
 from netboot.operate.hooks.hook_uses import HookUses
 
 
@@ -17,8 +17,8 @@ class HooksApi:
         ]
 
     async def all(self, _request: web.Request) -> web.Response:
-        return web.json_response(text=json_text(await self._hooks.all()))
+        return json_answer(await self._hooks.all())
 
     async def test(self, request: web.Request) -> web.Response:
         """Deliver a test event now; the outcome is in the answer, also if the receiver refused it."""
-        return web.json_response(text=json_text(await self._hooks.test(request.match_info["hook"])))
+        return json_answer(await self._hooks.test(request.match_info["hook"]))

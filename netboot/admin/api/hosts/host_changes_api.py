@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from netboot.admin.api import actor_of, json_object, on_the_socket_alone
-from netboot.admin.json_views import json_text
+from netboot.admin.access.requester import actor_of, on_the_socket_alone
+from netboot.admin.api.request_body import json_answer, json_object
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostChanges, HostValues, RemovalRequest
 from netboot.yamlfile.plain_values import MOST_DIGITS
@@ -20,7 +20,7 @@ _LISTS: Final = ("macs", "addresses", "groups")
 _TEXTS: Final = ("role", "name", "pool")
 
 
-class HostsApi:
+class HostChangesApi:
     def __init__(self, changes: HostChanges) -> None:
         self._changes = changes
 
@@ -40,19 +40,19 @@ class HostsApi:
         if not isinstance(name, str) or not isinstance(values, dict):
             raise web.HTTPBadRequest(text="name is a text, and values is an object of the host's keys")
         added = await self._changes.add(HostValues(name, _checked(values)), actor=actor_of(request))
-        return _json(added, status=201)
+        return json_answer(added, status=201)
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change keys of a host: the body is a JSON merge patch (RFC 7396) of its values."""
         patch = _checked(await json_object(request))
         host = HostValues(request.match_info["host"], patch)
-        return _json(await self._changes.edit(host, actor=actor_of(request)))
+        return json_answer(await self._changes.edit(host, actor=actor_of(request)))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Remove a host; `force=1`: also while its install runs."""
         name, query = request.match_info["host"], request.query
         wanted = RemovalRequest(name, query.get("reason", ""), query.get("force", "0") != "0")
-        return _json(await self._changes.remove(wanted, actor=actor_of(request)))
+        return json_answer(await self._changes.remove(wanted, actor=actor_of(request)))
 
     async def retire(self, request: web.Request) -> web.Response:
         """Retire a host: `{"reason": TEXT, "force": BOOLEAN, "wipe": NAME}`, all optional; NAME is the host's again."""
@@ -61,7 +61,7 @@ class HostsApi:
         if wipe not in (None, name):
             raise web.HTTPBadRequest(text=f"wipe is the name of the host again, {name}, or absent")
         wanted = RemovalRequest(name, str(body.get("reason", "")), _flag(body, "force"), wipe or "")
-        return _json(await self._changes.retire(wanted, actor=actor_of(request)))
+        return json_answer(await self._changes.retire(wanted, actor=actor_of(request)))
 
     async def approve(self, request: web.Request) -> web.Response:
         """Register unregistered machines: `macs` and `role`, with the other fields of `ApprovalRequest`."""
@@ -79,7 +79,7 @@ class HostsApi:
         _check_value(body.get("disk"), 0)
         given = {key: body[key] for key in (*_LISTS, *_TEXTS, "disk") if body.get(key)}
         wanted = ApprovalRequest(**given, boot_card_only=_flag(body, "boot_card_only"), dry_run=_flag(body, "dry_run"))
-        return _json(await self._changes.approve(wanted, actor=actor_of(request)))
+        return json_answer(await self._changes.approve(wanted, actor=actor_of(request)))
 
 
 def _known(body: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
@@ -112,7 +112,3 @@ def _check_value(value: object, depth: int) -> None:
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             _check_value(inner, depth + 1)
-
-
-def _json(found: object, *, status: int = 200) -> web.Response:
-    return web.json_response(text=json_text(found), status=status)

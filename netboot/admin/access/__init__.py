@@ -1,0 +1,1 @@
+"""Who sends a request to the administration, and whether it may."""

@@ -1,0 +1,1 @@
+"""The routes of the appliance itself: status, health, cluster, hooks, support."""

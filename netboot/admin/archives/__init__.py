@@ -1,1 +1,0 @@
-"""Routes that send files which are made for a request."""

@@ -1,0 +1,1 @@
+"""The administration of the running daemon: its parts, and the listeners that serve them."""

@@ -1,0 +1,61 @@
+"""Makes the application of the administration from the use cases that it serves."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from netboot.admin.api.appliance.appliance_api import ApplianceApi
+from netboot.admin.api.appliance.cluster_api import ClusterApi
+from netboot.admin.api.appliance.health_api import HealthApi
+from netboot.admin.api.appliance.hooks_api import HooksApi
+from netboot.admin.api.appliance.support_api import SupportApi
+from netboot.admin.api.boots.boots_api import BootsApi
+from netboot.admin.api.boots.captures_api import CapturesApi
+from netboot.admin.api.boots.logs_api import LogsApi
+from netboot.admin.api.content.upload_api import UploadApi
+from netboot.admin.api.hosts.host_changes_api import HostChangesApi
+from netboot.admin.api.hosts.installs_api import InstallsApi
+from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
+from netboot.admin.application import Routes, admin_application
+from netboot.operate.administration import Administration
+from netboot.operate.hooks.hook_uses import HookUses
+from netboot.operate.support.support_archive import SupportArchive
+from netboot.operate.upload_imports import UploadImports
+from netboot.telemetry.health import Health
+from netboot.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """The use cases that the administration serves."""
+
+    administration: Administration
+    metrics: Metrics
+    _: KW_ONLY
+    uploads: UploadImports
+    hooks: HookUses
+    check_health: Callable[[], Awaitable[Health]]
+    make_support: Callable[[str | None], Awaitable[SupportArchive]]
+
+    def application(self, *, configuration: Path) -> web.Application:
+        """Make the application that every listener serves."""
+        return admin_application(self._api(), configuration=configuration)
+
+    def _api(self) -> list[Routes]:
+        administration, metrics = self.administration, self.metrics
+        return [
+            ApplianceApi(administration, metrics),
+            InstallsApi(administration),
+            UploadApi(self.uploads),
+            HostChangesApi(administration.host_changes),
+            OneTimeBootsApi(administration.one_time_boots),
+            ClusterApi(administration),
+            HealthApi(self.check_health),
+            HooksApi(self.hooks),
+            LogsApi(administration.logs, metrics),
+            BootsApi(administration.boots),
+            CapturesApi(administration.captures),
+            SupportApi(self.make_support),
+        ]
