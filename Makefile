@@ -37,7 +37,9 @@ LAB_PACKAGES := \
 	zstd
 TEST_PACKAGES := \
 	atftp \
+	chromium \
 	dbus-daemon \
+	fonts-dejavu-core \
 	genisoimage \
 	grub-common \
 	grub-efi-amd64-bin \
