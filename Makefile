@@ -38,6 +38,7 @@ LAB_PACKAGES := \
 TEST_PACKAGES := \
 	atftp \
 	chromium \
+	chromium-common \
 	dbus-daemon \
 	fonts-dejavu-core \
 	genisoimage \
@@ -138,8 +139,8 @@ golden: $(STAMPS)/test ## write the golden files of documents, packets and repli
 mutations: $(STAMPS)/test ## insert each fault of tests/safety/mutations.py; the model must find all
 	.ci/isolated $(BIN)/pytest tests/safety -m mutation
 
-clean: ## remove the virtual environment, caches and the lab's media
-	rm -rf $(VENV) $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis /var/cache/netboot-lab
+clean: ## remove the virtual environment, caches, screenshots and the lab's media
+	rm -rf $(VENV) $(STAMPS) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis /var/cache/netboot-lab
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp means that the list was installed; it is older than the Makefile if the list may have changed.
