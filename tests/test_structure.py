@@ -279,7 +279,7 @@ def test_every_error_code_is_documented():
 
 def test_every_route_of_the_api_is_documented():
     documented = (REPOSITORY / "docs/api.md").read_text()
-    sources = "".join(path.read_text() for path in (PACKAGE / "admin").rglob("*.py"))
+    sources = "".join(path.read_text() for path in (PACKAGE / "admin" / "api").rglob("*.py"))
     routes = re.findall(r'web\.\w+\("(/[^"]+)"', sources)
     last = {
         re.sub(r"{(\w+)}", lambda name: name[1].upper(), each).removeprefix("/api/v1/hosts/HOST") for each in routes
@@ -287,6 +287,14 @@ def test_every_route_of_the_api_is_documented():
 
     assert routes
     assert [route for route in sorted(last) if route not in documented] == []
+
+
+def test_every_page_is_documented():
+    documented = _first_of_lines(r"\| `(/[^`]*)` \|", "docs/pages.md")
+    sources = "".join(path.read_text() for path in (PACKAGE / "admin" / "pages").rglob("*.py"))
+    routes = set(re.findall(r'web\.get\("(/[^"]*)"', sources)) - {"/static/{name}"}
+
+    assert sorted(documented) == sorted(re.sub(r"{(\w+)}", lambda name: name[1].upper(), each) for each in routes)
 
 
 def test_every_word_of_the_timeline_is_documented_with_its_events():

@@ -1,4 +1,4 @@
-"""The administration: API and metrics, on the control socket and on `admin.listen`. Never on the boot LAN.
+"""The administration: pages, API and metrics, on the control socket and on `admin.listen`. Never on the boot LAN.
 
 Thin: each route calls `operate` and writes the result.
 """
@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from netboot.admin.access.origin import no_browser_from_elsewhere
 from netboot.admin.api.problems import errors_as_json
+from netboot.admin.pages.page_engine import PageEngine, errors_as_pages
 from netboot.control_socket import CONFIGURATION_HEADER
 
 
@@ -20,9 +21,12 @@ class Routes(Protocol):
     def routes(self) -> list[web.RouteDef]: ...
 
 
-def admin_application(parts: Iterable[Routes], *, configuration: Path) -> web.Application:
+def admin_application(parts: Iterable[Routes], engine: PageEngine, *, configuration: Path) -> web.Application:
     """Make the application that every listener serves; `configuration` is the daemon's file, links resolved."""
-    app = web.Application(middlewares=[errors_as_json, no_browser_from_elsewhere, _of_configuration(configuration)])
+    of_configuration = _of_configuration(configuration)
+    middlewares = [errors_as_json, errors_as_pages(engine), no_browser_from_elsewhere, of_configuration]
+    app = web.Application(middlewares=middlewares)
+    app.add_routes(engine.files.routes())
     for part in parts:
         app.add_routes(part.routes())
     return app

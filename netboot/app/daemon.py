@@ -169,7 +169,7 @@ class Daemon:
         self._overdue_watch = store.overdue_watch(self._boot_causes(clock), registry.hosts, clock)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
-        self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
+        self._admin = AdminListener(settings.admin, self._admin_application(metrics, clock), metrics=metrics)
         self._listeners = self._boot_listeners(metrics)
         self._problems: list[str] = []
         self._is_stopping = False
@@ -221,7 +221,7 @@ class Daemon:
         stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
         return [stop, *self._in_force.parts(), *self._listeners.parts(), self._admin.part()]
 
-    def _admin_application(self, metrics: Metrics) -> web.Application:
+    def _admin_application(self, metrics: Metrics, clock: Clock) -> web.Application:
         administration = self._administration
         running = RunningParts(administration.status, self._health.check, metrics.exposition)
         support = SupportArchives(self._path, self._store.stored_data(administration), self._hook_uses, running=running)
@@ -232,6 +232,7 @@ class Daemon:
             hooks=self._hook_uses,
             check_health=self._health.check,
             make_support=support.make,
+            now=clock.now,
         )
         return parts.application(configuration=self._path.resolve())
 

@@ -35,6 +35,22 @@ def shown_seconds(seconds: float) -> str:
     return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest or not minutes else [])])
 
 
+def shown_age(seconds: float) -> str:
+    """Write an age in its largest unit: `12 s`, `5 min`, `3 h`, `2 d`."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds) // size} {name}"
+    return f"{max(int(seconds), 0)} s"
+
+
+def shown_size(size_bytes: float) -> str:
+    """Write a number of bytes with a unit."""
+    for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= divisor:
+            return f"{size_bytes / divisor:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
 def one_line(text: str) -> str:
     """Write an operator's text as one printable line of at most `LONGEST_LINE` characters."""
     return _shortened(printable(" ".join(text.split())))

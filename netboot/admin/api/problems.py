@@ -36,7 +36,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as error:
         return web.json_response(http_error_view(error.text, error.status), status=error.status)
     except NetbootError as error:
-        return web.json_response(error_view(error), status=_status_of(error))
+        return web.json_response(error_view(error), status=status_of(error))
     except ConnectionError:
         raise  # the client closed the connection
     except OSError as error:  # of this appliance, not of the request
@@ -45,7 +45,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return web.json_response(http_error_view(f"cannot do it now: {error}", status), status=status)
 
 
-def _status_of(error: NetbootError) -> int:
+def status_of(error: NetbootError) -> int:
+    """Return the HTTP status of an error."""
     match error:
         case UnknownHostError() | UnknownHookError() | NoRecordError() | NoBootError():
             return 404

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -19,6 +20,9 @@ from netboot.admin.api.hosts.host_changes_api import HostChangesApi
 from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.application import Routes, admin_application
+from netboot.admin.pages.page_engine import PageEngine
+from netboot.admin.pages.rack.rack_page import RackPage
+from netboot.content.assets import assets_directory
 from netboot.operate.administration import Administration
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.support.support_archive import SupportArchive
@@ -37,11 +41,17 @@ class AdminParts:
     uploads: UploadImports
     hooks: HookUses
     check_health: Callable[[], Awaitable[Health]]
+    now: Callable[[], datetime]
     make_support: Callable[[str | None], Awaitable[SupportArchive]]
 
     def application(self, *, configuration: Path) -> web.Application:
         """Make the application that every listener serves."""
-        return admin_application(self._api(), configuration=configuration)
+        last_event_id = self.administration.last_event_id
+        engine = PageEngine(assets_directory() / "pages", last_event_id=last_event_id, now=self.now)
+        return admin_application([*self._pages(engine), *self._api()], engine, configuration=configuration)
+
+    def _pages(self, engine: PageEngine) -> list[Routes]:
+        return [RackPage(self.administration, engine)]
 
     def _api(self) -> list[Routes]:
         administration, metrics = self.administration, self.metrics

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError
-from netboot.model.words import printable
+from netboot.model.words import printable, shown_age
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,14 +42,6 @@ def shown_time(at: str) -> str:
     return at[:19].replace("T", " ")
 
 
-def shown_size(size_bytes: float) -> str:
-    """Return a number of bytes with a unit."""
-    for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= divisor:
-            return f"{size_bytes / divisor:.1f} {unit}"
-    return f"{size_bytes:.0f} B"
-
-
 def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their headings, each on its line, tab-separated without a terminal; or `found` as JSON."""
     rows = ([printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows)
@@ -78,11 +70,7 @@ def ago(moment: str | None) -> str:
     """Return the age of an ISO 8601 time, such as `5 min ago`."""
     if moment is None:
         return "never"
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {name} ago"
-    return f"{max(seconds, 0)} s ago"
+    return f"{shown_age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
 
 
 def counted(number: int, what: str) -> str:

@@ -17,7 +17,7 @@ from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.output import config_and_json, counted, print_json, shown_size
+from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
@@ -33,6 +33,7 @@ from netboot.model.clock import utc_now
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.ignition_way import IgnitionWay
+from netboot.model.words import shown_size
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.registry.load import Configuration

@@ -9,8 +9,8 @@ from typing import Any, Final
 import click
 
 from netboot.cli.views.boots.wait_view import expected_text
-from netboot.cli.views.output import shown_size, shown_time
-from netboot.model.words import printable
+from netboot.cli.views.output import shown_time
+from netboot.model.words import printable, shown_size
 
 View = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""The web pages: HTML of what `operate` returns, and forms that request changes."""

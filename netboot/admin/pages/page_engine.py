@@ -1,0 +1,146 @@
+"""Renders the pages from the templates of `assets/pages`, with the headers that let a browser run our scripts only."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from netboot import __version__
+from netboot.admin.access.requester import actor_of
+from netboot.admin.api.problems import status_of
+from netboot.admin.pages.shell import Flash, Shell, navigation_at
+from netboot.admin.pages.page_files import PageFiles
+from netboot.errors import NetbootError, StoreError
+from netboot.model.words import shown_age, shown_seconds, shown_size
+from netboot.operate.arming import ArmingRefusedError
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_FLASH: Final = "netboot-flash"
+_FLASH_S: Final = 300
+
+
+class PageEngine:
+    def __init__(
+        self, directory: Path, *, last_event_id: Callable[[], Awaitable[int]], now: Callable[[], datetime]
+    ) -> None:
+        """Read the templates of a directory, and the static files of `static` in it."""
+        self.files = PageFiles(directory / "static")
+        self._last_event_id, self._now = last_event_id, now
+        self._templates = Environment(
+            loader=FileSystemLoader(directory),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.filters |= {
+            "ago": self._ago,
+            "clock": _clock,
+            "seconds": shown_seconds,
+            "size": shown_size,
+        }
+
+    async def answer(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        """Answer with a page; `values` are what its template shows, usually one: `page`."""
+        shell = await self._shell(request)
+        text = self._templates.get_template(template).render(shell=shell, **values)
+        answer = web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
+        if shell.flash is not None:
+            answer.del_cookie(_FLASH)
+        return answer
+
+    def back(self, url: str, *, done: str, kind: str = "good") -> web.Response:
+        """Redirect after a change; the next page shows what was done."""
+        answer = web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
+        flash = Flash(kind, done).cookie()
+        answer.set_cookie(_FLASH, flash, max_age=_FLASH_S, httponly=True, samesite="Strict")
+        return answer
+
+    async def refusal(self, request: web.Request, error: NetbootError | web.HTTPException) -> web.Response:
+        """Answer with the page of an error: its sentence, and every reason."""
+        if isinstance(error, web.HTTPException):
+            is_unknown = isinstance(error, web.HTTPNotFound) and request.match_info.http_exception is error
+            status, sentence = error.status, "There is no such page." if is_unknown else error.text or error.reason
+        else:
+            status, sentence = status_of(error), str(error)
+        reasons = []
+        if isinstance(error, ArmingRefusedError):
+            reasons = [f"{host}: {reason}" for host, found in error.reasons.items() for reason in found]
+        back = request.path if request.method == "POST" else "/"
+        values = {"title": _title(status), "sentence": sentence, "reasons": reasons, "back": back}
+        return await self.answer(request, "refused.html.j2", status=status, **values)
+
+    def _ago(self, at: datetime) -> str:
+        return f"{shown_age((self._now() - at).total_seconds())} ago"
+
+    async def _shell(self, request: web.Request) -> Shell:
+        try:
+            last_event = await self._last_event_id()
+        except StoreError:
+            last_event = None  # the content of the page reports it
+        return Shell(
+            navigation=navigation_at(request.path),
+            user=actor_of(request).name,
+            csrf="",
+            flash=Flash.of_cookie(request.cookies.get(_FLASH, "")),
+            now=self._now(),
+            version=__version__,
+            last_event=last_event,
+            addresses=self.files.addresses,
+        )
+
+
+def errors_as_pages(engine: PageEngine) -> Middleware:
+    """Make the middleware that shows errors of pages as pages; those of the API stay JSON."""
+
+    @web.middleware
+    async def show(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (NetbootError, web.HTTPException) as error:
+            if not _is_for_a_page(request) or (isinstance(error, web.HTTPException) and error.status < 400):
+                raise
+            return await engine.refusal(request, error)
+
+    return show
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _is_for_a_page(request: web.Request) -> bool:
+    is_api = request.path.startswith(("/api/", "/metrics", "/healthz", "/readyz", "/static/"))
+    return not is_api and "text/html" in request.headers.get("Accept", "")
+
+
+def _title(status: int) -> str:
+    match status:
+        case 401:
+            return "Log in first"
+        case 403:
+            return "Not permitted"
+        case 404:
+            return "Not found"
+        case 409 | 422:
+            return "Refused"
+        case 503:
+            return "Not available now"
+        case _:
+            return "Failed" if status >= 500 else "Invalid request"

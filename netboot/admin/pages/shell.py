@@ -1,0 +1,90 @@
+"""What every page shows around its content: navigation, user, messages."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from netboot.model.install.install import InstallState
+
+NAVIGATION: Final = (
+    ("/", "Rack"),
+    ("/machines", "Machines"),
+    ("/content", "Content"),
+    ("/cluster", "Cluster"),
+    ("/activity", "Activity"),
+    ("/throughput", "Throughput"),
+    ("/appliance", "Appliance"),
+    ("/users", "Users"),
+)
+_COLOURS: Final[Mapping[str, str]] = {
+    InstallState.OFFERED: "blue",
+    InstallState.LOADING: "blue",
+    InstallState.INSTALLING: "blue",
+    InstallState.INSTALLED: "blue",
+    InstallState.READY: "green",
+    InstallState.FAILED: "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationLink:
+    """An entry of the navigation."""
+
+    url: str
+    label: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """One sentence about the last change, shown once; `kind` is good, info, warning or bad."""
+
+    kind: str
+    text: str
+
+    def cookie(self) -> str:
+        """Write it as the value of a cookie."""
+        return base64.urlsafe_b64encode(json.dumps([self.kind, self.text]).encode()).decode()
+
+    @classmethod
+    def of_cookie(cls, value: str) -> Self | None:
+        """Read the value of a cookie; None if it is not one of ours."""
+        try:
+            kind, text = json.loads(base64.urlsafe_b64decode(value))
+        except (ValueError, TypeError):
+            return None
+        return cls(str(kind), str(text)) if kind in ("good", "info", "warning", "bad") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The frame of one page. `csrf` is the token of its forms, `last_event` the id of the newest event, or None."""
+
+    navigation: tuple[NavigationLink, ...]
+    user: str
+    csrf: str
+    flash: Flash | None
+    now: datetime
+    version: str
+    last_event: int | None
+    addresses: Mapping[str, str]  # of static files
+
+    def static(self, name: str) -> str:
+        """Return the URL of a static file, which changes with its content."""
+        return self.addresses[name]
+
+    @staticmethod
+    def colour_of(state: str) -> str:
+        """Return the class of a state's colour; empty for a state without one."""
+        return _COLOURS.get(state, "")
+
+
+def navigation_at(path: str) -> tuple[NavigationLink, ...]:
+    """Return the navigation; the page of a host belongs to the rack."""
+    sections = (*(url for url, _ in NAVIGATION[1:]), "/hosts")
+    section = next((url for url in sections if path == url or path.startswith(f"{url}/")), path)
+    section = "/" if section == "/hosts" else section
+    return tuple(NavigationLink(url, label, url == section) for url, label in NAVIGATION)

@@ -1,0 +1,42 @@
+"""The navigation around each page."""
+
+import pytest
+
+from netboot.admin.pages.shell import NAVIGATION, Flash, Shell, navigation_at
+from netboot.model.install.install import InstallState
+
+
+@pytest.mark.parametrize(
+    ("path", "current"),
+    [
+        ("/", ["Rack"]),
+        ("/hosts/cp1", ["Rack"]),
+        ("/machines/52:54:00:00:00:01", ["Machines"]),
+        ("/content", ["Content"]),
+        ("/contents", []),
+        ("/login", []),
+    ],
+)
+def test_the_navigation_marks_the_section_of_a_page(path: str, current: list[str]):
+    assert [link.label for link in navigation_at(path) if link.is_current] == current
+    assert len(navigation_at(path)) == len(NAVIGATION)
+
+
+def test_a_message_survives_its_cookie():
+    flash = Flash("warning", "cp1: „armed“; 2 of 3 <b>")
+
+    assert Flash.of_cookie(flash.cookie()) == flash
+
+
+def test_each_state_of_an_install_has_its_colour():
+    colours = {state.value: Shell.colour_of(state) for state in InstallState}
+
+    assert colours == {
+        "registered": "",
+        "offered": "blue",
+        "loading": "blue",
+        "installing": "blue",
+        "installed": "blue",
+        "ready": "green",
+        "failed": "red",
+    }
