@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from netboot import __version__
 from netboot.admin.access.requester import actor_of
 from netboot.admin.api.problems import status_of
-from netboot.admin.pages.shell import Flash, Shell, navigation_at
 from netboot.admin.pages.page_files import PageFiles
+from netboot.admin.pages.shell import Flash, Shell, navigation_at
 from netboot.errors import NetbootError, StoreError
 from netboot.model.words import shown_age, shown_seconds, shown_size
 from netboot.operate.arming import ArmingRefusedError
