@@ -35,6 +35,7 @@ from netboot.operate.host_status import (
     InstallReport,
     InstallStatus,
 )
+from netboot.operate.planning.explanation import HostExplanation, SourcedValue
 from netboot.operate.running_daemon import ApplianceStatus
 
 View = Mapping[str, Any]
@@ -119,8 +120,18 @@ def _record(found: Any) -> Any:
             return {**_fields(found), **about}
         case Hardware():
             return as_columns(found)
+        case SourcedValue():
+            return _sourced(found)
+        case HostExplanation(host, written, install, next_boot):
+            return {"host": host, **_fields(written), "install": install, **_fields(next_boot)}
         case WaitStatus(wait, is_overdue):
             return {**_fields(wait), "overdue": is_overdue}
+        case _:
+            return _plain(found)
+
+
+def _plain(found: Any) -> Any:
+    match found:
         case _ if is_dataclass(found):
             return _fields(found)
         case datetime():
@@ -202,6 +213,12 @@ def _boot(shown: ShownBoot) -> View:
         "boots": shown.boots,
         "progress": shown.progress,
     }
+
+
+def _sourced(found: SourcedValue) -> View:
+    """Return a value with its places; `recorded_at` is of an address from a pool alone."""
+    shown = {"key": found.key, "value": found.value, "from": found.origins, "overrides": found.overridden}
+    return {**shown, "recorded_at": found.recorded_at} if found.is_allocated else shown
 
 
 def _move(move: Move) -> View:

@@ -233,6 +233,8 @@ class Daemon:
             check_health=self._health.check,
             make_support=support.make,
             now=clock.now,
+            registry=self._registry,
+            base_url=lambda: self._listeners.base_url(),
         )
         return parts.application(configuration=self._path.resolve())
 

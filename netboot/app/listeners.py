@@ -10,9 +10,11 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from netboot.app import from_settings
 from netboot.app.boot_services import BootServices
 from netboot.content.serving.index import ContentIndex
 from netboot.leasing.lease_service import LeaseService
+from netboot.model import urls
 from netboot.model.host.network import DhcpMode
 from netboot.operate.readiness import NO_INTERFACE
 from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted, recorded
@@ -159,6 +161,13 @@ class BootListeners:
             *self._http.problems,
             *self._shadows,
         ]
+
+    def base_url(self) -> str:
+        """Return the URL of this server that machines on the first interface get."""
+        served = self._interfaces.current if self._interfaces is not None else ()
+        if not served:
+            return from_settings.base_urls_of(self._settings, {})[0]
+        return urls.base_url(served[0].advertise or served[0].address, self._settings.http.port)
 
     def unobserved(self) -> list[str]:
         """List why other servers are not seen on some interface."""

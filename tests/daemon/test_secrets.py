@@ -37,6 +37,7 @@ COMMANDS = {
 }
 ROUTES = (
     *("status", "hosts", "hosts/cp1", "hosts/cp1/install", "hosts/cp1/history", "hosts/cp1/served", "machines"),
+    *("hosts/cp1/plan", "hosts/cp1/explain"),
     *("installs", "content/uses", "cluster/ignition", "hooks", "events?follow=0", "installs/cp1/logs?follow=0"),
 )
 

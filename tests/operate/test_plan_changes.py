@@ -5,7 +5,7 @@ import difflib
 from hypothesis import given
 from hypothesis import strategies as some
 
-from netboot.operate.plan_changes import _unified_diff
+from netboot.operate.planning.plan_changes import _unified_diff
 
 texts = some.lists(some.sampled_from(["", "a", "b", "c", "- d", "@@"]), max_size=40)
 

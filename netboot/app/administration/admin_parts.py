@@ -19,12 +19,16 @@ from netboot.admin.api.content.upload_api import UploadApi
 from netboot.admin.api.hosts.host_changes_api import HostChangesApi
 from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
+from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
+from netboot.app.administration.written_hosts import WrittenHosts
+from netboot.boot.live_registry import LiveRegistry
 from netboot.content.assets import assets_directory
 from netboot.operate.administration import Administration
 from netboot.operate.hooks.hook_uses import HookUses
+from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.support.support_archive import SupportArchive
 from netboot.operate.upload_imports import UploadImports
 from netboot.telemetry.health import Health
@@ -43,21 +47,27 @@ class AdminParts:
     check_health: Callable[[], Awaitable[Health]]
     now: Callable[[], datetime]
     make_support: Callable[[str | None], Awaitable[SupportArchive]]
+    registry: LiveRegistry
+    base_url: Callable[[], str]  # of this server, as machines get it
 
     def application(self, *, configuration: Path) -> web.Application:
         """Make the application that every listener serves."""
         last_event_id = self.administration.last_event_id
         engine = PageEngine(assets_directory() / "pages", last_event_id=last_event_id, now=self.now)
-        return admin_application([*self._pages(engine), *self._api()], engine, configuration=configuration)
+        plans = HostPlans(
+            self.administration.install, self.registry, self.base_url, WrittenHosts(configuration).values_of
+        )
+        return admin_application([*self._pages(engine), *self._api(plans)], engine, configuration=configuration)
 
     def _pages(self, engine: PageEngine) -> list[Routes]:
         return [RackPage(self.administration, engine)]
 
-    def _api(self) -> list[Routes]:
+    def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics
         return [
             ApplianceApi(administration, metrics),
             InstallsApi(administration),
+            PlansApi(plans),
             UploadApi(self.uploads),
             HostChangesApi(administration.host_changes),
             OneTimeBootsApi(administration.one_time_boots),

@@ -29,7 +29,7 @@ from netboot.model.host.host_secrets import forms_of, free_values
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install
 from netboot.operate.hooks.hook_uses import HookUses
-from netboot.operate.host_plan import HostPlanner, offers, plan_texts
+from netboot.operate.planning.host_plan import HostPlanner, offers, plan_texts
 from netboot.operate.support.stored_parts import RECORDS, StoredData, newest_records, stored_parts
 from netboot.operate.support.support_archive import ArchiveHead, SupportArchive, write_archive
 from netboot.operate.support.support_parts import Gathered, SupportFile, SupportPart, gathered, single, text_file

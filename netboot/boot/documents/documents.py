@@ -73,7 +73,7 @@ class Documents:
         self.content = content
         self.ignition = IgnitionDocuments(engine, now, sends_journal=log_port != 0)
         self.embeds_ignition = embeds_ignition
-        self._engine, self._place = engine, place
+        self.place, self._engine = place, engine
         self._sets_clock, self._log_port, self._now = sets_clock, log_port, now
         self._ready: dict[tuple[HostName, ScriptLanguage], _Ready] = {}  # found without a problem
 
@@ -82,7 +82,7 @@ class Documents:
         return Documents(
             self._engine,
             content,
-            place=self._place,
+            place=self.place,
             sets_clock=self._sets_clock,
             embeds_ignition=self.embeds_ignition,
             log_port=self._log_port,
@@ -91,7 +91,7 @@ class Documents:
 
     def elsewhere(self, host: Host) -> tuple[Step, ...]:
         """Return the steps of a host's install that are requests to another server, so that none comes here."""
-        kernel, is_elsewhere = bool(self._place.loader_url_for("")), bool(self._place.url_for(""))
+        kernel, is_elsewhere = bool(self.place.loader_url_for("")), bool(self.place.url_for(""))
         found = {Step.KERNEL: kernel, Step.INITRD: kernel, Step.STAGE2: is_elsewhere}
         found[Step.OSTREE] = is_elsewhere or isinstance(host.release, RemoteRelease)
         return tuple(step for step, is_there in found.items() if is_there)
@@ -100,7 +100,7 @@ class Documents:
         """Write a machine's script; raise RenderError. `is_built_in`: not from the operator's templates."""
         engine = _built_in_engine() if is_built_in else self._engine
         return boot_script.boot_script(
-            engine, plan, language, base_url=base_url, place=self._place, log_port=self._log_port
+            engine, plan, language, base_url=base_url, place=self.place, log_port=self._log_port
         )
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
@@ -147,7 +147,7 @@ class Documents:
             sets_clock=self._sets_clock,
             embeds_ignition=self.embeds_ignition,
             virtual_ip=virtual_ip,
-            place=self._place,
+            place=self.place,
             log_port=self._log_port,
         )
 
@@ -158,7 +158,7 @@ class Documents:
             mac=mac,
             base_url=base_url,
             kickstart_token=tokens.kickstart,
-            place=self._place,
+            place=self.place,
             log_port=self._log_port,
         )
         installed = kernel_line.installed(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.errors import NetbootError
-from netboot.operate.host_plan import HostPlan, plan_texts
+from netboot.operate.planning.host_plan import HostPlan, plan_texts
 
 MARKER: Final = ".netboot-plan"  # a directory that has it was written by an earlier plan
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.app import from_settings
+from netboot.app.administration.written_hosts import written_values
 from netboot.app.recorded_addresses import read_files
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
@@ -19,18 +20,15 @@ from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here
 from netboot.errors import UnknownHostError
-from netboot.model import urls
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName
 from netboot.model.install.ignition_way import IgnitionWay
-from netboot.model.install.inspection import Inspection, OneTimeBoot
+from netboot.model.install.inspection import OneTimeBoot, RequestedBoot
 from netboot.model.install.install import Install
 from netboot.model.words import printable
-from netboot.operate.host_plan import offers
+from netboot.operate.planning.next_boot import NO_BOOT, NextBoot, next_boot
 from netboot.registry.load import Configuration
 from netboot.registry.load import explain as explain_host
-from netboot.registry.merge import Origin
-from netboot.registry.value_origins import ExplainedValue
 
 
 @click.command(short_help="Show where each value of a host comes from, and what it gets now.")
@@ -42,15 +40,15 @@ def explain(config: Path, host: str, as_json: bool) -> None:
     The values are those of the files. The daemon has them after a reload; if they have a fault, it keeps the accepted.
     """
     name, files = HostName(host), asyncio.run(read_files(config))
-    explained = explain_host(files.written, name, files.recorded)
+    explained = written_values(explain_host(files.written, name, files.recorded))
     state = _state(config, host)
     configuration = files.configuration()
     found = {
         "host": host,
-        "values": [_value_view(value) for value in explained.values],
+        "values": json_view(explained.values),
         "faults": [asdict(fault) for fault in explained.faults],
         "install": state,
-        **asyncio.run(_answers(configuration, host, state)),
+        **json_view(asyncio.run(_next_boot(configuration, host, state))),
     }
     if files.note is not None:
         click.echo(f"note: {files.note}", err=True)
@@ -69,44 +67,19 @@ def _state(config: Path, host: str) -> Mapping[str, Any] | None:
         return None
 
 
-async def _answers(configuration: Configuration, name: str, state: Mapping[str, Any] | None) -> Mapping[str, Any]:
+async def _next_boot(configuration: Configuration, name: str, state: Mapping[str, Any] | None) -> NextBoot:
     """Return what each kind of firmware is offered now, and the URLs of the machine; nothing for a faulty host."""
     host = configuration.hosts.get(name)
     if host is None:
-        return {"offers": {}, "urls": {}, "ignition": None}
+        return NO_BOOT
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
-    install, inspection = Install(host.name), Inspection(host.mac)
+    install, requested = Install(host.name), None
     if state is not None and state["arming"] is not None:
         install = install.armed(at=utc_now(), reason="explain", attempts=1)
     if state is not None and (request := state["next_boot"]) is not None:
-        kind, medium = OneTimeBoot(request["kind"]), request["medium"]
-        inspection = replace(inspection, requested_at=utc_now(), kind=kind, requested_medium=medium)
+        requested = RequestedBoot(OneTimeBoot(request["kind"]), utc_now(), request["medium"])
     base_url = from_settings.base_urls_of(configuration.settings, await links_here())[0]
-    content_url = urls.ContentPlace(configuration.settings.content.url).url_for(base_url)
-    places = {
-        "script": urls.ipxe_script(base_url, host.mac),
-        "boot_media": urls.medium(content_url, host.boot_media) if host.boot_media else None,
-        "release": urls.release(content_url, host.release) if host.release else None,
-    }
-    answered = offers(host, registry.policy, install, inspection)
-    return {"offers": answered, "urls": places, "ignition": configuration.settings.install.ignition.value}
-
-
-def _value_view(value: ExplainedValue) -> Mapping[str, Any]:
-    view = {
-        "key": value.key,
-        "value": json_view(value.value),
-        "from": [_origin_view(origin) for origin in value.origins],
-        "overrides": [_origin_view(origin) for origin in value.overridden],
-    }
-    given = value.allocation
-    if given is None:
-        return view
-    return {**view, "recorded_at": given.recorded.at.isoformat() if given.recorded and given.is_recorded else None}
-
-
-def _origin_view(origin: Origin) -> Mapping[str, Any]:
-    return {"where": origin.where, **asdict(origin.place)}
+    return next_boot(host, registry, install, requested, base_url=base_url)
 
 
 def _text(value: object) -> str:

@@ -24,8 +24,8 @@ from netboot.model.clock import utc_now
 from netboot.model.host.host import Host
 from netboot.model.install.install import Install
 from netboot.model.install.served_document import ServedDocument
-from netboot.operate.host_plan import HostPlan, HostPlanner, offers, plan_texts
-from netboot.operate.plan_changes import PlanChange, plan_change
+from netboot.operate.planning.host_plan import HostPlan, HostPlanner, offers, plan_texts
+from netboot.operate.planning.plan_changes import PlanChange, plan_change
 from netboot.registry.load import Configuration
 
 Changes = Mapping[str, Sequence[PlanChange]]

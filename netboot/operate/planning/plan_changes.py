@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import hidden_in
-from netboot.operate.host_plan import PLAN_TOKENS, HostPlan
+from netboot.operate.planning.host_plan import PLAN_TOKENS, HostPlan
 
 
 @dataclass(frozen=True, slots=True)
