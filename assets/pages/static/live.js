@@ -17,6 +17,7 @@
   let fetching = false;
   let again = false;
   let lastTookMs = 0;
+  let stopFollowing = () => {};
 
   function schedule(delay = SETTLE_MS) {
     if (timer === null) timer = setTimeout(refresh, Math.max(delay, 2 * lastTookMs));
@@ -24,7 +25,8 @@
 
   async function refresh() {
     timer = null;
-    if (fetching || document.hidden) { again = true; return; }
+    if (document.hidden) return;
+    if (fetching) { again = true; return; }
     fetching = true;
     const begun = performance.now();
     try {
@@ -110,16 +112,19 @@
   }
 
   // Server-sent events have names here, and EventSource requires a listener for each; so the stream is read as text.
+  // A hidden page follows nothing: browsers open at most six connections to a server.
   async function follow() {
     for (;;) {
+      while (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
       const controller = new AbortController();
+      stopFollowing = () => controller.abort();
       let alarm = setTimeout(() => controller.abort(), SILENT_MS);
       try {
         const query = after ? `?after=${after}` : "";
         const answer = await fetch(`/api/v1/events${query}`, { credentials: "same-origin", signal: controller.signal });
         if (answer.status === 401) { location.reload(); return; }
         if (!answer.ok) throw new Error(`the daemon answered ${answer.status}`);
-        if (!banner.hidden) schedule(0);
+        schedule(0); // what happened before this stream
         const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
         for (let rest = ""; ;) {
           const { value, done } = await reader.read();
@@ -135,6 +140,7 @@
         }
         throw new Error("the daemon closed the connection");
       } catch (error) {
+        if (document.hidden) continue;
         lost(error.name === "AbortError" || error instanceof TypeError ? "the daemon does not answer" : error.message);
       } finally {
         clearTimeout(alarm);
@@ -145,6 +151,6 @@
   }
 
   setInterval(() => { if (document.querySelector("[data-running]")) schedule(0); }, RUNNING_MS);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && again) { again = false; schedule(0); } });
+  document.addEventListener("visibilitychange", () => { if (document.hidden) stopFollowing(); });
   follow();
 })();
