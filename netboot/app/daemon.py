@@ -42,10 +42,10 @@ from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
+from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
-from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, WrittenFiles, read_written
 from netboot.serve.net.interfaces import Interfaces
 from netboot.store.locks.exclusive import held_alone

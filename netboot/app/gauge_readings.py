@@ -9,8 +9,8 @@ from netboot.app.store_access import OpenStore
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.model.install.install import InstallState
+from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.hooks.hook_service import HookService
-from netboot.operate.upload_imports import UploadImports
 from netboot.telemetry.metrics import Reading
 
 

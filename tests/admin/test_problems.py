@@ -3,10 +3,13 @@
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.tus_headers import RESUMABLE, continuation, creation, written
 from safety import wire
 from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
@@ -236,38 +239,78 @@ def test_an_install_is_shown_from_memory_with_the_cause_while_the_store_fails(ap
 
 NO_UPLOAD = {"error": "no such upload; POST /api/v1/uploads begins one", "code": "not-found"}
 NO_OFFSET = {
-    "error": "Upload-Offset is the offset of the first byte; GET returns the upload's offset",
+    "error": "Upload-Offset is the offset of the first byte; HEAD returns the upload's offset",
     "code": "bad-request",
 }
-LENGTH = {"error": "length must be the file's size in bytes", "code": "bad-request"}
+LENGTH = {"error": "Upload-Length must be the file's size in bytes", "code": "bad-request"}
+KIND = {"error": "the metadata kind must be one of iso, archive", "code": "bad-request"}
+VERSION = {
+    "error": "uploads use the protocol tus 1.0.0: send the header Tus-Resumable: 1.0.0",
+    "code": "precondition-failed",
+}
+BYTES = {
+    "error": "the bytes of an upload have the Content-Type application/offset+octet-stream",
+    "code": "unsupported-media-type",
+}
+
+
+def sending(headers: dict[str, str]) -> dict[str, list[str]]:
+    return {"headers": ["Host: localhost", *written(headers)]}
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "expected"),
+    ("method", "path", "headers", "expected"),
     [
-        (
-            "POST",
-            "",
-            {"kind": "floppy", "length": 1},
-            (400, {"error": "kind must be one of iso, archive", "code": "bad-request"}),
-        ),
-        *[("POST", "", {"kind": "iso", "length": wrong}, (400, LENGTH)) for wrong in (0, -1, "1", True, None)],
-        ("POST", "", b"[]", (400, NO_OBJECT)),
-        ("GET", f"/{'0' * 32}", None, (404, NO_UPLOAD)),
-        ("GET", "/nonsense", None, (404, NO_UPLOAD)),
-        ("DELETE", f"/{'0' * 32}", None, (404, NO_UPLOAD)),
-        ("PATCH", f"/{'0' * 32}", b"data", (400, NO_OFFSET)),
+        ("POST", "", creation(1, kind="floppy"), (400, KIND)),
+        ("POST", "", creation(1), (400, KIND)),
+        *[("POST", "", creation(wrong, kind="iso"), (400, LENGTH)) for wrong in ("-1", "1.0", "", "x", "9" * 5000)],
+        ("POST", "", creation(0, kind="iso"), (400, LENGTH | {"error": "the length must be the file's size in bytes"})),
+        ("GET", f"/{'0' * 32}", {}, (404, NO_UPLOAD)),
+        ("GET", "/nonsense", {}, (404, NO_UPLOAD)),
+        ("DELETE", f"/{'0' * 32}", RESUMABLE, (404, NO_UPLOAD)),
+        ("PATCH", f"/{'0' * 32}", continuation(0), (404, NO_UPLOAD)),
+        ("PATCH", f"/{'0' * 32}", continuation(""), (400, NO_OFFSET)),
+        ("PATCH", f"/{'0' * 32}", RESUMABLE | {"Upload-Offset": "0"}, (415, BYTES)),
+        ("POST", f"/{'0' * 32}", RESUMABLE | {"X-HTTP-Method-Override": "DELETE"}, (404, NO_UPLOAD)),
+        *[
+            (method, path, {"Upload-Length": "1", **version}, (412, VERSION))
+            for method, path in (("POST", ""), ("PATCH", f"/{'0' * 32}"), ("DELETE", f"/{'0' * 32}"))
+            for version in ({}, {"Tus-Resumable": "0.2.2"})
+        ],
     ],
 )
 def test_an_upload_request_with_a_fault_is_refused(
-    appliance: Appliance, method: str, path: str, body: Any, expected: tuple[int, Any]
+    appliance: Appliance, method: str, path: str, headers: dict[str, str], expected: tuple[int, Any]
 ):
-    assert answer(appliance, method, f"/uploads{path}", body) == expected
+    assert answer(appliance, method, f"/uploads{path}", **sending(headers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ("kind %%%", "the value of 'kind' is not UTF-8 in base64"),
+        ("kind aXN", "the value of 'kind' is not UTF-8 in base64"),
+        ("kind /w==", "the value of 'kind' is not UTF-8 in base64"),
+        ("kind aXNv,kind aXNv", "the key 'kind' is empty, not ASCII, or written twice"),
+        ("kind aXNv,", "the key '' is empty, not ASCII, or written twice"),
+    ],
+)
+def test_metadata_that_is_malformed_is_refused_with_the_key(appliance: Appliance, metadata: str, reason: str):
+    headers = creation(1) | {"Upload-Metadata": metadata}
+
+    assert answer(appliance, "POST", "/uploads", **sending(headers)) == (
+        400,
+        {
+            "error": f"Upload-Metadata is malformed: {reason}; it has the form kind BASE64,name BASE64",
+            "code": "bad-request",
+        },
+    )
 
 
 def test_an_archive_without_a_name_and_an_upload_without_space_are_refused(appliance: Appliance):
-    without_name = answer(appliance, "POST", "/uploads", {"kind": "archive", "length": 1})
-    without_space = answer(appliance, "POST", "/uploads", {"kind": "iso", "length": 1 << 39})
+    without_name = answer(appliance, "POST", "/uploads", **sending(creation(1, kind="archive")))
+    without_space = answer(appliance, "POST", "/uploads", **sending(creation(1 << 39, kind="iso")))
+    beyond = answer(appliance, "POST", "/uploads", **sending(creation((1 << 40) + 1, kind="iso")))
 
     assert without_name == (
         400,
@@ -275,30 +318,62 @@ def test_an_archive_without_a_name_and_an_upload_without_space_are_refused(appli
     )
     assert (without_space[0], without_space[1]["code"]) == (507, "insufficient-storage")
     assert without_space[1]["error"].startswith(f"{1 << 39} bytes do not fit: ")
+    assert (beyond[0], beyond[1]["code"]) == (413, "content-too-large")
 
 
 def test_an_upload_is_begun_listed_continued_at_its_offset_only_and_removed(appliance: Appliance):
-    begun = appliance.api("POST", "/uploads", {"kind": "iso", "length": 10, "name": "ol9"})
+    metadata = creation(10, kind="iso", name="ol9", filename="x.iso")
+    begun = appliance.api("POST", "/uploads", **sending(metadata))
     upload = begun.json()
     path = f"/uploads/{upload['id']}"
 
     assert (begun.status, begun.headers["location"]) == (201, f"/api/v1{path}")
     assert (upload["kind"], upload["length"], upload["name"], upload["state"]) == ("iso", 10, "ol9", "receiving")
-    sent = appliance.api("PATCH", path, b"data", headers=["Host: localhost", "Upload-Offset: 0"])
+    sent = appliance.api("PATCH", path, b"data", **sending(continuation(0)))
     assert (sent.status, sent.headers["upload-offset"], sent.headers["upload-length"]) == (204, "4", "10")
-    again = appliance.api("PATCH", path, b"data", headers=["Host: localhost", "Upload-Offset: 0"])
+    again = appliance.api("PATCH", path, b"data", **sending(continuation(0)))
     conflict = {"error": "the offset of the upload is 4, not 0; continue from there", "code": "conflict"}
     assert (again.status, again.json()) == (409, conflict)
-    too_long = appliance.api("PATCH", path, b"longer!", headers=["Host: localhost", "Upload-Offset: 4"])
+    too_long = appliance.api("PATCH", path, b"longer!", **sending(continuation(4)))
     assert (too_long.status, too_long.json()) == (
         400,
         {"error": "11 bytes are more than the announced 10", "code": "bad-request"},
     )
     shown = appliance.api("GET", path)
-    assert (shown.headers["upload-offset"], shown.json()) == ("4", {**upload, "offset": 4})
+    expires_at = shown.json()["expires_at"]
+    assert (shown.headers["upload-offset"], shown.json()) == ("4", {**upload, "offset": 4, "expires_at": expires_at})
     assert appliance.api("GET", "/uploads").json() == [shown.json()]
-    assert appliance.api("DELETE", path).status == 204
+    headed = appliance.api("HEAD", path, **sending(RESUMABLE))
+    assert (headed.status, headed.headers["upload-offset"], headed.headers["upload-length"]) == (200, "4", "10")
+    assert (headed.headers["upload-metadata"], headed.headers["cache-control"]) == (
+        metadata["Upload-Metadata"],
+        "no-store",
+    )
+    assert parsedate_to_datetime(headed.headers["upload-expires"]) == datetime.fromisoformat(expires_at)
+    overridden = appliance.api("POST", path, b"by", **sending(continuation(4) | {"X-HTTP-Method-Override": "PATCH"}))
+    assert (overridden.status, overridden.headers["upload-offset"]) == (204, "6")
+    assert appliance.api("DELETE", path, **sending(RESUMABLE)).status == 204
     assert appliance.api("GET", "/uploads").json() == []
+
+
+def test_an_upload_may_begin_with_bytes_and_every_answer_names_the_version(appliance: Appliance):
+    headers = creation(10, kind="iso") | {"Content-Type": "application/offset+octet-stream"}
+    begun = appliance.api("POST", "/uploads", b"data", **sending(headers))
+    too_long = appliance.api("POST", "/uploads", b"01234567890", **sending(headers))
+    described = appliance.api("OPTIONS", "/uploads")
+    other = appliance.api("POST", "/uploads", **sending({"Tus-Resumable": "2.0.0"}))
+
+    assert (begun.status, begun.headers["upload-offset"], begun.json()["offset"]) == (201, "4", 4)
+    assert (too_long.status, [found["offset"] for found in appliance.api("GET", "/uploads").json()]) == (400, [4])
+    assert (described.status, described.headers["tus-version"], described.headers["tus-max-size"]) == (
+        204,
+        "1.0.0",
+        str(1 << 40),
+    )
+    assert described.headers["tus-extension"] == "creation,creation-with-upload,expiration,termination"
+    assert other.headers["tus-version"] == "1.0.0"
+    assert {found.headers["tus-resumable"] for found in (begun, too_long, described, other)} == {"1.0.0"}
+    assert appliance.api("DELETE", f"/uploads/{begun.json()['id']}", **sending(RESUMABLE)).status == 204
 
 
 def test_every_view_of_a_host_that_was_armed_and_cancelled_is_answered(appliance: Appliance):

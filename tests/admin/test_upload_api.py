@@ -1,24 +1,25 @@
 """A complete upload is imported once, and an import that fails does not end the others."""
 
 import asyncio
-import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, UnixConnector, web
+from fixtures.tus_headers import RESUMABLE, continuation, creation
 from structlog.testing import capture_logs
 
+from netboot.admin.api.content import upload_api
 from netboot.admin.api.content.upload_api import UploadApi
 from netboot.admin.api.problems import errors_as_json
 from netboot.content.library.uploads import Upload, Uploads, UploadState
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.clock import utc_now
-from netboot.operate.upload_imports import UploadImports
+from netboot.operate.content.upload_imports import UploadImports
 from netboot.store.database import Database
 
 TIMEOUT_S = 20.0
@@ -34,19 +35,19 @@ class Uploader:
 
     async def send(self, data: bytes, *, length: int | None = None) -> str:
         """Upload these bytes, which may be less than `length`."""
-        body = json.dumps({"kind": "iso", "length": length or len(data)})
-        async with self._session.post("http://netboot/api/v1/uploads", data=body) as begun:
+        headers = creation(length or len(data), kind="iso")
+        async with self._session.post("http://netboot/api/v1/uploads", headers=headers) as begun:
             id_: str = (await begun.json())["id"]
         assert await self.go_on(id_, 0, data) == 204
         return id_
 
-    async def go_on(self, id_: str, offset: int | str, data: bytes = b"") -> int:
-        headers = {"Upload-Offset": str(offset)}
-        async with self._session.patch(f"http://netboot/api/v1/uploads/{id_}", data=data, headers=headers) as answer:
+    async def go_on(self, id_: str, offset: int | str, data: bytes | AsyncIterator[bytes] = b"") -> int:
+        url, headers = f"http://netboot/api/v1/uploads/{id_}", continuation(offset)
+        async with self._session.patch(url, data=data, headers=headers) as answer:
             return answer.status
 
     async def remove(self, id_: str) -> int:
-        async with self._session.delete(f"http://netboot/api/v1/uploads/{id_}") as answer:
+        async with self._session.delete(f"http://netboot/api/v1/uploads/{id_}", headers=RESUMABLE) as answer:
             return answer.status
 
     async def end_of(self, id_: str) -> Upload:
@@ -174,3 +175,21 @@ def test_an_upload_that_begins_or_is_removed_is_in_the_audit_trail_with_its_acto
         ("remove upload", *by, "done", None),
         ("remove upload", *by, "refused", "no such upload; POST /api/v1/uploads begins one"),
     ]
+
+
+def test_a_client_that_sends_nothing_more_loses_the_upload_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_api, "STALLED_S", 0.2)
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"ta"
+        await asyncio.sleep(TIMEOUT_S)
+
+    async def talk(uploader: Uploader) -> None:
+        id_ = await uploader.send(b"da", length=8)
+        assert await uploader.go_on(id_, 2, stalling()) == 408
+        assert uploader.uploads.get(id_).offset == 4
+        assert await uploader.go_on(id_, 4, b"more") == 204
+
+    importing(tmp_path, lambda _, data: python(GOOD, data), talk)

@@ -14,9 +14,9 @@ from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.clock import SYSTEM_CLOCK
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.mac import Mac
+from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.hooks.hook_outbox import HookOutbox
 from netboot.operate.hooks.hook_service import HookService
-from netboot.operate.upload_imports import UploadImports
 from netboot.telemetry.metrics import Metrics
 
 MOST_HOSTS = 5_000

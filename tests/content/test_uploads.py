@@ -3,7 +3,10 @@
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,14 +52,25 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
 @pytest.mark.parametrize(
     ("request_", "status", "message"),
     [
-        ({"length": 1}, 400, "kind must be one of iso, archive"),
+        ({"length": 1}, 400, "the metadata kind must be one of iso, archive"),
+        ({"kind": "floppy", "length": 1}, 400, "the metadata kind must be one of iso, archive"),
+        ({"filename": "notes.txt", "length": 1}, 400, "the metadata kind must be one of iso, archive"),
         (
             {"kind": "archive", "length": 1},
             400,
             "an archive needs a name, for example ock-1.31-amd64: the file contains none",
         ),
-        ({"kind": "iso", "length": True}, 400, "length must be the file's size in bytes"),
-        ({"kind": "iso", "length": 0}, 400, "length must be the file's size in bytes"),
+        (
+            {"filename": "ock.tar", "length": 1},
+            400,
+            "an archive needs a name, for example ock-1.31-amd64: the file contains none",
+        ),
+        ({"kind": "iso", "length": 0}, 400, "the length must be the file's size in bytes"),
+        (
+            {"kind": "iso", "length": (1 << 40) + 1},
+            413,
+            "1099511627777 bytes are more than an upload may have, 1099511627776",
+        ),
         (
             {"kind": "iso", "length": 1, "name": "../x"},
             400,
@@ -64,9 +78,11 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
         ),
     ],
 )
-def test_a_request_that_is_not_valid_is_refused(request_: dict[str, object], status: int, message: str) -> None:
+def test_a_request_that_is_not_valid_is_refused(request_: dict[str, Any], status: int, message: str) -> None:
+    length = request_.pop("length")
+
     with pytest.raises(UploadError) as raised:
-        UploadRequest.read(request_)
+        UploadRequest.read(request_, length)
 
     assert (raised.value.status, str(raised.value)) == (status, message)
 
@@ -91,7 +107,8 @@ def test_an_upload_goes_on_where_it_was_cut_and_ends_with_its_result(tmp_path: P
     assert (upload.offset, uploads.data(upload).read_bytes()) == (10, b"1234567890")
     done = uploads.move(uploads.move(upload, UploadState.IMPORTING), UploadState.DONE, result={"name": "ol8"})
     assert uploads.all() == [done]
-    assert done == Upload(ID, UploadKind.ISO, None, 10, NOW, UploadState.DONE, 10, {"name": "ol8"})
+    expected = Upload(ID, UploadKind.ISO, None, 10, NOW, UploadState.DONE, 10, {"name": "ol8"})
+    assert done == replace(expected, expires_at=done.expires_at)
     assert not uploads.data(done).exists()
     with (
         pytest.raises(UploadError, match=r"^the upload is done; begin another$"),
@@ -183,3 +200,31 @@ def test_an_upload_that_has_ended_stays_as_it_is(tmp_path: Path) -> None:
 
     assert uploads.move(upload, UploadState.IMPORTING) == uploads.get(upload.id)
     assert (uploads.get(upload.id).state, failed.error) == (UploadState.FAILED, "no kernel")
+
+
+def test_an_unused_upload_and_an_old_outcome_expire_and_a_running_import_does_not(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    unfinished, used, importing, done = (
+        uploads.begin(UploadRequest(UploadKind.ISO, 4), id_=letter * 32, now=NOW) for letter in "abcd"
+    )
+    uploads.move(importing, UploadState.IMPORTING)
+    uploads.move(done, UploadState.DONE)
+    written = datetime(2026, 11, 1, tzinfo=UTC)
+    for upload in (unfinished, used, importing, done):
+        for path in uploads.data(upload).parent.iterdir():
+            os.utime(path, (written.timestamp(), written.timestamp()))
+
+    assert uploads.get(unfinished.id).expires_at == "2026-11-08T00:00:00+00:00"
+    assert uploads.get(done.id).expires_at == "2026-12-01T00:00:00+00:00"
+    assert uploads.get(importing.id).expires_at is None
+    assert uploads.expire(written + timedelta(days=6)) == []
+    with uploads.receiving(used.id, 0, announced=4):
+        assert [upload.id for upload in uploads.expire(written + timedelta(days=7))] == [unfinished.id]
+    assert {upload.id for upload in uploads.expire(written + timedelta(days=30))} == {used.id, done.id}
+    assert [upload.id for upload in uploads.all()] == [importing.id]
+
+
+def test_the_suffix_of_a_file_selects_the_kind_unless_it_is_named() -> None:
+    assert UploadRequest.read({"filename": "OL8.ISO"}, 1) == UploadRequest(UploadKind.ISO, 1)
+    assert UploadRequest.read({"filename": "x.tar", "name": "ock"}, 1) == UploadRequest(UploadKind.ARCHIVE, 1, "ock")
+    assert UploadRequest.read({"filename": "x.tar", "kind": "iso"}, 1) == UploadRequest(UploadKind.ISO, 1)

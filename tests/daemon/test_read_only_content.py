@@ -38,9 +38,7 @@ def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_get_503(r
     read_only.wait_for_log("content.delta_failed")
     uploader = Uploader(read_only)
 
-    status, answer, _ = uploader.query(
-        "POST", "/api/v1/uploads", "-d", json.dumps({"kind": "iso", "name": "x", "length": 10})
-    )
+    status, answer, _ = uploader.request_upload(10, kind="iso", name="x")
     uploader.query("POST", "/api/v1/content/rescan")
     time.sleep(0.5)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fixtures.rack import Rack
+from fixtures.tus_headers import RESUMABLE, continuation, creation, written
 
 pytestmark = pytest.mark.integration
 
@@ -42,8 +43,11 @@ class Uploader:
         status = int(head.rsplit("HTTP/1.1 ", 1)[1][:3])
         return status, json.loads(body) if body.startswith(("{", "[")) else body, head
 
-    def begin(self, **body: Any) -> dict[str, Any]:
-        status, upload, _ = self.query("POST", "/api/v1/uploads", "-d", json.dumps(body))
+    def request_upload(self, length: int, **metadata: str) -> tuple[int, Any, str]:
+        return self.query("POST", "/api/v1/uploads", *options(creation(length, **metadata)))
+
+    def begin(self, length: int, **metadata: str) -> dict[str, Any]:
+        status, upload, _ = self.request_upload(length, **metadata)
         assert status == 201, upload
         found: dict[str, Any] = upload
         return found
@@ -51,7 +55,7 @@ class Uploader:
     def send(self, upload: dict[str, Any], offset: int, data: bytes, directory: Path) -> int:
         piece = directory / "piece"
         piece.write_bytes(data)
-        arguments = ("-H", f"Upload-Offset: {offset}", "-T", str(piece))
+        arguments = (*options(continuation(offset)), "-T", str(piece))
         return self.query("PATCH", f"/api/v1/uploads/{upload['id']}", *arguments)[0]
 
     def show(self, upload: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +69,10 @@ class Uploader:
                 return found
             time.sleep(0.1)
         raise AssertionError(found)
+
+
+def options(headers: dict[str, str]) -> list[str]:
+    return [word for line in written(headers) for word in ("-H", line)]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +106,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_an_upload_in_pieces_over_a_restart_ends_as_a_release(rack: Rack, archive: bytes, tmp_path: Path):
     uploader = Uploader(rack)
     half = len(archive) // 2
-    upload = uploader.begin(kind="archive", name="ock-uploaded", length=len(archive))
+    upload = uploader.begin(len(archive), kind="archive", name="ock-uploaded")
     assert uploader.send(upload, 0, archive[:half], tmp_path) == 204
 
     rack.kill()
@@ -115,22 +123,22 @@ def test_an_upload_in_pieces_over_a_restart_ends_as_a_release(rack: Rack, archiv
 
 def test_what_does_not_fit_an_upload_is_refused_with_the_reason(rack: Rack, tmp_path: Path):
     uploader = Uploader(rack)
-    upload = uploader.begin(kind="iso", length=10)
+    upload = uploader.begin(10, kind="iso")
     path = f"/api/v1/uploads/{upload['id']}"
 
     assert uploader.send(upload, 5, b"x", tmp_path) == 409  # not at its offset
     assert uploader.send(upload, 0, b"x" * 11, tmp_path) == 400  # more than announced
-    assert uploader.query("PATCH", path, "-d", "x")[0] == 400  # no offset
-    assert uploader.query("POST", "/api/v1/uploads", "-d", '{"kind": "iso", "length": -1}')[0] == 400
-    assert uploader.query("POST", "/api/v1/uploads", "-d", '{"kind": "archive", "length": 1}')[0] == 400
-    assert uploader.query("POST", "/api/v1/uploads", "-d", f'{{"kind": "iso", "length": {1 << 39}}}')[0] == 507
-    assert uploader.query("DELETE", path)[0] == 204
+    assert uploader.query("PATCH", path, "-d", "x", *options(continuation("")))[0] == 400  # no offset
+    assert uploader.request_upload(-1, kind="iso")[0] == 400
+    assert uploader.request_upload(1, kind="archive")[0] == 400
+    assert uploader.request_upload(1 << 39, kind="iso")[0] == 507
+    assert uploader.query("DELETE", path, *options(RESUMABLE))[0] == 204
     assert uploader.query("GET", path)[0] == 404
 
 
 def test_what_is_no_iso_fails_with_the_imports_own_words_and_gives_its_bytes_back(rack: Rack, tmp_path: Path):
     uploader = Uploader(rack)
-    upload = uploader.begin(kind="iso", length=10)
+    upload = uploader.begin(10, kind="iso")
     assert uploader.send(upload, 0, b"no iso at ", tmp_path) == 204
 
     ended = uploader.end_of(upload)
@@ -160,7 +168,8 @@ def test_what_the_api_cannot_read_is_refused_with_a_reason(rack: Rack):
         ("GET", "/api/v1/events?follow=0&after=99999999999999999999"),
         ("POST", "/api/v1/hosts/cp1/arm", "-d", '{"attempts": true}'),
         ("POST", "/api/v1/hosts/cp1/arm", "-d", "[" * 100_000),
-        ("POST", "/api/v1/uploads", "-d", "{}", "-H", "Content-Type: application/json; charset=none"),
+        ("POST", "/api/v1/hosts/cp1/arm", "-d", "{}", "-H", "Content-Type: application/json; charset=none"),
+        ("POST", "/api/v1/uploads", *options(creation(1) | {"Upload-Metadata": "kind %%%"})),
     ):
         status, reported, _ = uploader.query(method, path, *arguments)
         assert status == 400, (path, reported)
@@ -169,20 +178,20 @@ def test_what_the_api_cannot_read_is_refused_with_a_reason(rack: Rack):
     assert "Traceback" not in rack.log
 
 
-def test_an_uploader_that_goes_away_keeps_what_it_sent_and_is_no_fault_in_the_log(rack: Rack):
+def test_an_uploader_that_goes_away_keeps_what_it_sent_and_is_no_fault_in_the_log(rack: Rack, tmp_path: Path):
     uploader = Uploader(rack)
-    upload = uploader.begin(kind="iso", length=100)
+    upload = uploader.begin(100, kind="iso")
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(str(rack.directory / "control.sock"))
-        request = f"PATCH /api/v1/uploads/{upload['id']} HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 0\r\n"
-        line.sendall(f"{request}Content-Length: 100\r\n\r\n0123456789".encode())
+        request = [f"PATCH /api/v1/uploads/{upload['id']} HTTP/1.1", "Host: localhost", *written(continuation(0))]
+        line.sendall("\r\n".join([*request, "Content-Length: 100", "", "0123456789"]).encode())
         while uploader.show(upload)["offset"] < 10:
             time.sleep(0.01)
         path = f"/api/v1/uploads/{upload['id']}"
-        assert uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409  # another client writes
-        assert uploader.query("DELETE", path)[0] == 409
+        assert uploader.send(upload, 10, b"x", tmp_path) == 409  # another client writes
+        assert uploader.query("DELETE", path, *options(RESUMABLE))[0] == 409
 
-    while uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409:
+    while uploader.send(upload, 10, b"x", tmp_path) == 409:
         time.sleep(0.01)
 
     assert uploader.show(upload)["offset"] == 11

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from netboot.content.library.uploads import Upload, UploadError, UploadKind, UploadRequest, Uploads, UploadState
 from netboot.model.actor import Actor, Source
-from netboot.operate.upload_imports import UploadImports
+from netboot.operate.content.upload_imports import UploadImports
 
 OPERATOR = Actor("uid 1000", Source.CONTROL_SOCKET)
 IMPORTS = 'import sys; open(sys.argv[1] + ".seen", "a").write("x"); print(\'{"name": "ol9"}\')'

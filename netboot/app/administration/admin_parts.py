@@ -27,10 +27,10 @@ from netboot.app.administration.written_hosts import WrittenHosts
 from netboot.boot.live_registry import LiveRegistry
 from netboot.content.assets import assets_directory
 from netboot.operate.administration import Administration
+from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.support.support_archive import SupportArchive
-from netboot.operate.upload_imports import UploadImports
 from netboot.telemetry.health import Health
 from netboot.telemetry.metrics import Metrics
 

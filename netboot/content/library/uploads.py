@@ -1,7 +1,7 @@
 """Resumable uploads: each is a directory below `.uploads`, never served.
 
 The offset is the size of the file on disk, so it is right after a crash or a power cut. One writer at a time; a second
-gets 409. `operate.upload_imports` imports a complete upload.
+gets 409. `operate.content.upload_imports` imports a complete upload. An upload to which nobody writes expires.
 Blocks: call it off the loop.
 """
 
@@ -12,11 +12,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Self
+from typing import Any, Final, Self, assert_never
 
 from netboot.content.library.disk import cannot_write, http_status, nearest_existing, sync
 from netboot.content.library.library import checked_name
@@ -24,6 +25,8 @@ from netboot.errors import ContentError
 
 DIRECTORY: Final = ".uploads"
 LONGEST_BYTES: Final = 1 << 40
+UNFINISHED_KEPT: Final = timedelta(days=7)  # after its last byte
+ENDED_KEPT: Final = timedelta(days=30)  # its outcome
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -32,6 +35,9 @@ class UploadKind(StrEnum):
 
     ISO = "iso"
     ARCHIVE = "archive"
+
+
+_KINDS: Final[Mapping[str, str]] = {".iso": UploadKind.ISO, ".tar": UploadKind.ARCHIVE}
 
 
 class UploadState(StrEnum):
@@ -51,7 +57,10 @@ class UploadError(ContentError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload. `offset` of `length` bytes are on disk; `result` or `error` is the outcome of the import."""
+    """One upload. `offset` of `length` bytes are on disk; `result` or `error` is the outcome of the import.
+
+    `metadata` is what its sender wrote of it. At `expires_at` it is deleted; an upload that is imported has none.
+    """
 
     id: str
     kind: UploadKind
@@ -62,6 +71,8 @@ class Upload:
     offset: int = 0
     result: dict[str, Any] | None = None
     error: str | None = None
+    metadata: str = ""
+    expires_at: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -76,22 +87,28 @@ class UploadRequest:
     kind: UploadKind
     length: int
     name: str | None = None
+    metadata: str = ""
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
-        """Read a request in JSON; raise UploadError for an invalid one."""
-        if body.get("kind") not in tuple(UploadKind):
-            raise UploadError(400, f"kind must be one of {', '.join(UploadKind)}")
-        kind, name, length = UploadKind(body["kind"]), body.get("name"), body.get("length")
+    def read(cls, described: Mapping[str, str], length: int, *, metadata: str = "") -> Self:
+        """Read the keys `kind`, `name` and `filename`; raise UploadError for an invalid one.
+
+        Without `kind`, the suffix of the file's name selects it. `metadata` is the text that had these keys.
+        """
+        kind = described.get("kind") or _KINDS.get(Path(described.get("filename", "")).suffix.lower())
+        if kind not in tuple(UploadKind):
+            raise UploadError(400, f"the metadata kind must be one of {', '.join(UploadKind)}")
         try:
-            name = None if name is None else checked_name(str(name))
+            name = checked_name(described["name"]) if described.get("name") else None
         except ContentError as error:
             raise UploadError(400, str(error)) from None
-        if type(length) is not int or not 0 < length <= LONGEST_BYTES:  # True is an int too
-            raise UploadError(400, "length must be the file's size in bytes")
-        if kind is UploadKind.ARCHIVE and name is None:
+        if length <= 0:
+            raise UploadError(400, "the length must be the file's size in bytes")
+        if length > LONGEST_BYTES:
+            raise UploadError(413, f"{length} bytes are more than an upload may have, {LONGEST_BYTES}")
+        if kind == UploadKind.ARCHIVE and name is None:
             raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
-        return cls(kind, length, name)
+        return cls(UploadKind(kind), length, name, metadata)
 
 
 class Uploads:
@@ -107,7 +124,7 @@ class Uploads:
 
     def begin(self, request: UploadRequest, *, id_: str, now: str) -> Upload:
         """Begin an upload; raise UploadError if it does not fit, or cannot be written."""
-        upload = Upload(id_, request.kind, request.name, request.length, now)
+        upload = Upload(id_, request.kind, request.name, request.length, now, metadata=request.metadata)
         with _refusing_write_errors(self._root.parent):
             free = shutil.disk_usage(nearest_existing(self._root)).free
             if upload.length > free:
@@ -122,7 +139,7 @@ class Uploads:
             except OSError:
                 shutil.rmtree(self._directory(id_), ignore_errors=True)
                 raise
-        return upload
+        return self.get(id_)
 
     def all(self) -> list[Upload]:
         """List the uploads, oldest first."""
@@ -175,7 +192,7 @@ class Uploads:
             self._write(moved)
             if moved.has_ended:
                 self.data(upload).unlink(missing_ok=True)
-        return moved
+            return self.get(upload.id)
 
     def remove(self, id_: str) -> None:
         """Delete an upload and its bytes; raise UploadError while it is written to or imported."""
@@ -184,6 +201,17 @@ class Uploads:
             raise UploadError(409, "the upload is in use; wait for its end")
         shutil.rmtree(self._directory(id_), ignore_errors=True)
 
+    def expire(self, now: datetime) -> list[Upload]:
+        """Delete the uploads that have expired, and return them."""
+        expired = [
+            upload
+            for upload in self.all()
+            if upload.expires_at and datetime.fromisoformat(upload.expires_at) <= now and upload.id not in self._in_use
+        ]
+        for upload in expired:
+            shutil.rmtree(self._directory(upload.id), ignore_errors=True)
+        return expired
+
     def _directory(self, id_: str) -> Path:
         return self._root / id_
 
@@ -191,10 +219,23 @@ class Uploads:
         try:
             fields = json.loads((self._directory(id_) / "upload.json").read_text())
             upload = Upload(**fields | {"kind": UploadKind(fields["kind"]), "state": UploadState(fields["state"])})
-            offset = self.data(upload).stat().st_size if upload.state is UploadState.RECEIVING else upload.length
+            is_open = upload.state is UploadState.RECEIVING
+            offset = self.data(upload).stat().st_size if is_open else upload.length
+            return replace(upload, offset=offset, expires_at=self._expires_at(upload))
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return replace(upload, offset=offset)
+
+    def _expires_at(self, upload: Upload) -> str | None:
+        match upload.state:
+            case UploadState.RECEIVING:
+                path, kept = self.data(upload), UNFINISHED_KEPT
+            case UploadState.IMPORTING:
+                return None
+            case UploadState.DONE | UploadState.FAILED:
+                path, kept = self._directory(upload.id) / "upload.json", ENDED_KEPT
+            case _:
+                assert_never(upload.state)
+        return (datetime.fromtimestamp(int(path.stat().st_mtime), UTC) + kept).isoformat()
 
     def _write(self, upload: Upload) -> None:
         path = self._directory(upload.id) / "upload.json"

@@ -1,22 +1,23 @@
 """`/api/v1/uploads`: ISOs and archives sent to a running daemon, resumable, ending in the same import as by command.
 
-On the administration's listeners only. `POST` begins an upload, `PATCH` with `Upload-Offset` continues it, `GET` and
-`HEAD` return its offset, `DELETE` deletes it.
+On the administration's listeners only. The protocol is tus 1.0.0; `GET`, which it does not have, returns JSON.
 """
 
-import re
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.api.request_body import json_object
-from netboot.content.library.uploads import Upload, UploadRequest
-from netboot.operate.upload_imports import UploadImports
+from netboot.admin.api.content.tus import BODY_TYPE, CAPABILITIES, tus, upload_headers, upload_offset, upload_request
+from netboot.content.library.uploads import Upload, UploadError
+from netboot.operate.content.upload_imports import UploadImports
 
 PIECE_BYTES: Final = 1 << 20
-_OFFSET: Final = re.compile(r"[0-9]{1,18}")
+STALLED_S: Final = 60.0  # then the writer's connection is lost, and another may continue
+_PATH: Final = "/api/v1/uploads"
 
 
 class UploadApi:
@@ -24,45 +25,87 @@ class UploadApi:
         self._imports = imports
 
     def routes(self) -> list[web.RouteDef]:
-        """List the routes; GET brings HEAD."""
+        one = f"{_PATH}/{{id}}"
         return [
-            web.post("/api/v1/uploads", self.begin),
-            web.get("/api/v1/uploads", self.list),
-            web.get("/api/v1/uploads/{id}", self.show),
-            web.patch("/api/v1/uploads/{id}", self.go_on),
-            web.delete("/api/v1/uploads/{id}", self.remove),
+            web.options(_PATH, self.describe),
+            web.options(one, self.describe),
+            web.get(_PATH, self.list),
+            web.get(one, self.show, allow_head=False),
+            web.post(_PATH, tus(self.begin)),
+            web.head(one, tus(self.offset)),
+            web.patch(one, tus(self.append)),
+            web.delete(one, tus(self.remove)),
+            web.post(one, tus(self.overridden)),
         ]
 
+    async def describe(self, _request: web.Request) -> web.Response:
+        """Name the version and the extensions of tus."""
+        return web.Response(status=204, headers=CAPABILITIES | {"Tus-Resumable": CAPABILITIES["Tus-Version"]})
+
     async def begin(self, request: web.Request) -> web.Response:
-        """Begin an upload: `{"kind": "iso" | "archive", "length": BYTES, "name": NAME}`."""
-        wanted = UploadRequest.read(await json_object(request))
+        """Begin an upload of `Upload-Length` bytes; the body may have its first bytes."""
+        wanted, announced = upload_request(request.headers), request.content_length
+        has_bytes = request.content_type == BODY_TYPE and request.can_read_body
+        if has_bytes and announced is not None and announced > wanted.length:
+            raise UploadError(400, f"{announced} bytes are more than the announced {wanted.length}")
         upload = await self._imports.begin(wanted, actor=actor_of(request))
-        return web.json_response(asdict(upload), status=201, headers={"Location": f"/api/v1/uploads/{upload.id}"})
+        if has_bytes:
+            upload = await self._imports.receive(upload.id, 0, _pieces(request), announced=announced)
+        headers = {**upload_headers(upload), "Location": f"{_PATH}/{upload.id}"}
+        return web.json_response(_view(upload), status=201, headers=headers)
 
     async def list(self, _request: web.Request) -> web.Response:
-        return web.json_response([asdict(upload) for upload in await self._imports.all()])
+        """List the uploads, oldest first."""
+        return web.json_response([_view(upload) for upload in await self._imports.all()])
 
     async def show(self, request: web.Request) -> web.Response:
-        """Return an upload's state and offset; the offset is also in the header `Upload-Offset`."""
+        """Return an upload's state; the offset is also in the header `Upload-Offset`."""
         upload = await self._imports.get(request.match_info["id"])
-        return web.json_response(asdict(upload), headers=_offset(upload))
+        return web.json_response(_view(upload), headers=upload_headers(upload))
 
-    async def go_on(self, request: web.Request) -> web.Response:
+    async def offset(self, request: web.Request) -> web.Response:
+        """Return the offset at which an upload continues, in the header `Upload-Offset`."""
+        return web.Response(headers=upload_headers(await self._imports.get(request.match_info["id"])))
+
+    async def append(self, request: web.Request) -> web.Response:
         """Receive the bytes from `Upload-Offset` on; bytes received before an interruption are kept."""
-        offset = request.headers.get("Upload-Offset", "")
-        if not _OFFSET.fullmatch(offset):
-            raise web.HTTPBadRequest(
-                text="Upload-Offset is the offset of the first byte; GET returns the upload's offset"
-            )
-        pieces = request.content.iter_chunked(PIECE_BYTES)
+        if request.content_type != BODY_TYPE:
+            raise web.HTTPUnsupportedMediaType(text=f"the bytes of an upload have the Content-Type {BODY_TYPE}")
         id_, announced = request.match_info["id"], request.content_length
-        upload = await self._imports.receive(id_, int(offset), pieces, announced=announced)
-        return web.Response(status=204, headers=_offset(upload))
+        offset = upload_offset(request.headers)
+        upload = await self._imports.receive(id_, offset, _pieces(request), announced=announced)
+        return web.Response(status=204, headers=upload_headers(upload))
 
     async def remove(self, request: web.Request) -> web.Response:
+        """Delete an upload and its bytes."""
         await self._imports.remove(request.match_info["id"], actor=actor_of(request))
         return web.Response(status=204)
 
+    async def overridden(self, request: web.Request) -> web.Response:
+        """Do what the method in `X-HTTP-Method-Override` does, for a client that cannot send that method."""
+        match request.headers.get("X-HTTP-Method-Override"):
+            case "PATCH":
+                return await self.append(request)
+            case "DELETE":
+                return await self.remove(request)
+            case "HEAD":
+                return await self.offset(request)
+            case _:
+                raise web.HTTPMethodNotAllowed("POST", ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"])
 
-def _offset(upload: Upload) -> dict[str, str]:
-    return {"Upload-Offset": str(upload.offset), "Upload-Length": str(upload.length), "Cache-Control": "no-store"}
+
+def _view(upload: Upload) -> dict[str, Any]:
+    return {name: value for name, value in asdict(upload).items() if name != "metadata"}
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the body; raise UploadError if nothing more of it comes, so that the upload is not held for hours."""
+    while True:
+        try:
+            async with asyncio.timeout(STALLED_S):
+                piece = await request.content.readany()
+        except TimeoutError:
+            raise UploadError(408, f"no byte came for {STALLED_S:.0f} s; continue at the upload's offset") from None
+        if not piece:
+            return
+        yield piece

@@ -18,6 +18,7 @@ from netboot.model.actor import Actor
 from netboot.operate.audit import audited
 
 IMPORT_S: Final = 4 * 3600.0
+EXPIRY_INTERVAL_S: Final = 3600.0
 
 log = structlog.get_logger()
 
@@ -43,7 +44,19 @@ class UploadImports:
         return {"receiving": self._uploads.open_count, "waiting": self._complete.qsize(), "importing": self._imports}
 
     async def run(self) -> None:
-        """Import complete uploads, one after another, until cancelled; repeat an import that a restart interrupted."""
+        """Import complete uploads, also those of a previous run, and delete expired ones, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._expire())
+            tasks.create_task(self._import_all())
+
+    async def _expire(self) -> None:
+        while True:
+            with _faults_logged("all"):
+                for upload in await asyncio.to_thread(self._uploads.expire, self._now()):
+                    log.info("content.upload_expired", upload=upload.id, state=upload.state.value)
+            await asyncio.sleep(EXPIRY_INTERVAL_S)
+
+    async def _import_all(self) -> None:
         with _faults_logged("all"):
             for upload in await self.all():
                 is_received = upload.state is UploadState.RECEIVING and upload.offset == upload.length

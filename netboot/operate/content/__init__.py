@@ -1,0 +1,1 @@
+"""Use cases of media and releases: uploads, and their imports."""
