@@ -27,19 +27,14 @@ from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
-from netboot.model.install.inspection import OneTimeBoot, last_reported, requested_boot
+from netboot.model.install.inspection import requested_boot
 from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.install.served_document import ServedDocument
 from netboot.model.words import one_line
 from netboot.operate import host_status
-from netboot.operate.arming import (
-    ArmingRefusedError,
-    ArmRequest,
-    CancelRequest,
-    arming_refusals,
-    cancel_notes,
-    rescue_reasons,
-)
+from netboot.operate.actions.host_actions import HostActions
+from netboot.operate.actions.host_arming import HostArming
+from netboot.operate.arming import ArmRequest, CancelRequest, cancel_notes
 from netboot.operate.audit import audited
 from netboot.operate.boots.boot_history import BootHistory
 from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
@@ -89,19 +84,10 @@ class Administration:
         """
         self._install_moves, self._inspections, self._boot_waits = install_moves, inspections, boot_waits
         self._events, self._event_log, self._machines, self._served = events, event_log, machines, served
-        self._hosts, self._readiness, self._role_files = hosts, readiness, role_files
-        self._are_complete, self._attempts, self._now, self._daemon = are_complete, attempts, now, daemon
+        self._hosts, self._role_files = hosts, role_files
+        self._are_complete, self._now, self._daemon = are_complete, now, daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
-        self.one_time_boots = OneTimeBoots(
-            inspections,
-            install_moves,
-            events,
-            hosts=hosts,
-            discovered=self._discovered,
-            readiness=readiness,
-            user=self._user,
-            now=now,
-        )
+        self.one_time_boots = self._one_time_boots(readiness)
         self.logs, self.captures = records.logs(self.known_machine), records.captures(self.known_machine)
         progress = daemon.boot_progress if daemon is not None else None
         self.boots = BootHistory(boot_recorder, boot_waits, self.known_machine, progress=progress, now=now)
@@ -117,6 +103,36 @@ class Administration:
             daemon=daemon,
             user=self._user,
             now=now,
+        )
+
+        self._arming = self._host_arming(machines, readiness, attempts)
+        self.host_actions = HostActions(
+            self._arming, self.one_time_boots, self.host_changes, install_moves=install_moves, hosts=hosts, now=now
+        )
+
+    def _one_time_boots(self, readiness: "Callable[[], Readiness]") -> OneTimeBoots:
+        return OneTimeBoots(
+            self._inspections,
+            self._install_moves,
+            self._events,
+            hosts=self._hosts,
+            discovered=self._discovered,
+            readiness=readiness,
+            user=self._user,
+            now=self._now,
+        )
+
+    def _host_arming(self, machines: Machines, readiness: "Callable[[], Readiness]", attempts: int) -> HostArming:
+        return HostArming(
+            self._install_moves,
+            self._inspections,
+            machines,
+            hosts=self._hosts,
+            readiness=readiness,
+            problems=self._daemon.problems if self._daemon is not None else list,
+            status=self._status,
+            attempts=attempts,
+            user=self._user,
         )
 
     def _running(self) -> RunningDaemon:
@@ -180,53 +196,8 @@ class Administration:
         return host_status.HostReport(host, report, heard, machines, inspections)
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
-        """Allow one install of each host, of all of them or of none, and return what will happen.
-
-        Raises ArmingRefusedError with every reason of every host; `force` overrides those for which a host could not
-        be installed now, but not a running install.
-        """
-        names = request.hosts or request.selection.names(self._hosts())
-        hosts = list({name: self._hosts().named(name) for name in names}.values())
-        readiness = self._readiness()
-        recorded, inspected = await self._machines.all(), await self._inspections.all()
-        machines = {host.name: [recorded[mac] for mac in host.macs if mac in recorded] for host in hosts}
-        hardware = {host.name: last_reported(inspected[mac] for mac in host.macs if mac in inspected) for host in hosts}
-        unready = {
-            host.name: await readiness.reasons(host, machines=machines[host.name], hardware=hardware[host.name])
-            for host in hosts
-        }
-        before = {host.name: await self._install_moves.read(host.name) for host in hosts}
-        once = {host.name: requested_boot(inspected[mac] for mac in host.macs if mac in inspected) for host in hosts}
-        rescues = {name: rescue_reasons(name, request) for name, request in once.items()}
-        reasons = rescues if request.force else {name: [*rescues[name], *unready[name]] for name in unready}
-        refusals = arming_refusals(before, reasons)
-        if refusals:
-            is_forcible = not request.force and not arming_refusals(before, rescues)
-            raise ArmingRefusedError(refusals, is_forcible=is_forcible)
-        armed = await self._install_moves.arm_all(
-            list(before),
-            reason=one_line(request.reason) or "no reason given",
-            attempts=request.attempts or self._attempts,
-            actor=actor or self._user,
-        )
-        await self._inspections.withdraw([mac for host in hosts for mac in host.macs], OneTimeBoot.INSPECT)
-        found = {install.host: install for install in armed}
-        deadlines, cluster = await self._deadlines(hosts), self._hosts().cluster
-        server = self._daemon.problems() if self._daemon else []
-        warnings = {
-            host.name: readiness.warnings(host, before[host.name], cluster, machines=machines[host.name])
-            for host in hosts
-        }
-        return [
-            host_status.ArmedHost(
-                self._status(found[host.name]),
-                host.boot_media,
-                unready[host.name],
-                list(dict.fromkeys([*warnings[host.name], *server])),
-                deadlines.get(host.name, ()),
-            )
-            for host in hosts
-        ]
+        """Allow one install of each host, of all of them or of none; raise ArmingRefusedError with every reason."""
+        return await self._arming.arm(request, actor=actor)
 
     async def cancel(self, name: str, *, reason: str = "", actor: Actor | None = None) -> host_status.CancelledInstall:
         """Cancel a host's arming, also of a host that is no longer declared; return what continues."""

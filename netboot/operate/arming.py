@@ -57,6 +57,11 @@ def rescue_reasons(host: HostName, request: RequestedBoot | None) -> list[str]:
     return [f"its rescue is requested, and an install would wipe the disk; netboot host rescue {host} --cancel first"]
 
 
+def cancel_refusals(install: Install) -> list[str]:
+    """Return why there is nothing to cancel; empty: the host is armed."""
+    return [] if install.is_armed else [f"{install.host} is not armed"]
+
+
 def cancel_notes(before: Install) -> list[str]:
     """Return what a cancel did, and what it cannot undo."""
     host, state = before.host, before.state

@@ -17,6 +17,7 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import OneTimeBoot, RequestedBoot, requested_boot
+from netboot.model.install.install import Install
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.operate.audit import audited
 from netboot.operate.content_uses import is_running
@@ -79,15 +80,29 @@ class OneTimeBoots:
         with audited(self.events, "inspect", actor or self.user, subject=name):
             host, macs = await self._inspectable(name)
             machine = host.name if host else name
-            medium, reasons = await self.readiness().inspection(host)
-            if host is not None and (await self.install_moves.read(host.name)).is_armed:
-                cure = f"netboot install cancel {host.name} first"
-                reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
-            reasons = [*reasons, *_more_urgent(machine, requested_boot(await self.inspections.of(macs)))]
+            request = requested_boot(await self.inspections.of(macs))
+            if host is None:
+                medium, reasons = await self._machine_inspection(name, request)
+            else:
+                medium, reasons = await self.judge_inspection(host, await self.install_moves.read(host.name), request)
             if reasons or medium is None:
                 raise InspectionRefusedError("\n".join(f"cannot inspect {name}: {reason}" for reason in reasons))
             await self.inspections.request(macs)
         return RequestedMachine(machine, macs, medium)
+
+    async def judge_inspection(
+        self, host: Host, install: Install, request: RequestedBoot | None
+    ) -> tuple[str | None, list[str]]:
+        """Return the medium that inspects a host, and why it cannot be inspected; `request`: what it boots once."""
+        medium, reasons = await self.readiness().inspection(host)
+        if install.is_armed:
+            cure = f"netboot install cancel {host.name} first"
+            reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
+        return medium, [*reasons, *_more_urgent(host.name, request)]
+
+    async def _machine_inspection(self, name: str, request: RequestedBoot | None) -> tuple[str | None, list[str]]:
+        medium, reasons = await self.readiness().inspection(None)
+        return medium, [*reasons, *_more_urgent(name, request)]
 
     async def rescue(self, request: RescueRequest, *, actor: Actor | None = None) -> list[RequestedMachine]:
         """Let each host boot the rescue mode at its next boot, all of them or none.
@@ -97,7 +112,8 @@ class OneTimeBoots:
         names = list(dict.fromkeys(request.hosts))
         with audited(self.events, "rescue", actor or self.user, subject=", ".join(names)):
             hosts = [self.hosts().named(name) for name in names]
-            media = [(host, *(await self._rescue_medium(host, request.medium))) for host in hosts]
+            installs = {host.name: await self.install_moves.read(host.name) for host in hosts}
+            media = [(host, *(await self.judge_rescue(host, installs[host.name], request.medium))) for host in hosts]
             refused = [f"cannot rescue {host.name}: {why}" for host, _, reasons in media for why in reasons]
             if refused:
                 raise RescueRefusedError("\n".join([*refused, "no rescue was requested"]))
@@ -112,23 +128,28 @@ class OneTimeBoots:
             hosts = [self.hosts().named(name) for name in dict.fromkeys(names)]
             done = {host.name: await self.inspections.withdraw(host.macs, OneTimeBoot.RESCUE) for host in hosts}
         return [
-            WithdrawnRequest(name, f"{name} boots no rescue" if is_ended else f"no rescue of {name} was requested")
+            WithdrawnRequest(name, f"{name} boots no rescue" if is_ended else no_rescue(name))
             for name, is_ended in done.items()
         ]
 
     async def prepare_wipe(self, name: HostName) -> PreparedWipe:
         """Verify that the disk of a host can be wiped after its removal; raise WipeRefusedError with every reason."""
         host = self.hosts().named(name)
-        medium, reasons = await self.readiness().inspection(host)
-        if host.disk is None:
-            reasons = [*reasons, f"no disk is named for it; set hosts.{name}.disk"]
-        elif isinstance(host.disk, str) and not host.disk.startswith("/dev/disk/"):
-            cure = f"set hosts.{name}.disk to its path below /dev/disk, or to a rule"
-            reasons = [*reasons, f"{host.disk} may be another disk when the machine boots next; {cure}"]
+        medium, reasons = await self.judge_wipe(host)
         if reasons or medium is None or host.disk is None:
             refused = [f"cannot wipe the disk of {name}: {reason}" for reason in reasons]
             raise WipeRefusedError("\n".join([*refused, "nothing was changed"]))
         return PreparedWipe(Wipe(name, host.macs, host.disk, WipeState.REQUESTED, self.now()), medium)
+
+    async def judge_wipe(self, host: Host) -> tuple[str | None, list[str]]:
+        """Return the medium that wipes the disk of a host after its removal, and why it cannot be wiped."""
+        medium, reasons = await self.readiness().inspection(host)
+        if host.disk is None:
+            reasons = [*reasons, f"no disk is named for it; set hosts.{host.name}.disk"]
+        elif isinstance(host.disk, str) and not host.disk.startswith("/dev/disk/"):
+            cure = f"set hosts.{host.name}.disk to its path below /dev/disk, or to a rule"
+            reasons = [*reasons, f"{host.disk} may be another disk when the machine boots next; {cure}"]
+        return medium, reasons
 
     async def request_wipe(self, prepared: PreparedWipe) -> None:
         """Let the machine of a host that was removed wipe its disk at its next boot."""
@@ -145,10 +166,11 @@ class OneTimeBoots:
                 raise UnknownHostError(f"no wipe of {name} is open; netboot host list --discovered shows wipes")
         return WithdrawnRequest(name, f"the wipe of {ended[0].host} is cancelled: {ended[0].note}")
 
-    async def _rescue_medium(self, host: Host, wanted: str | None) -> tuple[str | None, list[str]]:
-        """Return the medium whose rescue mode a host boots, and why it cannot now."""
+    async def judge_rescue(
+        self, host: Host, install: Install, wanted: str | None = None
+    ) -> tuple[str | None, list[str]]:
+        """Return the medium whose rescue mode a host boots, `wanted` if it is given, and why it cannot now."""
         medium, reasons = await self.readiness().rescue(host, wanted)
-        install = await self.install_moves.read(host.name)
         if install.is_armed:
             reasons.append(f"it is armed, and a rescued disk must not be wiped; netboot install cancel {host.name}")
         elif is_running(install, self.now()):
@@ -167,6 +189,11 @@ class OneTimeBoots:
         if all(machine.mac != mac for machine in await self.discovered()):
             raise UnknownHostError(f"no machine with MAC {mac} requested a boot; netboot host list --discovered")
         return None, (mac,)
+
+
+def no_rescue(name: str) -> str:
+    """Return the sentence for a host of which no rescue is requested."""
+    return f"no rescue of {name} was requested"
 
 
 def _mac_or_none(name: str) -> Mac | None:

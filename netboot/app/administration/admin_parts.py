@@ -16,6 +16,7 @@ from netboot.admin.api.boots.boots_api import BootsApi
 from netboot.admin.api.boots.captures_api import CapturesApi
 from netboot.admin.api.boots.logs_api import LogsApi
 from netboot.admin.api.content.upload_api import UploadApi
+from netboot.admin.api.hosts.host_actions_api import HostActionsApi
 from netboot.admin.api.hosts.host_changes_api import HostChangesApi
 from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
@@ -69,6 +70,7 @@ class AdminParts:
             InstallsApi(administration),
             PlansApi(plans),
             UploadApi(self.uploads),
+            HostActionsApi(administration.host_actions),
             HostChangesApi(administration.host_changes),
             OneTimeBootsApi(administration.one_time_boots),
             ClusterApi(administration),

@@ -17,8 +17,9 @@ from netboot.errors import ConfigError, StoreError, TransitionError, WipeRefused
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.boot.boot_client import Machine
-from netboot.model.host.host import HostFileChange, HostName
+from netboot.model.host.host import Host, HostFileChange, HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.install import Install
 from netboot.model.words import one_line
 from netboot.operate.arming import cancel_notes
 from netboot.operate.audit import audited
@@ -47,6 +48,8 @@ class HostFiles(Protocol):
     def edit(self, name: str, patch: Values) -> HostFileChange: ...  # RFC 7396
 
     def remove(self, name: str, *, is_rehearsal: bool = False) -> HostFileChange: ...
+
+    def removal_refusals(self, hosts: Sequence[Host]) -> Mapping[HostName, str]: ...  # why `remove` refuses them
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +200,17 @@ class HostChanges:
     async def _removable(self, request: RemovalRequest) -> HostName:
         """Verify that a host can be removed now; raise TransitionError while its install runs."""
         change = await self._in_turn(partial(self.files.remove, request.name, is_rehearsal=True))
-        install = await self.install_moves.read(change.host)
-        if is_running(install, self.now()) and not request.force:
-            raise TransitionError(
-                f"{change.host} is {install.state}: its installer may be writing the disk; let it end, or remove the "
-                "host anyway with --force"
-            )
+        refusals = running_refusals(await self.install_moves.read(change.host), self.now())
+        if refusals and not request.force:
+            raise TransitionError(refusals[0])
         return change.host
+
+    async def removal_refusals(self, hosts: Sequence[Host]) -> Mapping[HostName, str]:
+        """Return why commands do not delete the files of these hosts, by the places of their declarations.
+
+        Faults that other files would have without a host are found when it is removed.
+        """
+        return await asyncio.to_thread(self.files.removal_refusals, hosts)
 
     async def _removed(self, host: HostName, notes: Sequence[str]) -> HostsChanged:
         """Delete the file of a host, and release its addresses once the host is not in force."""
@@ -236,3 +243,13 @@ class HostChanges:
         except StoreError as error:  # the files are written, so the change is not refused
             return HostsChanged(changes, notes=[*notes, NOT_READ, str(error)], machines=machines)
         return HostsChanged(changes, reload, notes, machines)
+
+
+def running_refusals(install: Install, now: datetime) -> list[str]:
+    """Return why a host is not removed while its install runs; empty: none runs. A removal can be forced."""
+    if not is_running(install, now):
+        return []
+    return [
+        f"{install.host} is {install.state}: its installer may be writing the disk; let it end, or remove the "
+        "host anyway with --force"
+    ]

@@ -5,7 +5,7 @@ file is changed. A host that a person declared is refused with the place of its 
 called in a thread.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic_core import PydanticCustomError
 
 from netboot.errors import ConfigError, HostFileError, UnknownHostError
-from netboot.model.host.host import HostFileChange, HostName
+from netboot.model.host.host import Host, HostFileChange, HostName
 from netboot.registry.allocation import NONE_RECORDED, Recorded
 from netboot.registry.host_files import HostsFile
 from netboot.registry.host_values import host_name
@@ -44,10 +44,7 @@ class _Files:
             raise UnknownHostError(f"no host is called {name}; {did_you_mean(name, entries)}")
         place = entries[name].key.place
         if place.file != str(path):
-            raise HostFileError(
-                f"{place}: {name} was declared here by a person, and commands change only {path}; "
-                f"edit {place.file}, then netboot reload"
-            )
+            raise HostFileError(_declared_by_a_person(name, str(place), path))
         return next(file for file in self.found.declared.files if file.path == place.file)
 
 
@@ -90,6 +87,17 @@ class HostWriter:
             change = HostFileChange(HostName(name), files.path(name), None)
             return self._applied([change], files, is_rehearsal=is_rehearsal)[0]
 
+    def removal_refusals(self, hosts: Sequence[Host]) -> dict[HostName, str]:
+        """Return why the files of these hosts are not deleted, for each that is not; reads no other file.
+
+        Without the faults that other files would have without a host, which `remove` finds.
+        """
+        try:
+            directory = directory_of_hosts(self._config)
+        except (ConfigError, HostFileError) as error:
+            return {host.name: str(error) for host in hosts}
+        return {host.name: refusal for host in hosts if (refusal := _removal_refusal(host, directory))}
+
     @contextmanager
     def _opened(self) -> Iterator[_Files]:
         with locked_directory(directory_of_hosts(self._config)) as directory:
@@ -121,6 +129,25 @@ class HostWriter:
             replace(change, disk=host.disk) if (host := hosts.get(change.host)) is not None else change
             for change in changes
         ]
+
+
+def _removal_refusal(host: Host, directory: Path) -> str | None:
+    path = directory / f"{host.name}.yaml"
+    if host.declared_at.rsplit(":", 2)[0] != str(path):
+        return _declared_by_a_person(host.name, host.declared_at, path)
+    try:
+        values_in(host.name, HostsFile(str(path), path.read_text()))
+    except (HostFileError, OSError, UnicodeError) as error:
+        return str(error)
+    return None
+
+
+def _declared_by_a_person(name: str, place: str, path: Path) -> str:
+    file = place.rsplit(":", 2)[0]
+    return (
+        f"{place}: {name} was declared here by a person, and commands change only {path}; edit {file}, then "
+        "netboot reload"
+    )
 
 
 def _check_name(name: str) -> None:

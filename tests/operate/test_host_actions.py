@@ -1,0 +1,280 @@
+"""The actions on hosts: which are refused now, with the sentences with which the use cases refuse them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
+
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import (
+    HostFileError,
+    InspectionRefusedError,
+    NetbootError,
+    RescueRefusedError,
+    TransitionError,
+    UnknownHostError,
+    WipeRefusedError,
+)
+from netboot.model.actor import Actor, Source
+from netboot.model.boot.boot_client import Machine
+from netboot.model.host.disk_rule import DiskRule
+from netboot.model.host.host import HostName
+from netboot.operate.actions.host_actions import HostAction, HostActions, HostVerb
+from netboot.operate.actions.host_arming import HostArming
+from netboot.operate.arming import ArmingRefusedError, ArmRequest
+from netboot.operate.host_status import InstallStatus
+from netboot.operate.one_time_boots import OneTimeBoots, RescueRequest
+from netboot.operate.readiness import Readiness, ServerFacts
+from netboot.operate.registration.host_changes import HostChanges, RemovalRequest
+from netboot.registry.writing.host_writer import HostWriter
+from netboot.store.allocations import Allocations
+
+CP1, W1 = HostName("cp1"), HostName("w1")
+MEDIUM = "ol8u10-x86_64"
+PROBLEM = "cannot listen on eth1: No such device; see network.interfaces"
+
+
+@dataclass(frozen=True)
+class Uses:
+    """The use cases that are refused, and the actions that show why before."""
+
+    actions: HostActions
+    arming: HostArming
+    once: OneTimeBoots
+    changes: HostChanges
+
+    async def refused(self, name: str) -> dict[HostVerb, Sequence[str]]:
+        return {each.verb: each.reasons for each in await self.actions.of(name) if each.reasons}
+
+
+def uses(services: BuiltServices, config: str = "netboot.yaml") -> Uses:
+    async def discovered() -> list[Machine]:
+        return []
+
+    def readiness() -> Readiness:
+        return Readiness(services.documents, services.policy, bootfiles=BootFiles([]), server=ServerFacts())
+
+    hosts, now, user = services.registry.hosts, services.clock.now, Actor("uid 0", Source.COMMAND)
+    moves, records, events = services.install_moves, services.inspections, services.event_bus
+    once = OneTimeBoots(
+        records, moves, events, hosts=hosts, discovered=discovered, readiness=readiness, user=user, now=now
+    )
+    changes = HostChanges(
+        HostWriter(Path(config)),
+        moves,
+        events,
+        one_time_boots=once,
+        machines=services.machines,
+        allocations=Allocations(services.database),
+        inspections=records,
+        discovered=discovered,
+        daemon=None,
+        user=user,
+        now=now,
+    )
+    arming = HostArming(
+        moves,
+        records,
+        services.machines,
+        hosts=hosts,
+        readiness=readiness,
+        problems=lambda: [PROBLEM],
+        status=lambda install: InstallStatus(install, (), is_declared=True),
+        attempts=3,
+        user=user,
+    )
+    return Uses(HostActions(arming, once, changes, install_moves=moves, hosts=hosts, now=now), arming, once, changes)
+
+
+async def sentences(work: Any, error: type[NetbootError]) -> list[str]:
+    """Return the lines with which a use case refuses."""
+    with pytest.raises(error) as caught:
+        await work
+    return str(caught.value).splitlines()
+
+
+def declared_by_commands(services: BuiltServices, site: Any) -> None:
+    """Let commands have declared cp1 and w1 as they are in force."""
+    (site.directory / "hosts.d").mkdir()
+    (site.directory / "hosts.yaml").unlink(missing_ok=True)
+    writer = HostWriter(Path("netboot.yaml"))
+    for host in list(services.hosts):
+        [change] = writer.add({host.name: {"role": host.role.value, "mac": [f"{mac}" for mac in host.macs]}})
+        disk = f"/dev/disk/by-id/{host.name}"
+        services.change_host(host.name, declared_at=f"{change.file}:3:3", disk=disk)
+
+
+def test_of_a_host_at_rest_only_what_there_is_nothing_to_end_of_is_refused(with_services: WithServices, site):
+    async def scenario(services: BuiltServices) -> None:
+        declared_by_commands(services, site)
+
+        assert await uses(services).refused("w1") == {
+            HostVerb.CANCEL: ["w1 is not armed"],
+            HostVerb.CANCEL_RESCUE: ("no rescue of w1 was requested",),
+        }
+
+    with_services(scenario)
+
+
+def test_what_an_operator_reads_before_an_arming_is_with_the_action(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        arm = (await uses(services).actions.of("cp1"))[0]
+
+        assert arm == HostAction(
+            CP1,
+            HostVerb.ARM,
+            warnings=["cp1 is cluster.init: its installed system starts a new cluster rackone", PROBLEM],
+        )
+        assert arm.refusal is None
+
+    with_services(scenario)
+
+
+def test_an_armed_host_is_neither_inspected_nor_rescued_with_the_sentences_of_the_use_cases(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> None:
+        made = uses(services)
+        await made.arming.arm(ArmRequest(["w1"]))
+
+        refused = await made.refused("w1")
+
+        assert refused.keys() >= {HostVerb.INSPECT, HostVerb.RESCUE}
+        assert HostVerb.CANCEL not in refused
+        assert await sentences(made.once.inspect("w1"), InspectionRefusedError) == [
+            f"cannot inspect w1: {reason}" for reason in refused[HostVerb.INSPECT]
+        ]
+        assert await sentences(made.once.rescue(RescueRequest(["w1"])), RescueRefusedError) == [
+            *(f"cannot rescue w1: {reason}" for reason in refused[HostVerb.RESCUE]),
+            "no rescue was requested",
+        ]
+
+    with_services(scenario)
+
+
+def test_a_host_that_is_not_ready_can_be_armed_by_force_alone(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        made = uses(services)
+        services.change_host("w1", disk=None)
+
+        arm = (await made.actions.of("w1"))[0]
+
+        assert arm.is_forcible
+        assert arm.refusal == "\n".join(arm.reasons)
+        refusal = await sentences(made.arming.arm(ArmRequest(["w1"])), ArmingRefusedError)
+        assert refusal[:-1] == [f"cannot arm w1: {reason}" for reason in arm.reasons]
+        assert [each.status.install.host for each in await made.arming.arm(ArmRequest(["w1"], force=True))] == [W1]
+
+    with_services(scenario)
+
+
+def test_while_a_rescue_is_requested_no_force_arms_the_host(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        made = uses(services)
+        services.change_host("w1", disk=None)
+        await made.once.rescue(RescueRequest(["w1"]))
+
+        actions = {each.verb: each for each in await made.actions.of("w1")}
+
+        assert not actions[HostVerb.ARM].is_forcible
+        assert len(actions[HostVerb.ARM].reasons) == 2
+        assert actions[HostVerb.CANCEL_RESCUE].reasons == ()
+        forced = await sentences(made.arming.arm(ArmRequest(["w1"], force=True)), ArmingRefusedError)
+        assert forced[:-1] == [f"cannot arm w1: {actions[HostVerb.ARM].reasons[0]}"]
+
+    with_services(scenario)
+
+
+def test_while_its_install_runs_a_host_is_removed_by_force_alone(with_services: WithServices, site):
+    async def scenario(services: BuiltServices) -> None:
+        declared_by_commands(services, site)
+        made = uses(services)
+        await made.arming.arm(ArmRequest(["cp1"]))
+        services.boots(FIRMWARE, IPXE)
+        await services.script_for(MAC, ADDRESS)
+
+        actions = {each.verb: each for each in await made.actions.of("cp1")}
+
+        removals = [actions[verb] for verb in (HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE)]
+        assert all(each.is_forcible for each in removals)
+        for work in (made.changes.remove, made.changes.retire):
+            assert await sentences(work(RemovalRequest("cp1")), TransitionError) == list(removals[0].reasons)
+
+    with_services(scenario)
+
+
+def test_a_host_that_a_person_declared_is_not_removed_and_the_place_is_named(with_services: WithServices, site):
+    async def scenario(services: BuiltServices) -> None:
+        (site.directory / "hosts.d").mkdir()
+        site.write("hosts.yaml", "hosts: {cp1: {role: control-plane, mac: 52:54:00:aa:bb:01}}\n")
+        services.change_host("cp1", declared_at="hosts.yaml:1:9")
+        made = uses(services)
+
+        refused = await made.refused("cp1")
+
+        assert list(refused[HostVerb.REMOVE]) == await sentences(
+            made.changes.remove(RemovalRequest("cp1")), HostFileError
+        )
+
+    with_services(scenario)
+
+
+def test_a_file_that_a_person_edited_is_not_deleted(with_services: WithServices, site):
+    async def scenario(services: BuiltServices) -> None:
+        declared_by_commands(services, site)
+        file = site.directory / "hosts.d" / "w1.yaml"
+        file.write_text(file.read_text() + "# mine\n")
+        made = uses(services)
+
+        refused = await made.refused("w1")
+
+        assert list(refused[HostVerb.RETIRE]) == await sentences(
+            made.changes.retire(RemovalRequest("w1")), HostFileError
+        )
+
+    with_services(scenario)
+
+
+def test_a_host_whose_disk_is_not_named_for_good_is_retired_but_not_wiped(with_services: WithServices, site):
+    async def scenario(services: BuiltServices) -> None:
+        declared_by_commands(services, site)
+        services.change_host("w1", disk="/dev/sda")
+        made = uses(services)
+
+        refused = await made.refused("w1")
+
+        assert HostVerb.RETIRE not in refused
+        assert await sentences(made.once.prepare_wipe(W1), WipeRefusedError) == [
+            *(f"cannot wipe the disk of w1: {reason}" for reason in refused[HostVerb.WIPE]),
+            "nothing was changed",
+        ]
+        services.change_host("w1", disk=DiskRule(serial="S1"))
+        assert HostVerb.WIPE not in await made.refused("w1")
+
+    with_services(scenario)
+
+
+def test_without_a_directory_for_commands_no_host_is_removed(with_services: WithServices, site):
+    async def scenario(services: BuiltServices) -> None:
+        site.write("other.yaml", "hosts: {files: [hosts.yaml]}\n")
+        site.write("hosts.yaml", "hosts: {cp1: {role: control-plane, mac: 52:54:00:aa:bb:01}}\n")
+        made = uses(services, "other.yaml")
+
+        refused = await made.refused("cp1")
+
+        assert list(refused[HostVerb.REMOVE]) == await sentences(
+            made.changes.remove(RemovalRequest("cp1")), HostFileError
+        )
+
+    with_services(scenario)
+
+
+def test_an_unknown_host_has_no_actions(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        with pytest.raises(UnknownHostError):
+            await uses(services).actions.of_hosts(["w1", "w9"])
+
+    with_services(scenario)
