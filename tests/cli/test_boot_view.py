@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from netboot.admin.texts.boot_text import status_text
 from netboot.cli.views.boots.boot_view import (
     StatusLine,
     change_of,
@@ -11,7 +12,6 @@ from netboot.cli.views.boots.boot_view import (
     progress_text,
     running_line,
     running_row,
-    status_text,
     timeline_lines,
 )
 

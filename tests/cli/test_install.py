@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from netboot.cli.commands.hosts.host import armed_text
+from netboot.admin.texts.install_text import armed_text
 from netboot.cli.commands.hosts.install import armed_summary, before_the_boot
 
 ARMED_AT = "2026-11-21T05:49:24+00:00"

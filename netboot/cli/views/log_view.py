@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from netboot.admin.texts.ages import shown_time
 from netboot.cli.views.event_words import event_words
-from netboot.cli.views.output import shown_time
 from netboot.model.words import printable
 
 View = Mapping[str, Any]

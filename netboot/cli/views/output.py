@@ -4,14 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError
-from netboot.model.words import printable, shown_age
+from netboot.model.words import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,11 +36,6 @@ def print_found(found: Any, as_json: bool, lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def shown_time(at: str) -> str:
-    """Return a time in UTC of the API to the second, for a column `(UTC)`."""
-    return at[:19].replace("T", " ")
-
-
 def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their headings, each on its line, tab-separated without a terminal; or `found` as JSON."""
     rows = ([printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows)
@@ -64,13 +58,6 @@ def rich_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table"
     for row in rows:
         table.add_row(*map(Text, row))  # as text: a str would be read as markup, brackets and all
     return table
-
-
-def ago(moment: str | None) -> str:
-    """Return the age of an ISO 8601 time, such as `5 min ago`."""
-    if moment is None:
-        return "never"
-    return f"{shown_age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
 
 
 def counted(number: int, what: str) -> str:

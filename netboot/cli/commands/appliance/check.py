@@ -10,13 +10,13 @@ from typing import Final
 import click
 
 from netboot.admin.json_views import View, json_view
+from netboot.admin.texts.deadline_text import deadline_texts
 from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
 from netboot.boot.documents.documents import Documents
 from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
-from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex

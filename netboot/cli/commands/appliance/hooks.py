@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.admin.json_views import json_view
+from netboot.admin.texts.ages import ago
 from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.groups import Group
-from netboot.cli.views.output import ago, config_and_json, print_found, print_table
+from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.model.words import printable
 from netboot.registry.load import load_settings
 

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import click
 
+from netboot.admin.texts.ages import ago
+from netboot.admin.texts.deadline_text import deadline_texts
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.groups import Group
-from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.output import ago, config_and_json, print_found
+from netboot.cli.views.output import config_and_json, print_found
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.words import printable
 from netboot.operate.cluster.role_file_uses import LARGEST_BYTES, TAKEN_USES, IgnitionRequest

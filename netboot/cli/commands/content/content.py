@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netboot.admin.texts.ages import ago
 from netboot.cli.commands.content.content_users import store_may_exist, users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
 from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view
-from netboot.cli.views.output import ago, config_and_json, print_found, print_json, print_table
+from netboot.cli.views.output import config_and_json, print_found, print_json, print_table
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import Verdict, repair, verify

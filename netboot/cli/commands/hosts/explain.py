@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from netboot.admin.json_views import json_view
+from netboot.admin.texts.deadline_text import deadline_texts
+from netboot.admin.texts.install_text import armed_text
+from netboot.admin.texts.machine_text import next_boot_texts
 from netboot.app import from_settings
 from netboot.app.administration.written_hosts import written_values
 from netboot.app.recorded_addresses import read_files
 from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.commands.hosts.host import armed_text, reason_text
-from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.machine_view import next_boot_texts
+from netboot.cli.commands.hosts.host import reason_text
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here

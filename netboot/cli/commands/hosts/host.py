@@ -7,18 +7,10 @@ from typing import Any, Final
 
 import click
 
-from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.commands.hosts.host_editing import add, approve, remove, retire, set_values
-from netboot.cli.commands.hosts.host_export import export_hosts
-from netboot.cli.commands.hosts.host_import import import_hosts
-from netboot.cli.commands.hosts.host_one_time_boots import inspect, rescue
-from netboot.cli.commands.hosts.selecting import selection_options
-from netboot.cli.groups import Group
-from netboot.cli.views.boots.wait_view import short_wait_texts, wait_texts
-from netboot.cli.views.cause_view import cause_rows
-from netboot.cli.views.checks_view import check_lines
-from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.machine_view import (
+from netboot.admin.texts.ages import ago
+from netboot.admin.texts.deadline_text import deadline_texts
+from netboot.admin.texts.install_text import armed_text
+from netboot.admin.texts.machine_text import (
     DISCOVERED_COLUMNS,
     discovered_rows,
     inspection_lines,
@@ -26,7 +18,17 @@ from netboot.cli.views.machine_view import (
     next_boot_texts,
     one_time_lines,
 )
-from netboot.cli.views.output import ago, config_and_json, print_found, print_table
+from netboot.admin.texts.wait_text import short_wait_texts, wait_texts
+from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.hosts.host_editing import add, approve, remove, retire, set_values
+from netboot.cli.commands.hosts.host_export import export_hosts
+from netboot.cli.commands.hosts.host_import import import_hosts
+from netboot.cli.commands.hosts.host_one_time_boots import inspect, rescue
+from netboot.cli.commands.hosts.selecting import selection_options
+from netboot.cli.groups import Group
+from netboot.cli.views.cause_view import cause_rows
+from netboot.cli.views.checks_view import check_lines
+from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.model.words import printable
 from netboot.operate.selection import HostSelection
 
@@ -106,16 +108,6 @@ _LINES: Final[Mapping[str, Callable[[Any], Iterable[str]]]] = {
     "deadlines": deadline_texts,
     "inspections": lambda value: [line for inspection in value for line in inspection_lines(inspection)],
 }
-
-
-def armed_text(install: Mapping[str, Any]) -> str:
-    arming = install["arming"]
-    if arming is None:
-        return "no"
-    text = f"yes, {arming['left']} of {arming['attempts']} attempts left: {arming['reason']}"
-    if not arming["changes"]:
-        return text
-    return f"{text}; it ends with the next reload, start or boot, because {' and '.join(arming['changes'])}"
 
 
 def reason_text(install: Mapping[str, Any]) -> str:

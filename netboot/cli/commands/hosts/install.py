@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.admin.json_views import json_view
+from netboot.admin.texts.ages import ago
+from netboot.admin.texts.deadline_text import deadline_texts
+from netboot.admin.texts.install_text import armed_text
+from netboot.admin.texts.machine_text import next_boot_texts
+from netboot.admin.texts.wait_text import wait_texts
 from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
-from netboot.cli.commands.hosts.host import armed_text, reason_text
+from netboot.cli.commands.hosts.host import reason_text
 from netboot.cli.commands.hosts.install_boots import history, show_status, watch_all
 from netboot.cli.commands.hosts.install_capture import capture
 from netboot.cli.commands.hosts.install_logs import logs
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.boots.boot_view import StatusLine
-from netboot.cli.views.boots.wait_view import wait_texts
 from netboot.cli.views.cause_view import cause_rows
 from netboot.cli.views.checks_view import check_lines, reported_check_lines
-from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.event_words import event_words
-from netboot.cli.views.machine_view import next_boot_texts
-from netboot.cli.views.output import ago, config_and_json, print_found, print_table
+from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.admin.json_views import json_view
+from netboot.admin.texts.ages import shown_time
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.views.boots.boot_view import (
     HISTORY_COLUMNS,
@@ -22,7 +23,7 @@ from netboot.cli.views.boots.boot_view import (
     running_row,
     timeline_lines,
 )
-from netboot.cli.views.output import config_and_json, print_found, print_table, rich_table, shown_time
+from netboot.cli.views.output import config_and_json, print_found, print_table, rich_table
 from netboot.errors import NetbootError
 
 if TYPE_CHECKING:

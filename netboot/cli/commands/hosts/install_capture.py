@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from netboot.admin.texts.ages import ago, shown_time
 from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.views.output import ago, config_and_json, counted, print_found, print_table, shown_time
+from netboot.cli.views.output import config_and_json, counted, print_found, print_table
 from netboot.errors import NetbootError
 
 if TYPE_CHECKING:

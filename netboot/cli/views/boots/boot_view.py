@@ -8,15 +8,22 @@ from typing import Any, Final
 
 import click
 
-from netboot.cli.views.boots.wait_view import expected_text
-from netboot.cli.views.output import shown_time
-from netboot.model.words import printable, shown_size
+from netboot.admin.texts.ages import shown_time
+from netboot.admin.texts.boot_text import (
+    NO_SIGN,
+    broken_text,
+    duration_text,
+    progress_text,
+    seconds_between,
+    status_text,
+    step_text,
+)
+from netboot.model.words import printable
 
 View = Mapping[str, Any]
 
 HISTORY_COLUMNS: Final = ("BOOT", "BEGAN (UTC)", "PLAN", "END", "TOOK", "RETRIES", "STEPS")
 RUNNING_COLUMNS: Final = ("HOST", "PLAN", "STEP", "BEGAN", "WAITS FOR", "PROGRESS", "RETRIES")
-NO_SIGN: Final = "no further sign of it for 4 hours"
 
 
 def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
@@ -30,16 +37,10 @@ def history_rows(boots: Iterable[View]) -> Iterator[Sequence[str]]:
             shown_time(boot["began_at"]),
             boot["plan"],
             boot["end"] or ("inactive" if boot.get("inactive") else ""),
-            _duration(_seconds(boot["began_at"], _last_sign_at(boot))),
+            duration_text(boot),
             str(boot["retries"] or ""),
             took or ", ".join(step["step"] for step in boot["steps"]),
         )
-
-
-def _last_sign_at(boot: View) -> str:
-    """Return when a boot ended; of one that another boot replaced, when it last showed something."""
-    has_end = boot["end"] not in (None, "replaced")
-    return str(boot["ended_at"] if has_end else boot["last_at"])
 
 
 def timeline_lines(boot: View) -> Iterator[str]:
@@ -50,53 +51,17 @@ def timeline_lines(boot: View) -> Iterator[str]:
     client = printable(", ".join(facts)) or "no client"
     yield f"{boot['host'] or boot['mac']}{number}, began {began_at} UTC by {boot['mac']}: {client}"
     for step in boot["steps"]:
-        at_s = _seconds(boot["began_at"], step["at"])
+        at_s = seconds_between(boot["began_at"], step["at"])
         took = f"{step['took_s']:.1f} s" if step["took_s"] is not None else ""
-        yield printable(f"{at_s:9.1f} s  {step['step']:<12}{took:>10}  {_step_text(step)}").rstrip()
+        yield printable(f"{at_s:9.1f} s  {step['step']:<12}{took:>10}  {step_text(step)}").rstrip()
     if (broken := boot["broken"]) is not None:
-        size = f"{shown_size(broken['bytes'])} of {shown_size(broken['size_bytes'])}"
-        times = f", {broken['times']} times" if broken["times"] > 1 else ""
-        yield printable(
-            f"{'':13}{broken['step']}: {broken['name']} was sent in part ({broken['reason']}): {size}{times}"
-        )
+        yield f"{'':13}{broken_text(broken)}"
     if boot["end"] is not None:
-        yield f"{_seconds(boot['began_at'], boot['ended_at']):9.1f} s  {boot['end']}"
+        yield f"{seconds_between(boot['began_at'], boot['ended_at']):9.1f} s  {boot['end']}"
     elif boot.get("inactive"):
         yield f"{'':13}{NO_SIGN}"
     elif status := status_text(boot):
         yield f"{'':13}{status}"
-
-
-def status_text(boot: View) -> str:
-    """Describe what a running boot waits for, how far that is, and its retries; empty if nothing is due."""
-    if boot.get("inactive"):
-        return ""
-    parts = [_waits_text(boot)] if boot["waits_for"] or boot["reason"] else []
-    if boot["progress"] is not None:
-        parts.append(progress_text(boot["progress"]))
-    if boot["retries"]:
-        parts.append(f"{boot['retries']} {'retry' if boot['retries'] == 1 else 'retries'}")
-    return printable("; ".join(parts))
-
-
-def _waits_text(boot: View) -> str:
-    if (wait := boot.get("wait")) is not None:
-        return f"waits for {expected_text(wait)}"
-    if not boot["waits_for"]:
-        return f"its script waits: {boot['reason']}"
-    held_back = f", which is held back: {boot['reason']}" if boot["reason"] else ""
-    return f"waits for {boot['waits_for']}{held_back}"
-
-
-def progress_text(progress: View) -> str:
-    """Describe how far a file or a pull is: percent, bytes, rate, time left."""
-    size = f" of {shown_size(progress['size_bytes'])}" if progress["size_bytes"] is not None else ""
-    parts = [f"{progress['name']} {progress['percent']} %", f"{shown_size(progress['bytes'])}{size}"]
-    if progress["bytes_per_s"] is not None:
-        parts.append(f"{shown_size(progress['bytes_per_s'])}/s")
-    if progress["seconds_left"] is not None:
-        parts.append(f"{_duration(progress['seconds_left'])} left")
-    return ", ".join(parts)
 
 
 def running_row(boot: View) -> Sequence[str]:
@@ -155,24 +120,3 @@ class StatusLine:
         if self._is_open:
             click.echo("\r\x1b[2K", nl=False)
             self._is_open = False
-
-
-def _step_text(step: View) -> str:
-    parts = [step["detail"]] if step["detail"] else []
-    if step["percent"] is not None:
-        parts.append(f"{step['percent']} %")
-    if step["bytes"]:
-        rate = f" at {shown_size(step['bytes_per_s'])}/s" if step["bytes_per_s"] else ""
-        parts.append(f"{shown_size(step['bytes'])}{rate}")
-    if step["retries"]:
-        parts.append(f"{step['retries']} {'retry' if step['retries'] == 1 else 'retries'}")
-    return ", ".join(parts)
-
-
-def _seconds(since: str, until: str) -> float:
-    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from netboot.cli.views.boots.wait_view import short_wait_texts, wait_texts
+from netboot.admin.texts.wait_text import short_wait_texts, wait_texts
 from netboot.model.words import shown_seconds
 
 

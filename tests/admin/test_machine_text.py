@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from netboot.admin.json_views import json_view
-from netboot.cli.views.machine_view import inspection_lines
+from netboot.admin.texts.machine_text import inspection_lines
 from netboot.model.host.hardware import Hardware, InspectedCard, InspectedDisk
 from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection

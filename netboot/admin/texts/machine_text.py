@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from netboot.cli.views.output import ago
+from netboot.admin.texts.ages import ago
 
 DISCOVERED_COLUMNS: Final = ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN", "REPORTED (UNVERIFIED)", "PORT")
 _LINES: Final = ("manufacturer", "product", "serial")  # facts that are shown in a table
