@@ -33,6 +33,7 @@ View = Mapping[str, Any]
 
 ANSWER_S = 30.0
 SLOW_S = 3.0  # until a sentence is reported
+_OF_THE_PROBLEM: Final = frozenset({"type", "title", "status", "detail", "instance"})  # of HTTP, not of the refusal
 ARCHIVE_S: Final = 600.0  # for the first byte of a support archive: it waits for another one, and each part may fail
 _ARCHIVE: Final = "netboot-support.tar.gz"
 STREAM_TIMEOUT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
@@ -305,8 +306,9 @@ def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonEr
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 400:
         try:
-            view = await answer.json()
+            problem = await answer.json()
+            view = {name: found for name, found in problem.items() if name not in _OF_THE_PROBLEM}
             error = RefusedError(view, status=answer.status)
-        except (ValueError, KeyError, TypeError, aiohttp.ContentTypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, aiohttp.ContentTypeError):
             error = RefusedError({"error": f"the daemon answered {answer.status}"}, status=answer.status)
         raise error

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from fixtures.problems import without_rfc_members
 from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
 
@@ -44,4 +45,4 @@ def test_a_boot_that_is_not_kept_is_not_found(appliance: Appliance, path: str, s
 def test_another_number_is_refused(appliance: Appliance, number: str):
     response = appliance.api("GET", f"/installs/cp1/boots/{number}")
 
-    assert (response.status, response.json()) == (400, NUMBER)
+    assert (response.status, without_rfc_members(response.json(), 400)) == (400, NUMBER)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.problems import without_rfc_members
 from safety import wire
 from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
@@ -42,7 +43,7 @@ def box(shared: Path, tmp_path: Path) -> Iterator[Appliance]:
 def answer(box: Appliance, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     response = box.api(method, path, body)
     found = json.loads(response.body.decode().replace(f"{box.directory}/", ""))
-    return response.status, found
+    return response.status, without_rfc_members(found, response.status)
 
 
 def names(box: Appliance) -> list[str]:

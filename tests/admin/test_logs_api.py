@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from fixtures.problems import without_rfc_members
 from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
 
@@ -43,7 +44,7 @@ def test_a_log_that_is_not_there_is_refused_with_a_status(
 ):
     response = appliance.api("GET", f"/installs/{path}")
 
-    assert (response.status, response.json()) == (status, expected)
+    assert (response.status, without_rfc_members(response.json(), status)) == (status, expected)
 
 
 def test_an_unknown_host_has_no_log(appliance: Appliance):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from daemon.test_uploads import Uploader
+from fixtures.problems import without_rfc_members
 from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
@@ -42,7 +43,7 @@ def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_get_503(r
     uploader.query("POST", "/api/v1/content/rescan")
     time.sleep(0.5)
 
-    assert (status, answer) == (503, {"error": fault, "code": "service-unavailable"})
+    assert (status, without_rfc_members(answer, 503)) == (503, {"error": fault, "code": "service-unavailable"})
     assert fault in uploader.query("GET", "/api/v1/status")[1]["problems"]
     lines = [json.loads(line) for line in read_only.log.splitlines() if fault in str(json.loads(line).get("reason"))]
     assert [line["event"] for line in lines] == ["content.not_writable", "content.delta_failed", "audit.recorded"]

@@ -1,6 +1,7 @@
 """Finds who sends a request: the user of a process on the control socket, or an address."""
 
 import socket
+from functools import wraps
 from struct import Struct
 from typing import Final
 
@@ -24,6 +25,7 @@ def actor_of(request: web.Request) -> Actor:
 def on_the_socket_alone(handler: Handler) -> Handler:
     """Refuse a request over TCP: that listener has no login yet, so every user of this appliance could send it."""
 
+    @wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         ours = request.transport.get_extra_info("sockname") if request.transport else None
         if not isinstance(ours, str):  # the path of a Unix socket; for TCP an address and a port

@@ -11,6 +11,7 @@ from netboot.admin.api.appliance.appliance_api import ApplianceApi
 from netboot.admin.api.appliance.cluster_api import ClusterApi
 from netboot.admin.api.appliance.health_api import HealthApi
 from netboot.admin.api.appliance.hooks_api import HooksApi
+from netboot.admin.api.appliance.openapi_api import OpenapiApi
 from netboot.admin.api.appliance.support_api import SupportApi
 from netboot.admin.api.boots.boots_api import BootsApi
 from netboot.admin.api.boots.captures_api import CapturesApi
@@ -80,4 +81,5 @@ class AdminParts:
             BootsApi(administration.boots),
             CapturesApi(administration.captures),
             SupportApi(self.make_support),
+            OpenapiApi(),
         ]

@@ -2,8 +2,10 @@
 
 from aiohttp import web
 
+from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer
-from netboot.operate.hooks.hook_uses import HookUses
+from netboot.errors import StoreError, UnknownHookError
+from netboot.operate.hooks.hook_uses import HookStatus, HookTest, HookUses
 
 
 class HooksApi:
@@ -16,9 +18,15 @@ class HooksApi:
             web.post("/api/v1/hooks/{hook}/test", self.test),
         ]
 
+    @operation(list[HookStatus], errors=[StoreError])
     async def all(self, _request: web.Request) -> web.Response:
+        """List the hooks in force, and how their deliveries proceed."""
         return json_answer(await self._hooks.all())
 
+    @operation(HookTest, errors=[UnknownHookError])
     async def test(self, request: web.Request) -> web.Response:
-        """Deliver a test event now; the outcome is in the answer, also if the receiver refused it."""
+        """Deliver a test event now, once.
+
+        The outcome is in the answer, also if the receiver refused it.
+        """
         return json_answer(await self._hooks.test(request.match_info["hook"]))

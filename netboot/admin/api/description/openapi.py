@@ -1,0 +1,169 @@
+"""Makes the OpenAPI 3.1 description of the API from the router: each handler that is marked as an operation."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from netboot import __version__
+from netboot.admin.api.description.schemas import Mode, Schemas
+from netboot.admin.api.operation import EVENTS, JSON, Operation, operation_of
+from netboot.admin.api.problems import PROBLEM_JSON, PROBLEMS_MEMBER, ProblemView, problem_title, statuses_of
+from netboot.errors import NetbootError
+
+View = dict[str, Any]
+Route = tuple[str, str, Operation]  # method, path, what it does
+
+_OF_EACH: Final = {
+    403: "a page of another site, or a name in `Host` that is not this appliance's",
+    421: "the daemon runs with another configuration than `Netboot-Configuration` names",
+}
+_PATH_PARAMETERS: Final = {
+    "host": "the name of a host; where its boots, logs and captures are read, also the MAC of an unregistered machine",
+    "boot": "0 is the last boot, -1 the one before, 1 the oldest",
+    "hook": "the name of a hook of `netboot.yaml`",
+    "use": "`init`, `control-plane` or `worker`",
+    "machine": "the name of a retired host, or one of its MACs",
+    "id": "the id of an upload",
+}
+_DESCRIPTION: Final = (
+    "The administration of a netboot appliance. docs/api.md has examples. Errors are problem+json (RFC 9457): a "
+    "program decides by `code`, the text is for a person."
+)
+
+
+def openapi(router: web.UrlDispatcher) -> View:
+    """Describe every operation of a router."""
+    routes = described_routes(router)
+    schemas = Schemas([("the problem", "serialization", ProblemView), *_types(routes)])
+    paths: dict[str, View] = {}
+    for method, path, operation in routes:
+        paths.setdefault(path, {})[method.lower()] = _described(path, operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "netboot", "version": __version__, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": schemas.definitions},
+        PROBLEMS_MEMBER: _problems(operation for _, _, operation in routes),
+    }
+
+
+def described_routes(router: web.UrlDispatcher) -> list[Route]:
+    """List the operations of a router, in the order of their paths."""
+    found = [
+        (route.method, route.resource.canonical, operation)
+        for route in router.routes()
+        if route.resource is not None and route.method != "HEAD" and (operation := operation_of(route.handler))
+    ]
+    return sorted(found, key=lambda each: (each[1], each[0]))
+
+
+def _types(routes: Sequence[Route]) -> Iterator[tuple[str, Mode, Any]]:
+    for _, _, operation in routes:
+        if operation.answer is not None:
+            yield f"{operation.name} answer", "serialization", operation.answer
+        if operation.body is not None:
+            yield f"{operation.name} body", "validation", operation.body
+        if operation.query is not None:
+            yield f"{operation.name} query", "validation", operation.query
+
+
+def _described(path: str, operation: Operation, schemas: Schemas) -> View:
+    parameters = [*_path_parameters(path), *_query_parameters(operation, schemas)]
+    found: View = {
+        "operationId": operation.name,
+        "tags": [operation.subject],
+        "summary": operation.summary,
+        "description": operation.details,
+        "parameters": parameters,
+        "requestBody": _body(operation, schemas),
+        "responses": _responses(operation, schemas),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _path_parameters(path: str) -> list[View]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH_PARAMETERS.get(name, f"the {name}"),
+            "schema": {"type": "string", "minLength": 1},
+        }
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _query_parameters(operation: Operation, schemas: Schemas) -> list[View]:
+    if operation.query is None:
+        return []
+    query = schemas.resolved(f"{operation.name} query")
+    required = query.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": schema.get("description", ""),
+            "schema": {key: value for key, value in schema.items() if key != "description"},
+        }
+        for name, schema in query.get("properties", {}).items()
+    ]
+
+
+def _body(operation: Operation, schemas: Schemas) -> View | None:
+    if operation.body_media_type != JSON:
+        content = {operation.body_media_type: {"schema": {"type": "string", "format": "binary"}}}
+        return {"required": True, "content": content}
+    if operation.body is None:
+        return None
+    is_required = any(field.is_required() for field in operation.body.model_fields.values())
+    return {"required": is_required, "content": {JSON: {"schema": schemas[f"{operation.name} body"]}}}
+
+
+def _responses(operation: Operation, schemas: Schemas) -> View:
+    answer: View = {"description": operation.summary}
+    if operation.answer is not None:
+        answer["content"] = {operation.media_type: {"schema": schemas[f"{operation.name} answer"]}}
+    elif operation.media_type != JSON:
+        answer["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+    if operation.header is not None:
+        answer["headers"] = {operation.header: {"schema": {"type": "string"}}}
+    refusals = _refusals(operation)
+    problem = {PROBLEM_JSON: {"schema": schemas["the problem"]}}
+    return {
+        str(operation.status): answer,
+        **{str(status): {"description": text, "content": problem} for status, text in sorted(refusals.items())},
+    }
+
+
+def _refusals(operation: Operation) -> dict[int, str]:
+    """Describe each status with which an operation refuses a request, with its codes."""
+    found: dict[int, list[str]] = {status: [text] for status, text in _OF_EACH.items()}
+    if operation.query is not None or operation.body is not None or operation.media_type == EVENTS:
+        found[400] = ["a wrong value in the query or the body"]
+    if operation.body is not None or operation.body_media_type != JSON:
+        found[413] = ["the body is too large"]
+    for status in operation.statuses:
+        found.setdefault(status, [HTTPStatus(status).phrase])
+    for error in operation.errors:
+        for status in statuses_of(error):
+            found.setdefault(status, []).append(f"`{error.code}`")
+    return {status: "; ".join(texts) for status, texts in found.items()}
+
+
+def _problems(operations: Iterable[Operation]) -> Mapping[str, View]:
+    """Describe each code that an operation can answer with; `type` of a problem refers to it."""
+    errors: dict[str, type[NetbootError]] = {error.code: error for found in operations for error in found.errors}
+    return {
+        code: {
+            "title": problem_title(code),
+            "description": errors[code].__doc__ or "",
+            "status": statuses_of(errors[code]),
+        }
+        for code in sorted(errors)
+    }

@@ -1,0 +1,54 @@
+"""The description of the API is valid OpenAPI 3.1, made from the routes of the running application."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from safety.appliance import Appliance, link_shared, prepare
+from safety.declared import AT_FIRST
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    shared, directory = tmp_path_factory.mktemp("shared"), tmp_path_factory.mktemp("box")
+    prepare(shared)
+    link_shared(shared, directory)
+    box = Appliance(directory, AT_FIRST.text())
+    yield box
+    box.close()
+
+
+@pytest.fixture(scope="module")
+def description(appliance: Appliance) -> Any:
+    response = appliance.api("GET", "/openapi.json")
+    assert (response.status, response.headers["content-type"]) == (200, "application/json; charset=utf-8")
+    return response.json()
+
+
+def test_the_description_is_valid(description: Any):
+    OpenAPIV31SpecValidator(description).validate()
+
+
+def test_an_operation_has_its_parameters_its_answer_and_its_refusals(description: Any):
+    operation = description["paths"]["/api/v1/hooks/{hook}/test"]["post"]
+
+    assert (operation["operationId"], operation["tags"]) == ("hooks.test", ["appliance"])
+    assert operation["summary"] == "Deliver a test event now, once"
+    assert [each["name"] for each in operation["parameters"]] == ["hook"]
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/HookTest"}
+    assert operation["responses"]["404"]["description"] == "`hook-unknown`"
+
+
+def test_the_type_of_a_problem_is_a_place_in_the_description(appliance: Appliance, description: Any):
+    problem = appliance.api("POST", "/hooks/nobody/test").json()
+
+    path, _, pointer = problem["type"].partition("#/")
+    assert path == "/api/v1/openapi.json"
+    member, code = pointer.split("/")
+    assert description[member][code] == {
+        "title": problem["title"],
+        "description": "A name that no hook of `netboot.yaml` has.",
+        "status": [404],
+    }
