@@ -93,6 +93,20 @@ def read_log(record: StoredRecord, offset: int) -> tuple[list[LogLine], int]:
     return [line for line in found if line is not None], offset + len(whole)
 
 
+def read_tail(record: StoredRecord, most_lines: int) -> tuple[list[LogLine], int, bool]:
+    """Read the last lines; return them, the offset behind them, and whether there are earlier ones.
+
+    At most `READ_AT_ONCE_BYTES` are read.
+    """
+    try:
+        size_bytes = record.path.stat().st_size
+    except FileNotFoundError:
+        return [], 0, False
+    begin = max(0, size_bytes - READ_AT_ONCE_BYTES)
+    lines, offset = read_log(record, begin)  # the rest of a line that was cut is none
+    return lines[-most_lines:], offset, begin > 0 or len(lines) > most_lines
+
+
 def _fitting(lines: Sequence[LogLine], left_bytes: int) -> tuple[bytes, int]:
     """Return the lines that begin before the limit, and their number; after the last one a line that states the end."""
     parts: list[bytes] = []

@@ -204,13 +204,13 @@ class RecordWriter:
         grown.set()
 
     async def follow(
-        self, owner: Owner, boot: StoredRecord | None
+        self, owner: Owner, boot: StoredRecord | None, *, offset: int = 0
     ) -> AsyncGenerator[StoredRecord | LogLine | None, None]:
-        """Give the lines of a boot, then later ones and those of the boots after it until `end`.
+        """Give the lines of a boot from an offset on, then later ones and those of the boots after it until `end`.
 
         Each boot comes before its lines; None if nothing came for `BEAT_S`. `boot` is None if there is no log yet.
         """
-        files, offset = self.budget.files, 0
+        files = self.budget.files
         if boot is not None:
             yield boot
         while not self._has_ended:

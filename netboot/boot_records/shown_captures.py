@@ -45,6 +45,11 @@ class BootCaptures:
             for number, record in enumerate(records, 1)
         ]
 
+    async def began(self, name: str) -> list[datetime]:
+        """Return when each boot with a capture began, the oldest first, which is number 1; raise UnknownHostError."""
+        records = await asyncio.to_thread(self._files.of, await self._known(name), RecordKind.CAPTURE)
+        return [each.began_at for each in records]
+
     async def read(self, name: str, *, boot: int = 0) -> bytes:
         """Read the capture of a boot, which `of_boot` counts, as a pcapng file.
 

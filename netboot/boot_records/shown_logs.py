@@ -1,15 +1,18 @@
 """Finds and shows the log of a machine's boot, with and without a running daemon; only with one it is followed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from netboot.boot_records.log_store import read_log
+from netboot.boot_records.log_store import read_log, read_tail
 from netboot.boot_records.record_files import NoRecordError, Owner, RecordFiles, RecordKind, StoredRecord, of_boot
 from netboot.boot_records.record_writer import RecordWriter
 from netboot.model.boot.log_line import LogLine
+
+_LOG: Final = RecordKind.LOG
 
 
 class NoLogError(NoRecordError):
@@ -27,6 +30,16 @@ class LoggedBoot:
     boots: int
     began_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    """The last lines of a boot's log. `offset`: of the next line; `is_cut`: there are earlier ones."""
+
+    boot: LoggedBoot
+    lines: Sequence[LogLine]
+    offset: int
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,7 @@ class BootLogs:
             raise NoLogError(
                 "no log can be followed: no daemon runs, or logs.listen is empty; start netboot, or see logs.listen"
             )
-        boots = await asyncio.to_thread(self._files.of, owner, RecordKind.LOG)
+        boots = await asyncio.to_thread(self._files.of, owner, _LOG)
         if not boots and follow and boot == 0:
             return FoundLog(owner, None)
         found = of_boot(boots, boot)
@@ -63,6 +76,17 @@ class BootLogs:
             what = f"boot {boot} of {name}" if boots else name
             raise NoLogError(f"no log of {what} is kept; {kept}")
         return FoundLog(owner, found)
+
+    async def began(self, name: str) -> list[datetime]:
+        """Return when each boot with a log began, the oldest first, which is number 1; raise UnknownHostError."""
+        return [each.began_at for each in await asyncio.to_thread(self._files.of, await self._known(name), _LOG)]
+
+    async def tail(self, name: str, *, boot: int = 0, most_lines: int) -> LogTail:
+        """Read the last lines of a boot's log; raise UnknownHostError, NoLogError."""
+        found = await self.find(name, boot=boot)
+        assert found.boot is not None
+        lines, offset, is_cut = await asyncio.to_thread(read_tail, found.boot, most_lines)
+        return LogTail(await self._shown(found.owner, found.boot), lines, offset, is_cut)
 
     async def show(
         self, name: str, *, boot: int = 0, follow: bool = False
@@ -73,16 +97,19 @@ class BootLogs:
                 yield each
 
     async def lines(
-        self, found: FoundLog, *, follow: bool = False
+        self, found: FoundLog, *, follow: bool = False, offset: int = 0
     ) -> AsyncGenerator[LoggedBoot | LogLine | None, None]:
-        """Yield the boot, then its lines; with `follow`, also later lines and boots, and None each second."""
+        """Yield the boot, then its lines from an offset on; with `follow`, also later lines and boots.
+
+        Without a line there is None each second.
+        """
         if follow and self._writer is not None:
-            async with aclosing(self._writer.follow(found.owner, found.boot)) as each_line:
+            async with aclosing(self._writer.follow(found.owner, found.boot, offset=offset)) as each_line:
                 async for each in each_line:
                     yield await self._shown(found.owner, each) if isinstance(each, StoredRecord) else each
         elif found.boot is not None:
             yield await self._shown(found.owner, found.boot)
-            before, offset = -1, 0
+            before = -1
             while offset > before:
                 before = offset
                 lines, offset = await asyncio.to_thread(read_log, found.boot, before)
@@ -90,7 +117,7 @@ class BootLogs:
                     yield line
 
     async def _shown(self, owner: Owner, boot: StoredRecord) -> LoggedBoot:
-        boots = await asyncio.to_thread(self._files.of, owner, RecordKind.LOG)
+        boots = await asyncio.to_thread(self._files.of, owner, _LOG)
         older = sum(each.began_at <= boot.began_at for each in boots)
         ended_at = next((each.began_at for each in boots if each.began_at > boot.began_at), None)
         return LoggedBoot(owner, older, len(boots), boot.began_at, ended_at)

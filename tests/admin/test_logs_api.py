@@ -51,3 +51,10 @@ def test_an_unknown_host_has_no_log(appliance: Appliance):
     response = appliance.api("GET", "/installs/nosuch/logs?follow=0")
 
     assert (response.status, response.json()["code"]) == (404, "host-unknown")
+
+
+@pytest.mark.parametrize("wrong", ["x", "-1", "", "1" * 13])
+def test_another_offset_than_a_number_of_bytes_is_refused(appliance: Appliance, wrong: str):
+    response = appliance.api("GET", f"/installs/cp1/logs?offset={wrong}")
+
+    assert (response.status, response.json()["error"]) == (400, "offset is a number of bytes")

@@ -12,8 +12,15 @@ import pytest
 from netboot.boot_records import disk_budget, log_store
 from netboot.boot_records.disk_budget import DiskBudget, on_disk
 from netboot.boot_records.drop_reasons import RecordDrop
-from netboot.boot_records.log_store import LONGEST_LOG_BYTES, LogStore, ReceivedLine, read_log
-from netboot.boot_records.record_files import Owner, RecordFiles, RecordKind
+from netboot.boot_records.log_store import (
+    LONGEST_LOG_BYTES,
+    READ_AT_ONCE_BYTES,
+    LogStore,
+    ReceivedLine,
+    read_log,
+    read_tail,
+)
+from netboot.boot_records.record_files import Owner, RecordFiles, RecordKind, StoredRecord
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -236,3 +243,23 @@ def test_the_number_of_machines_in_memory_is_bounded(opened: Callable[..., LogSt
         store.write([received("x", owner=HostName(name), began_at=None)])
 
     assert texts(store, HostName("a")) == [["x", "x"]]
+
+
+def test_of_a_long_log_the_last_part_is_read_without_half_a_line(tmp_path: Path):
+    log = tmp_path / "20261129T110000.000000Z.log"
+    lines = [received(f"{number:07} {'x' * 1000}").line.to_json() for number in range(400)]
+    log.write_text("".join(f"{each}\n" for each in lines))
+
+    found, offset, is_cut = read_tail(record_of(log), 10_000)
+
+    assert READ_AT_ONCE_BYTES / 1200 < len(found) < 400
+    assert [each.text[:7] for each in found] == [f"{number:07}" for number in range(400 - len(found), 400)]
+    assert (offset, is_cut) == (log.stat().st_size, True)
+
+
+def test_a_log_that_was_deleted_has_no_last_lines(tmp_path: Path):
+    assert read_tail(record_of(tmp_path / "gone.log"), 5) == ([], 0, False)
+
+
+def record_of(log: Path) -> StoredRecord:
+    return StoredRecord(RecordKind.LOG, BEGAN, log, 0, BEGAN)

@@ -129,3 +129,7 @@ def test_captures_are_listed_with_one_of_them_in_memory(tmp_path: Path):
 
     assert [(boot.packets, boot.bytes) for boot in found] == [(0, len(data))] * 20
     assert peak_bytes < 4 * len(data)
+
+
+def test_the_begin_of_each_boot_with_a_capture_is_listed(tmp_path: Path):
+    assert run(tmp_path, lambda captures: captures.began("cp1"))[:2] == [at(0), at(10)]

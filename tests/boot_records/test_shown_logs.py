@@ -94,3 +94,29 @@ def test_a_log_that_has_not_begun_can_be_followed(store: LogStore):
         return found
 
     assert asyncio.run(follow()) == [None]
+
+
+def test_the_last_lines_are_read_and_what_follows_them_is_sent_from_their_offset(store: LogStore):
+    store.write([ReceivedLine(HostName("cp1"), at(20), line(minutes)) for minutes in (21, 22)])
+    logs = BootLogs(store.budget.files, known)
+
+    tail = asyncio.run(logs.tail("cp1", most_lines=2))
+    store.write([ReceivedLine(HostName("cp1"), at(20), line(23))])
+
+    assert (tail.boot.number, tail.lines, tail.is_cut) == (3, [line(21), line(22)], True)
+    assert asyncio.run(_from(logs, tail.offset)) == [line(23)]
+
+
+def test_a_short_log_is_read_whole(store: LogStore):
+    tail = asyncio.run(BootLogs(store.budget.files, known).tail("cp1", boot=1, most_lines=2))
+
+    assert (tail.boot.number, tail.lines, tail.is_cut) == (1, [line(0)], False)
+
+
+def test_the_begin_of_each_boot_with_a_log_is_listed(store: LogStore):
+    assert asyncio.run(BootLogs(store.budget.files, known).began("cp1")) == [at(0), at(10), at(20)]
+
+
+async def _from(logs: BootLogs, offset: int) -> list[object]:
+    found = await logs.find("cp1")
+    return [each async for each in logs.lines(found, offset=offset)][1:]

@@ -70,6 +70,10 @@ class BootHistory:
             raise NoBootError(f"no {what} is kept; {kept}")
         return found[index]
 
+    async def expected(self) -> ExpectedDurations:
+        """Return how long each step normally takes here; raise StoreError."""
+        return await self._waits.expected()
+
     async def running(self) -> list[ShownBoot]:
         """List the boots that run now, those of hosts first, each in the order of its name; raise StoreError."""
         now = self._now()

@@ -13,6 +13,7 @@ from netboot.model.boot.log_line import LogLine
 from netboot.telemetry.metrics import Metrics
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,6}")
+_LONGEST_OFFSET: Final = 12  # digits
 
 
 class LogsApi:
@@ -23,10 +24,17 @@ class LogsApi:
         return [web.get("/api/v1/installs/{host}/logs", self.lines)]
 
     async def lines(self, request: web.Request) -> web.StreamResponse:
-        """Send `boot` with the boot, then `line` for each of its lines; `boot` counts as in journalctl(1)."""
+        """Send `boot` with the boot, then `line` for each of its lines; `boot` counts as in journalctl(1).
+
+        `offset`: only the lines from this byte of the log on.
+        """
         boot, follow = boot_in(request), request.query.get("follow", "1") != "0"
+        offset = request.query.get("offset", "0")
+        if not (offset.isascii() and offset.isdecimal() and len(offset) <= _LONGEST_OFFSET):
+            raise web.HTTPBadRequest(text="offset is a number of bytes")
         found = await self._logs.find(request.match_info["host"], boot=boot, follow=follow)
-        return await send_events(request, self._logs.lines(found, follow=follow), _server_sent, self._metrics)
+        lines = self._logs.lines(found, follow=follow, offset=int(offset))
+        return await send_events(request, lines, _server_sent, self._metrics)
 
 
 def boot_in(request: web.Request) -> int:
