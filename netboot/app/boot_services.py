@@ -52,7 +52,7 @@ class BootServices:
         clock: Clock,
         writers: RecordWriters = NO_RECORDS,
     ) -> None:
-        self.install_moves, self.inspection_records = install_moves, inspections
+        self.install_moves, self.inspection_records, self.clock = install_moves, inspections, clock
         identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
         self.other_servers = OtherServers(seen, hosts=registry.hosts, events=events, clock=clock)
         self.log_lines, self.capture = self._recording(RunningBoots(seen, identification, clock), writers)

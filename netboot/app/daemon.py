@@ -169,8 +169,8 @@ class Daemon:
         self._overdue_watch = store.overdue_watch(self._boot_causes(clock), registry.hosts, clock)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
-        self._admin = AdminListener(settings.admin, self._admin_application(metrics, clock), metrics=metrics)
         self._listeners = self._boot_listeners(metrics)
+        self._admin = AdminListener(settings.admin, self._admin_application(metrics, clock), metrics=metrics)
         self._problems: list[str] = []
         self._is_stopping = False
         metrics.read_gauges(self._gauge_readings().read)
@@ -234,7 +234,8 @@ class Daemon:
             make_support=support.make,
             now=clock.now,
             registry=self._registry,
-            base_url=lambda: self._listeners.base_url(),
+            base_url=self._listeners.base_url,
+            throughput=self._listeners.throughput,
         )
         return parts.application(configuration=self._path.resolve())
 

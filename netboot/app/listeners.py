@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from itertools import chain
 from typing import Final
@@ -34,6 +34,7 @@ from netboot.serve.tftp.transfers import TransferLimits
 from netboot.settings.settings import Settings
 from netboot.telemetry.health import HealthPart
 from netboot.telemetry.metrics import Metrics, Reading
+from netboot.telemetry.throughput import Throughput, Traffic
 
 DRAIN_S: Final = 20.0  # transfers of a kernel and initrd that run at SIGTERM can end
 SHADOWS_S: Final = 30.0
@@ -96,6 +97,7 @@ class BootListeners:
         self._syslog = SyslogServer(lines, settings.logs.port, counters=metrics) if lines is not None else None
         is_leasing = settings.dhcp.mode is DhcpMode.RESERVATION
         self._replies = ReplyListener(services.other_servers, leases=is_leasing, counters=metrics)
+        self.throughput = Throughput(self._bytes_sent, now=services.clock.now, monotonic=services.clock.monotonic)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -124,7 +126,7 @@ class BootListeners:
         interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open
         self._interfaces, self._dhcp = interfaces, dhcp
         await asyncio.to_thread(self._find_shadows, interfaces)
-        for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
+        for each in (interfaces.follow(), self._keep_open(interfaces, dhcp), self.throughput.run()):
             stack.push_async_callback(ended, tasks.create_task(each))  # no listener is reopened while the others close
 
     def parts(self) -> list[HealthPart]:
@@ -143,6 +145,15 @@ class BootListeners:
         yield from self._replies.readings()
         if self._dhcp is not None:
             yield from chain(self._dhcp.readings(), self._tftp.readings(), self._http.readings())
+
+    def _bytes_sent(self) -> Mapping[Traffic, int]:
+        """Add up what was sent since the start: counted answers and transfers, and those that run now."""
+        metrics, files = self._metrics, self._static_files
+        return {
+            Traffic.TFTP: metrics.total("tftp_bytes") + self._tftp.bytes_running(),
+            Traffic.HTTP: metrics.total("http_bytes") + files.bytes_running(is_content=False),
+            Traffic.CONTENT: metrics.total("content_bytes") + files.bytes_running(is_content=True),
+        }
 
     def problems(self) -> list[str]:
         """List what prevents this appliance from serving machines now, and from receiving their logs."""

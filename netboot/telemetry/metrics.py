@@ -35,6 +35,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "tftp_unknown_tid": ("Datagrams to a transfer from another address or port (TFTP error 5)", ("interface",)),
     "tftp_send_failures": ("TFTP datagrams that the kernel did not take", ("interface",)),
     "http_requests": ("HTTP requests for documents and boot files", ("area", "status")),
+    "http_bytes": ("Bytes of documents and boot files by HTTP", ("area",)),
     "http_malformed": ("HTTP requests that were refused with 400", ()),
     "http_refused": ("HTTP requests that were refused before they reached a handler", ("reason",)),
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
@@ -122,6 +123,10 @@ class Metrics(Collector):
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter; its labels are exactly those that were declared, in their order."""
         self._count_of(name, labels).value += amount
+
+    def total(self, name: str) -> int:
+        """Return the sum of a counter over all its labels."""
+        return int(sum(count.value for (counted, *_), count in self._counts.items() if counted == name))
 
     def step_measured(self, boot: BootRecord, step: BootStep) -> None:
         """Observe how long a step of a boot took."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from netboot.admin.api.activity.throughput_api import ThroughputApi
 from netboot.admin.api.appliance.appliance_api import ApplianceApi
 from netboot.admin.api.appliance.cluster_api import ClusterApi
 from netboot.admin.api.appliance.health_api import HealthApi
@@ -35,6 +36,7 @@ from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.support.support_archive import SupportArchive
 from netboot.telemetry.health import Health
 from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.throughput import Throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class AdminParts:
     make_support: Callable[[str | None], Awaitable[SupportArchive]]
     registry: LiveRegistry
     base_url: Callable[[], str]  # of this server, as machines get it
+    throughput: Throughput
 
     def application(self, *, configuration: Path) -> web.Application:
         """Make the application that every listener serves."""
@@ -82,4 +85,5 @@ class AdminParts:
             CapturesApi(administration.captures),
             SupportApi(self.make_support),
             OpenapiApi(),
+            ThroughputApi(self.throughput),
         ]

@@ -107,17 +107,18 @@ def _reason(error: OSError, address: str, port: int) -> str:
 
 
 def last_and_counted(metrics: Metrics) -> Middleware:
-    """Make the middleware that counts each request by its area and status, and closes its connection.
+    """Make the middleware that counts each request and the bytes of its answer, and closes its connection.
 
     So aiohttp sees one request of a connection, whose head the engine has checked.
     """
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-        status = 500
+        status, bytes_sent = 500, 0
         try:
             response = await handler(request)
             status = response.status
+            bytes_sent = response.content_length or 0
         except web.HTTPException as error:
             status = error.status
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
@@ -129,6 +130,7 @@ def last_and_counted(metrics: Metrics) -> Middleware:
             resource = request.match_info.route.resource
             area = resource.canonical.split("/")[1] if resource else "none"
             metrics.count("http_requests", area=area, status=str(status))
+            metrics.count("http_bytes", 0 if request.method == "HEAD" else bytes_sent, area=area)
         response.force_close()
         return response
 

@@ -55,6 +55,7 @@ class StaticFiles:
     captured: CapturedRequests | None = None  # None: no request is recorded
     bodies: Bodies = field(default_factory=Bodies, init=False)
     _faults: LineLimit = field(default_factory=LineLimit, init=False)
+    _large: dict[int, tuple[bool, SentCount]] = field(default_factory=dict, init=False)  # sent now; is it content
 
     def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
         """Find what a path means for the machine at the address `remote`, without reading a directory."""
@@ -83,13 +84,19 @@ class StaticFiles:
 
     @contextmanager
     def sending(self, request: StaticRequest, file: ServedFile, remote: str, count: SentCount) -> Iterator[None]:
-        """Let the file service show how far a large file is, while it is sent."""
+        """Let the file service show how far a large file is, while it is sent, and count its bytes."""
         kind, name, address = file.kind if request.is_content else None, file.member, ipv4_of(remote) or _NO_ADDRESS
         end = self.file_service.begin_transfer(address, kind, name, file.size_bytes, sent=lambda: count.bytes)
+        self._large[id(count)] = request.is_content, count
         try:
             yield
         finally:
+            del self._large[id(count)]
             end()
+
+    def bytes_running(self, *, is_content: bool) -> int:
+        """Return how many bytes were sent of the large files that are sent now, which no counter has yet."""
+        return sum(count.bytes for of_content, count in self._large.values() if of_content is is_content)
 
     def record_request(self, request: StaticRequest, ends: Ends | None) -> None:
         """Give a request to the capture of its machine's boot; `ends` are those of its connection."""
@@ -119,7 +126,9 @@ class StaticFiles:
         """
         address, seconds = ipv4_of(remote), time.monotonic() - began
         if not request.is_content:
-            self.counters.count("http_requests", area=request.path.split("/", 2)[1], status=str(status.value))
+            area = request.path.split("/", 2)[1]
+            self.counters.count("http_requests", area=area, status=str(status.value))
+            self.counters.count("http_bytes", bytes_sent, area=area)
             named = urls.boot_file_in(request.path)
             if named and address and file is not None and is_cut:
                 self.file_service.record_failed_loader(

@@ -91,6 +91,11 @@ class TftpHandler:
         """How many reads run."""
         return self._transfers.running_count
 
+    @property
+    def bytes_running(self) -> int:
+        """How many bytes the running reads have sent."""
+        return self._transfers.bytes_running
+
     def readings(self) -> Iterator[Reading]:
         """Read the queue of this port, and the requests that wait for the disk or the store."""
         yield self._udp.measure_queue()

@@ -77,6 +77,10 @@ class TftpServer:
             yield from handler.readings()
         yield from (Reading("tftp_transfers_running", count, (name,)) for name, count in running.items())
 
+    def bytes_running(self) -> int:
+        """Return how many bytes the running transfers have sent, which no counter has yet."""
+        return sum(handler.bytes_running for handler in (*self._listeners.values(), *self._retired))
+
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others; reads that run go on.
 

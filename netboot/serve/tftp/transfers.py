@@ -137,6 +137,11 @@ class Transfers:
     def running_count(self) -> int:
         return len(self._running)
 
+    @property
+    def bytes_running(self) -> int:
+        """How many bytes the running transfers have sent."""
+        return sum(transfer.sender.bytes_sent for transfer in self._running.values())
+
     def get(self, peer: Address) -> Transfer | None:
         return self._running.get(peer)
 

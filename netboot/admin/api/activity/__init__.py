@@ -1,0 +1,1 @@
+"""The routes of what happened: activity, its export, and throughput."""
