@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from netboot.admin.access.csrf import FormTokens
+from netboot.admin.access.guard import guard
 from netboot.admin.access.origin import no_browser_from_elsewhere
 from netboot.admin.api.problems import errors_as_json
 from netboot.admin.pages.page_engine import PageEngine, errors_as_pages
@@ -21,10 +23,15 @@ class Routes(Protocol):
     def routes(self) -> list[web.RouteDef]: ...
 
 
-def admin_application(parts: Iterable[Routes], engine: PageEngine, *, configuration: Path) -> web.Application:
-    """Make the application that every listener serves; `configuration` is the daemon's file, links resolved."""
-    of_configuration = _of_configuration(configuration)
-    middlewares = [errors_as_json, errors_as_pages(engine), no_browser_from_elsewhere, of_configuration]
+def admin_application(
+    parts: Iterable[Routes], engine: PageEngine, *, configuration: Path, forms: FormTokens, public_host: str = ""
+) -> web.Application:
+    """Make the application that every listener serves.
+
+    `configuration` is the daemon's file, links resolved; `public_host` the host of `admin.public_url`.
+    """
+    origin, of_configuration = no_browser_from_elsewhere(public_host), _of_configuration(configuration)
+    middlewares = [errors_as_json, errors_as_pages(engine), origin, of_configuration, guard(forms)]
     app = web.Application(middlewares=middlewares)
     app.add_routes(engine.files.routes())
     for part in parts:

@@ -8,6 +8,7 @@ class Source(StrEnum):
     """The way by which a change is requested."""
 
     API = "api"  # HTTP on admin.listen
+    PAGE = "page"  # a web page, or a request with the session of one
     CONTROL_SOCKET = "control-socket"  # a command, or a program that uses the socket
     COMMAND = "command"  # a command that works without the daemon
     SIGNAL = "signal"  # SIGHUP
@@ -15,7 +16,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A user of this appliance as `uid 0`, or a process that used the API by TCP."""
+    """`alice` who logged in, `token ci`, `uid 0` on the control socket, or `a process on 127.0.0.1`."""
 
     name: str
     source: Source

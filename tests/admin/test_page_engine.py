@@ -52,7 +52,9 @@ class Pages:
         """Return status, headers and body; follows redirects with cookies."""
 
         async def run() -> tuple[int, str, str]:
-            app = web.Application(middlewares=[errors_as_json, errors_as_pages(self.engine), no_browser_from_elsewhere])
+            app = web.Application(
+                middlewares=[errors_as_json, errors_as_pages(self.engine), no_browser_from_elsewhere()]
+            )
             app.add_routes([web.get("/show", self.show), web.route("*", "/fail", self.fail)])
             app.add_routes([web.get("/api/v1/fail", self.fail), web.post("/change", self.change)])
             app.add_routes(self.engine.files.routes())

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from netboot import __version__
-from netboot.admin.access.requester import actor_of
+from netboot.admin.access.requester import requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.page_files import PageFiles
 from netboot.admin.pages.shell import Flash, Shell, navigation_at
@@ -90,14 +90,15 @@ class PageEngine:
         return f"{shown_age((self._now() - at).total_seconds())} ago"
 
     async def _shell(self, request: web.Request) -> Shell:
+        requester = requester_of(request)
         try:
-            last_event = await self._last_event_id()
+            last_event = None if requester.is_anonymous else await self._last_event_id()
         except StoreError:
             last_event = None  # the content of the page reports it
         return Shell(
             navigation=navigation_at(request.path),
-            user=actor_of(request).name,
-            csrf="",
+            user=requester.actor.name,
+            csrf=requester.csrf,
             flash=Flash.of_cookie(request.cookies.get(_FLASH, "")),
             now=self._now(),
             version=__version__,

@@ -7,6 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
+from netboot.admin.access.needs import needs
+from netboot.model.access.access_rule import Need
+
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _DIGITS: Final = 16
 
@@ -34,6 +37,7 @@ class PageFiles:
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/static/{name}", self.serve)]
 
+    @needs(Need.OPEN)
     async def serve(self, request: web.Request) -> web.Response:
         """Serve a file."""
         file = self._files.get(request.match_info["name"])

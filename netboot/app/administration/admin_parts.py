@@ -1,5 +1,6 @@
 """Makes the application of the administration from the use cases that it serves."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from netboot.admin.access.csrf import FormTokens
 from netboot.admin.api.activity.throughput_api import ThroughputApi
 from netboot.admin.api.appliance.appliance_api import ApplianceApi
 from netboot.admin.api.appliance.cluster_api import ClusterApi
@@ -62,7 +64,9 @@ class AdminParts:
         plans = HostPlans(
             self.administration.install, self.registry, self.base_url, WrittenHosts(configuration).values_of
         )
-        return admin_application([*self._pages(engine), *self._api(plans)], engine, configuration=configuration)
+        parts = [*self._pages(engine), *self._api(plans)]
+        forms = FormTokens(secrets.token_bytes(32))
+        return admin_application(parts, engine, configuration=configuration, forms=forms)
 
     def _pages(self, engine: PageEngine) -> list[Routes]:
         return [RackPage(self.administration, engine)]

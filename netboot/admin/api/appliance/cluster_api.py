@@ -1,8 +1,8 @@
-"""The routes that show and replace the Ignition files of a cluster's roles; on the administration's listeners only."""
+"""The routes that show and replace the Ignition files of a cluster's roles."""
 
 from aiohttp import web
 
-from netboot.admin.access.requester import actor_of, on_the_socket_alone
+from netboot.admin.access.requester import actor_of
 from netboot.admin.api.request_body import json_answer
 from netboot.model.host.role_ignition import RoleUse
 from netboot.operate.administration import Administration
@@ -17,7 +17,7 @@ class ClusterApi:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/v1/cluster/ignition", self.ignition_files),
-            web.put("/api/v1/cluster/ignition/{use}", on_the_socket_alone(self.set_ignition)),
+            web.put("/api/v1/cluster/ignition/{use}", self.set_ignition),
         ]
 
     async def ignition_files(self, _request: web.Request) -> web.Response:

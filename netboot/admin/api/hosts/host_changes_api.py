@@ -1,4 +1,4 @@
-"""The routes that add, change, approve, remove and retire hosts by their files; on the administration's listeners only.
+"""The routes that add, change, approve, remove and retire hosts by their files.
 
 A value of a host is what its file has: text, a whole number, true or false, a list or an object.
 """
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from netboot.admin.access.requester import actor_of, on_the_socket_alone
+from netboot.admin.access.requester import actor_of
 from netboot.admin.api.request_body import json_answer, json_object
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostChanges, HostValues, RemovalRequest
@@ -26,11 +26,11 @@ class HostChangesApi:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/api/v1/hosts", on_the_socket_alone(self.add)),
-            web.patch("/api/v1/hosts/{host}", on_the_socket_alone(self.edit)),
-            web.delete("/api/v1/hosts/{host}", on_the_socket_alone(self.remove)),
-            web.post("/api/v1/hosts/{host}/retire", on_the_socket_alone(self.retire)),
-            web.post("/api/v1/machines/approve", on_the_socket_alone(self.approve)),
+            web.post("/api/v1/hosts", self.add),
+            web.patch("/api/v1/hosts/{host}", self.edit),
+            web.delete("/api/v1/hosts/{host}", self.remove),
+            web.post("/api/v1/hosts/{host}/retire", self.retire),
+            web.post("/api/v1/machines/approve", self.approve),
         ]
 
     async def add(self, request: web.Request) -> web.Response:

@@ -1,10 +1,10 @@
-"""The routes that let machines boot once: inspections; rescues, and the end of wipes, on the control socket only."""
+"""The routes that let machines boot once: inspections, rescues, and the end of wipes."""
 
 from typing import Any
 
 from aiohttp import web
 
-from netboot.admin.access.requester import actor_of, on_the_socket_alone
+from netboot.admin.access.requester import actor_of
 from netboot.admin.api.request_body import json_answer, json_object
 from netboot.operate.one_time_boots import OneTimeBoots, RescueRequest
 
@@ -16,9 +16,9 @@ class OneTimeBootsApi:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/api/v1/inspections", self.inspect),
-            web.post("/api/v1/rescues", on_the_socket_alone(self.rescue)),
-            web.post("/api/v1/rescues/cancel", on_the_socket_alone(self.cancel_rescue)),
-            web.delete("/api/v1/wipes/{machine}", on_the_socket_alone(self.cancel_wipe)),
+            web.post("/api/v1/rescues", self.rescue),
+            web.post("/api/v1/rescues/cancel", self.cancel_rescue),
+            web.delete("/api/v1/wipes/{machine}", self.cancel_wipe),
         ]
 
     async def inspect(self, request: web.Request) -> web.Response:
