@@ -8,19 +8,14 @@ from typing import Any, Final
 
 import pytest
 from fixtures.browser import Appearance, Pages, assert_fits, axe, screenshot
-from fixtures.page_routes import page_routes
+from fixtures.page_routes import DOWNLOAD_URLS, PAGE_URLS, page_routes, visited_pages
 from fixtures.rack import Rack, running
 from fixtures.rack_in_use import use, write_rack_in_use
 from playwright.sync_api import Page
 
 pytestmark = pytest.mark.integration
 
-# Of each route, the URLs to visit.
-URLS: Final = {
-    "/": ["/"],
-}
-DOWNLOADS: Final[set[str]] = set()
-VISITED: Final = [url for route in page_routes() for url in URLS.get(route, [])]
+VISITED: Final = visited_pages()
 CONTROLS: Final = "a[href], button, input, select, textarea, summary"
 MOST_STOPS: Final = 400
 
@@ -45,8 +40,7 @@ def name_of(url: str) -> str:
 
 
 def test_every_route_of_the_pages_is_visited_here():
-    """Add a new page to `URLS`; what is no page (an export) to `DOWNLOADS`, with a test of its own."""
-    assert sorted(URLS.keys() | DOWNLOADS) == page_routes()
+    assert sorted(PAGE_URLS.keys() | DOWNLOAD_URLS) == page_routes()
 
 
 @pytest.mark.parametrize("appearance", Appearance)
