@@ -26,6 +26,7 @@ from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
+from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
 from netboot.app.administration.written_hosts import WrittenHosts
@@ -69,7 +70,10 @@ class AdminParts:
         return admin_application(parts, engine, configuration=configuration, forms=forms)
 
     def _pages(self, engine: PageEngine) -> list[Routes]:
-        return [RackPage(self.administration, engine)]
+        return [
+            RackPage(self.administration, engine),
+            ThroughputPages(self.throughput, engine, now=self.now),
+        ]
 
     def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics

@@ -1,0 +1,1 @@
+"""The pages of the appliance: activity, throughput, configuration and health."""
