@@ -18,6 +18,7 @@ TRACE = """\
 11 +++ exited with 0 +++
 14 execve(".venv/bin/pytest", [".venv/bin/pytest"], 0x7f /* 12 vars */) = 0
 14 --- SIGCHLD {si_signo=SIGCHLD} ---
+14 execve("/proc/self/exe", ["/proc/self/exe", "--type=zygote"], 0x7f /* 12 vars */) = 0
 15 execveat(AT_FDCWD, "/usr/bin/curl", ["curl", "+++"], 0x7f /* 12 vars */, 0) = 0
 14 +++ exited with 0 +++
 """
@@ -33,7 +34,7 @@ def script() -> ModuleType:
     return module
 
 
-def test_each_started_program_is_read_except_those_that_apt_started(script: ModuleType):
+def test_each_started_program_is_read_except_itself_and_those_that_apt_started(script: ModuleType):
     assert list(script.started(TRACE.splitlines())) == [
         "/usr/bin/make",
         "/usr/bin/apt-get",
