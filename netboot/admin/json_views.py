@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Final
 
-from netboot.content.library.uploads import UploadError
+from netboot.content.library.uploads import Upload, UploadError
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.model.boot.causes.cause import Cause
@@ -133,6 +133,8 @@ def _record(found: Any) -> Any:
 
 def _plain(found: Any) -> Any:
     match found:
+        case Upload():  # what its sender wrote of it, it has itself
+            return {name: value for name, value in _fields(found).items() if name != "metadata"}
         case HostAction():
             return {**_fields(found), "refusal": found.refusal}
         case _ if is_dataclass(found):

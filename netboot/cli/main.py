@@ -27,7 +27,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "check": "Check everything before a machine boots.",
     "plan": "Show what each host would get at its next boot.",
     "explain": "Show where each value of a host comes from, and what it gets now.",
-    "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, for editors.",
+    "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, or the OpenAPI of the API.",
     "reload": "Make the daemon read its files again; print the result.",
     "hooks": "List the web servers and commands that get events, and test them.",
     "support": "Write what explains the boots of a host into one archive, without secrets.",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from fixtures.api_answers import faults_of
 from fixtures.role_files import NEVER_ENDING, copy_role_files
 from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
 
@@ -49,6 +50,10 @@ class Response:
 
     def json(self) -> Any:
         return json.loads(self.body)
+
+    def faults(self, method: str, path: str) -> list[str]:
+        """List where this answer of the administration is not as the description of the API has it."""
+        return faults_of(method, path, self.status, self.headers.get("content-type", ""), self.body)
 
 
 @dataclass(frozen=True)
@@ -158,13 +163,15 @@ class Appliance:
     def administration(
         self, method: str, path: str, body: Any = None, *, headers: Sequence[str] = ("Host: localhost",)
     ) -> Response:
-        """Send one request to the administration on the control socket, with its whole path."""
+        """Send one request to the administration on the control socket; its answer is as the API describes it."""
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", *headers, f"Content-Length: {len(text)}", "", ""]
         head = "\r\n".join(lines)
         transport = self._loop.network.connect(str(self.directory / "control.sock"), "", head.encode() + text)
         self._loop.settle()
-        return self._ended(transport, method)
+        response = self._ended(transport, method)
+        assert response.faults(method, path) == []
+        return response
 
     def stalled_client(self, path: str) -> MemoryTransport:
         """Send one request to the API as a client that does not read the answer: its connection accepts no more."""

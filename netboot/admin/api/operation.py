@@ -3,8 +3,8 @@
 The description of the API is made from these marks; a request is served without them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from inspect import getdoc
 from typing import Any, Final, TypeVar
 
@@ -29,13 +29,15 @@ class Operation:
     _: KW_ONLY
     answer: Any = None  # None: no body
     status: int = 200
+    other_statuses: Sequence[int] = ()  # with the same answer
     media_type: str = JSON
     query: type[RequestModel] | None = None
-    body: type[RequestModel] | None = None
+    body: Any = None
     body_media_type: str = JSON  # another one: bytes
+    request_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # the schema of each
     errors: Sequence[type[NetbootError]] = ()
     statuses: Sequence[int] = ()  # of refusals that have no error of their own
-    header: str | None = None  # that the answer has
+    headers: Sequence[str] = ()  # of the answer
 
 
 def operation(answer: Any = None, **described: Any) -> Callable[[Handling], Handling]:

@@ -1,10 +1,9 @@
 """Reads the body of a request, and writes the JSON of an answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from netboot.admin.json_views import json_text
 
@@ -25,15 +24,6 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def json_answer(found: object, *, status: int = 200) -> web.Response:
+def json_answer(found: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with a result of `operate`."""
-    return web.json_response(text=json_text(found), status=status)
-
-
-def answering(query: Callable[..., Awaitable[object]]) -> Handler:
-    """Make a handler that calls `query` with the arguments in the path and sends its result as JSON."""
-
-    async def handle(request: web.Request) -> web.Response:
-        return json_answer(await query(*request.match_info.values()))
-
-    return handle
+    return web.json_response(text=json_text(found), status=status, headers=headers)

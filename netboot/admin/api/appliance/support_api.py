@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import Field
 
+from netboot.admin.api.operation import operation
+from netboot.admin.api.request_models import RequestModel, read_query
+from netboot.errors import StoreError, UnknownHostError
 from netboot.operate.support.support_archive import SupportArchive
 
 _PIECE_BYTES: Final = 256 * 1024
+
+
+class SupportQuery(RequestModel):
+    host: Annotated[str, Field(description="a host, or the MAC of an unregistered machine")] = ""
 
 
 class SupportApi:
@@ -18,9 +26,10 @@ class SupportApi:
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/api/v1/support", self.archive, allow_head=False)]
 
+    @operation(bytes, media_type="application/gzip", query=SupportQuery, errors=[UnknownHostError, StoreError])
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """Send an archive of `host`, a host or the MAC of an unregistered machine; without it of the appliance."""
-        made = await self._make(request.query.get("host") or None)
+        made = await self._make(read_query(request, SupportQuery).host or None)
         with made.file as file:
             headers = {
                 "Content-Type": "application/gzip",

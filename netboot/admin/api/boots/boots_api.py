@@ -1,14 +1,12 @@
 """The routes of boots: those that run now, those that are kept of a machine, and one of them."""
 
-import re
-from typing import Final
-
 from aiohttp import web
 
+from netboot.admin.api.boots.boot_requests import boot_in_path
+from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer
-from netboot.operate.boots.boot_history import BootHistory
-
-_NUMBER: Final = re.compile(r"-?[0-9]{1,6}")
+from netboot.errors import StoreError, UnknownHostError
+from netboot.operate.boots.boot_history import BootHistory, NoBootError, ShownBoot
 
 
 class BootsApi:
@@ -22,16 +20,18 @@ class BootsApi:
             web.get("/api/v1/installs/{host}/boots/{boot}", self.one),
         ]
 
+    @operation(list[ShownBoot], errors=[StoreError])
     async def running(self, _request: web.Request) -> web.Response:
+        """List the boots that run now, those of hosts first."""
         return json_answer(await self._boots.running())
 
+    @operation(list[ShownBoot], errors=[UnknownHostError, StoreError])
     async def all(self, request: web.Request) -> web.Response:
+        """List the kept boots of a host, or of an unregistered machine by its MAC, oldest first."""
         return json_answer(await self._boots.all(request.match_info["host"]))
 
+    @operation(ShownBoot, errors=[UnknownHostError, NoBootError, StoreError], statuses=[400])
     async def one(self, request: web.Request) -> web.Response:
         """Show a boot; its number counts as in journalctl(1)."""
-        number = request.match_info["boot"]
-        if not _NUMBER.fullmatch(number):
-            raise web.HTTPBadRequest(text="boot is a whole number: 0 is the last boot, -1 the one before, 1 the first")
-        found = await self._boots.show(request.match_info["host"], boot=int(number))
+        found = await self._boots.show(request.match_info["host"], boot=boot_in_path(request))
         return json_answer(found)

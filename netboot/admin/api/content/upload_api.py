@@ -4,20 +4,33 @@ On the administration's listeners only. The protocol is tus 1.0.0; `GET`, which 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import asdict
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.api.content.tus import BODY_TYPE, CAPABILITIES, tus, upload_headers, upload_offset, upload_request
+from netboot.admin.api.content.tus import (
+    BODY_TYPE,
+    CAPABILITIES,
+    VERSION,
+    tus,
+    upload_headers,
+    upload_offset,
+    upload_request,
+)
+from netboot.admin.api.operation import operation
+from netboot.admin.api.request_body import json_answer
 from netboot.content.library.uploads import Upload, UploadError
+from netboot.errors import ContentError
 from netboot.operate.content.upload_imports import UploadImports
 
 PIECE_BYTES: Final = 1 << 20
 STALLED_S: Final = 60.0  # then the writer's connection is lost, and another may continue
 _PATH: Final = "/api/v1/uploads"
+_NUMBER: Final = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_VERSION: Final = {"Tus-Resumable": {"const": VERSION}}
+_REFUSALS: Final = (400, 404, 408, 409, 410, 412, 413, 415, 500, 503, 507)
 
 
 class UploadApi:
@@ -38,10 +51,18 @@ class UploadApi:
             web.post(one, tus(self.overridden)),
         ]
 
+    @operation(status=204, headers=list(CAPABILITIES))
     async def describe(self, _request: web.Request) -> web.Response:
         """Name the version and the extensions of tus."""
         return web.Response(status=204, headers=CAPABILITIES | {"Tus-Resumable": CAPABILITIES["Tus-Version"]})
 
+    @operation(
+        Upload,
+        status=201,
+        headers=["Location", "Upload-Offset"],
+        request_headers={**_VERSION, "Upload-Length": _NUMBER, "Upload-Metadata": {"type": "string"}},
+        statuses=_REFUSALS,
+    )
     async def begin(self, request: web.Request) -> web.Response:
         """Begin an upload of `Upload-Length` bytes; the body may have its first bytes."""
         wanted, announced = upload_request(request.headers), request.content_length
@@ -52,21 +73,31 @@ class UploadApi:
         if has_bytes:
             upload = await self._imports.receive(upload.id, 0, _pieces(request), announced=announced)
         headers = {**upload_headers(upload), "Location": f"{_PATH}/{upload.id}"}
-        return web.json_response(_view(upload), status=201, headers=headers)
+        return json_answer(upload, status=201, headers=headers)
 
+    @operation(Sequence[Upload], errors=[ContentError])
     async def list(self, _request: web.Request) -> web.Response:
         """List the uploads, oldest first."""
-        return web.json_response([_view(upload) for upload in await self._imports.all()])
+        return json_answer(await self._imports.all())
 
+    @operation(Upload, headers=["Upload-Offset"], statuses=_REFUSALS)
     async def show(self, request: web.Request) -> web.Response:
         """Return an upload's state; the offset is also in the header `Upload-Offset`."""
         upload = await self._imports.get(request.match_info["id"])
-        return web.json_response(_view(upload), headers=upload_headers(upload))
+        return json_answer(upload, headers=upload_headers(upload))
 
+    @operation(request_headers=_VERSION, headers=["Upload-Offset"], statuses=_REFUSALS)
     async def offset(self, request: web.Request) -> web.Response:
         """Return the offset at which an upload continues, in the header `Upload-Offset`."""
         return web.Response(headers=upload_headers(await self._imports.get(request.match_info["id"])))
 
+    @operation(
+        status=204,
+        body_media_type=BODY_TYPE,
+        headers=["Upload-Offset"],
+        request_headers={**_VERSION, "Upload-Offset": _NUMBER},
+        statuses=_REFUSALS,
+    )
     async def append(self, request: web.Request) -> web.Response:
         """Receive the bytes from `Upload-Offset` on; bytes received before an interruption are kept."""
         if request.content_type != BODY_TYPE:
@@ -76,11 +107,18 @@ class UploadApi:
         upload = await self._imports.receive(id_, offset, _pieces(request), announced=announced)
         return web.Response(status=204, headers=upload_headers(upload))
 
+    @operation(status=204, request_headers=_VERSION, statuses=_REFUSALS)
     async def remove(self, request: web.Request) -> web.Response:
         """Delete an upload and its bytes."""
         await self._imports.remove(request.match_info["id"], actor=actor_of(request))
         return web.Response(status=204)
 
+    @operation(
+        status=204,
+        request_headers={**_VERSION, "X-HTTP-Method-Override": {"enum": ["PATCH", "DELETE", "HEAD"]}},
+        other_statuses=[200],
+        statuses=(*_REFUSALS, 405),
+    )
     async def overridden(self, request: web.Request) -> web.Response:
         """Do what the method in `X-HTTP-Method-Override` does, for a client that cannot send that method."""
         match request.headers.get("X-HTTP-Method-Override"):
@@ -92,10 +130,6 @@ class UploadApi:
                 return await self.offset(request)
             case _:
                 raise web.HTTPMethodNotAllowed("POST", ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"])
-
-
-def _view(upload: Upload) -> dict[str, Any]:
-    return {name: value for name, value in asdict(upload).items() if name != "metadata"}
 
 
 async def _pieces(request: web.Request) -> AsyncIterator[bytes]:

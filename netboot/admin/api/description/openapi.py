@@ -11,13 +11,15 @@ from netboot import __version__
 from netboot.admin.api.description.schemas import Mode, Schemas
 from netboot.admin.api.operation import EVENTS, JSON, Operation, operation_of
 from netboot.admin.api.problems import PROBLEM_JSON, PROBLEMS_MEMBER, ProblemView, problem_title, statuses_of
+from netboot.admin.api.request_models import RequestModel
 from netboot.errors import NetbootError
 
 View = dict[str, Any]
 Route = tuple[str, str, Operation]  # method, path, what it does
 
 _OF_EACH: Final = {
-    403: "a page of another site, or a name in `Host` that is not this appliance's",
+    401: "a login or an API token is needed, or the given one is not valid",
+    403: "a page of another site, a name in `Host` that is not this appliance's, or a role that may not do this",
     421: "the daemon runs with another configuration than `Netboot-Configuration` names",
 }
 _PATH_PARAMETERS: Final = {
@@ -39,8 +41,13 @@ def openapi(router: web.UrlDispatcher) -> View:
     routes = described_routes(router)
     schemas = Schemas([("the problem", "serialization", ProblemView), *_types(routes)])
     paths: dict[str, View] = {}
+    used: set[str] = set()
     for method, path, operation in routes:
-        paths.setdefault(path, {})[method.lower()] = _described(path, operation, schemas)
+        described = _described(path, operation, schemas)
+        if operation.name in used:  # a handler of several paths
+            described["operationId"] += "." + path.rpartition("/")[2].strip("{}")
+        used.add(operation.name)
+        paths.setdefault(path, {})[method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "netboot", "version": __version__, "description": _DESCRIPTION},
@@ -56,9 +63,11 @@ def described_routes(router: web.UrlDispatcher) -> list[Route]:
     found = [
         (route.method, route.resource.canonical, operation)
         for route in router.routes()
-        if route.resource is not None and route.method != "HEAD" and (operation := operation_of(route.handler))
+        if route.resource is not None and (operation := operation_of(route.handler))
     ]
-    return sorted(found, key=lambda each: (each[1], each[0]))
+    gotten = {operation.name for method, _, operation in found if method == "GET"}
+    is_own = [each for each in found if each[0] != "HEAD" or each[2].name not in gotten]  # GET brings HEAD
+    return sorted(is_own, key=lambda each: (each[1], each[0]))
 
 
 def _types(routes: Sequence[Route]) -> Iterator[tuple[str, Mode, Any]]:
@@ -72,7 +81,7 @@ def _types(routes: Sequence[Route]) -> Iterator[tuple[str, Mode, Any]]:
 
 
 def _described(path: str, operation: Operation, schemas: Schemas) -> View:
-    parameters = [*_path_parameters(path), *_query_parameters(operation, schemas)]
+    parameters = [*_path_parameters(path), *_query_parameters(operation, schemas), *_header_parameters(operation)]
     found: View = {
         "operationId": operation.name,
         "tags": [operation.subject],
@@ -109,9 +118,25 @@ def _query_parameters(operation: Operation, schemas: Schemas) -> list[View]:
             "in": "query",
             "required": name in required,
             "description": schema.get("description", ""),
-            "schema": {key: value for key, value in schema.items() if key != "description"},
+            "schema": _in_query(schema),
         }
         for name, schema in query.get("properties", {}).items()
+    ]
+
+
+def _in_query(schema: View) -> View:
+    """Return the schema of a parameter, which has no null: it is absent instead."""
+    given = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    own = {key: value for key, value in schema.items() if key not in ("description", "anyOf")}
+    if own.get("default", "") is None:
+        del own["default"]
+    return {**own, **given[0]} if len(given) == 1 else {**own, "anyOf": given} if given else own
+
+
+def _header_parameters(operation: Operation) -> list[View]:
+    return [
+        {"name": name, "in": "header", "required": True, "schema": dict(schema)}
+        for name, schema in operation.request_headers.items()
     ]
 
 
@@ -121,7 +146,8 @@ def _body(operation: Operation, schemas: Schemas) -> View | None:
         return {"required": True, "content": content}
     if operation.body is None:
         return None
-    is_required = any(field.is_required() for field in operation.body.model_fields.values())
+    fields = operation.body.model_fields if issubclass(operation.body, RequestModel) else {}
+    is_required = any(field.is_required() for field in fields.values())
     return {"required": is_required, "content": {JSON: {"schema": schemas[f"{operation.name} body"]}}}
 
 
@@ -131,12 +157,12 @@ def _responses(operation: Operation, schemas: Schemas) -> View:
         answer["content"] = {operation.media_type: {"schema": schemas[f"{operation.name} answer"]}}
     elif operation.media_type != JSON:
         answer["content"] = {operation.media_type: {"schema": {"type": "string"}}}
-    if operation.header is not None:
-        answer["headers"] = {operation.header: {"schema": {"type": "string"}}}
+    if operation.headers:
+        answer["headers"] = {name: {"schema": {"type": "string"}} for name in operation.headers}
     refusals = _refusals(operation)
     problem = {PROBLEM_JSON: {"schema": schemas["the problem"]}}
     return {
-        str(operation.status): answer,
+        **{str(status): answer for status in (operation.status, *operation.other_statuses)},
         **{str(status): {"description": text, "content": problem} for status, text in sorted(refusals.items())},
     }
 

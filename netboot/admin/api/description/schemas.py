@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from netboot.admin.api.description.written_types import written_as
+
 _DEFINITIONS: Final = "#/components/schemas/"
 
 
@@ -19,11 +21,15 @@ class _WithoutTitles(GenerateJsonSchema):
         return False
 
 
+def _described(found: Any, mode: Mode) -> Any:
+    return found if mode == "validation" else written_as(found)
+
+
 class Schemas:
     """The schemas of several types, by the name of their use."""
 
     def __init__(self, types: Sequence[tuple[str, Mode, Any]]) -> None:
-        inputs = [(name, mode, TypeAdapter(found)) for name, mode, found in types]
+        inputs = [(name, mode, TypeAdapter(_described(found, mode))) for name, mode, found in types]
         template = _DEFINITIONS + "{model}"
         found, shared = TypeAdapter.json_schemas(inputs, ref_template=template, schema_generator=_WithoutTitles)
         self._schemas = {name: schema for (name, _mode), schema in found.items()}

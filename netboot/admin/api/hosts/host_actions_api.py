@@ -2,8 +2,10 @@
 
 from aiohttp import web
 
-from netboot.admin.api.request_body import answering
-from netboot.operate.actions.host_actions import HostActions
+from netboot.admin.api.operation import operation
+from netboot.admin.api.request_body import json_answer
+from netboot.errors import StoreError, UnknownHostError
+from netboot.operate.actions.host_actions import HostAction, HostActions
 
 
 class HostActionsApi:
@@ -11,4 +13,9 @@ class HostActionsApi:
         self._actions = actions
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/api/v1/hosts/{host}/actions", answering(self._actions.of))]
+        return [web.get("/api/v1/hosts/{host}/actions", self.all)]
+
+    @operation(list[HostAction], errors=[UnknownHostError, StoreError])
+    async def all(self, request: web.Request) -> web.Response:
+        """List what can be requested for a host now, and why the rest is refused."""
+        return json_answer(await self._actions.of(request.match_info["host"]))

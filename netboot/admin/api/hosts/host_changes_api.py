@@ -3,21 +3,31 @@
 A value of a host is what its file has: text, a whole number, true or false, a list or an object.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
+from netboot.admin.api.hosts.host_requests import AddBody, ApproveBody, HostPatch, RemoveQuery, RetireBody
+from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer, json_object
+from netboot.admin.api.request_models import read_body, read_query
+from netboot.errors import (
+    ConfigError,
+    HostFileError,
+    HostsNotWritableError,
+    StoreError,
+    TransitionError,
+    UnknownHostError,
+    WipeRefusedError,
+)
 from netboot.operate.registration.approval import ApprovalRequest
-from netboot.operate.registration.host_changes import HostChanges, HostValues, RemovalRequest
+from netboot.operate.registration.host_changes import HostChanges, HostsChanged, HostValues, RemovalRequest
 from netboot.yamlfile.plain_values import MOST_DIGITS
 
 _DEEPEST: Final = 8  # tables in tables; a host has three
 _TOO_LARGE: Final = 10**MOST_DIGITS
-_LISTS: Final = ("macs", "addresses", "groups")
-_TEXTS: Final = ("role", "name", "pool")
+_OF_FILES: Final = (ConfigError, HostFileError, HostsNotWritableError, StoreError)
 
 
 class HostChangesApi:
@@ -33,67 +43,59 @@ class HostChangesApi:
             web.post("/api/v1/machines/approve", self.approve),
         ]
 
+    @operation(HostsChanged, status=201, body=AddBody, errors=_OF_FILES)
     async def add(self, request: web.Request) -> web.Response:
-        """Add a host: `{"name": NAME, "values": {…}}`."""
-        body = _known(await json_object(request), ("name", "values"))
-        name, values = body.get("name"), body.get("values")
-        if not isinstance(name, str) or not isinstance(values, dict):
-            raise web.HTTPBadRequest(text="name is a text, and values is an object of the host's keys")
-        added = await self._changes.add(HostValues(name, _checked(values)), actor=actor_of(request))
+        """Declare a host in a file of its own."""
+        body = await read_body(request, AddBody)
+        added = await self._changes.add(HostValues(body.name, _checked(body.values)), actor=actor_of(request))
         return json_answer(added, status=201)
 
+    @operation(HostsChanged, body=HostPatch, errors=[*_OF_FILES, UnknownHostError])
     async def edit(self, request: web.Request) -> web.Response:
-        """Change keys of a host: the body is a JSON merge patch (RFC 7396) of its values."""
+        """Change keys of a host.
+
+        The body is a JSON merge patch (RFC 7396) of its values: null removes a key.
+        """
         patch = _checked(await json_object(request))
         host = HostValues(request.match_info["host"], patch)
         return json_answer(await self._changes.edit(host, actor=actor_of(request)))
 
+    @operation(HostsChanged, query=RemoveQuery, errors=[*_OF_FILES, UnknownHostError, TransitionError])
     async def remove(self, request: web.Request) -> web.Response:
-        """Remove a host; `force=1`: also while its install runs."""
-        name, query = request.match_info["host"], request.query
-        wanted = RemovalRequest(name, query.get("reason", ""), query.get("force", "0") != "0")
+        """Remove a host: its arming is cancelled, its file deleted, and its addresses of pools are released."""
+        query = read_query(request, RemoveQuery)
+        wanted = RemovalRequest(request.match_info["host"], query.reason, query.force)
         return json_answer(await self._changes.remove(wanted, actor=actor_of(request)))
 
+    @operation(HostsChanged, body=RetireBody, errors=[*_OF_FILES, UnknownHostError, TransitionError, WipeRefusedError])
     async def retire(self, request: web.Request) -> web.Response:
-        """Retire a host: `{"reason": TEXT, "force": BOOLEAN, "wipe": NAME}`, all optional; NAME is the host's again."""
-        body = _known(await json_object(request) if request.can_read_body else {}, ("reason", "force", "wipe"))
-        name, wipe = request.match_info["host"], body.get("wipe")
-        if wipe not in (None, name):
+        """Retire a host: as its removal, and each of its tokens is invalid.
+
+        With `wipe` the next boot of its machine wipes its disk.
+        """
+        body, name = await read_body(request, RetireBody), request.match_info["host"]
+        if body.wipe not in (None, name):
             raise web.HTTPBadRequest(text=f"wipe is the name of the host again, {name}, or absent")
-        wanted = RemovalRequest(name, str(body.get("reason", "")), _flag(body, "force"), wipe or "")
+        wanted = RemovalRequest(name, body.reason, body.force, body.wipe or "")
         return json_answer(await self._changes.retire(wanted, actor=actor_of(request)))
 
+    @operation(HostsChanged, body=ApproveBody, errors=_OF_FILES)
     async def approve(self, request: web.Request) -> web.Response:
-        """Register unregistered machines: `macs` and `role`, with the other fields of `ApprovalRequest`."""
-        body = _known(await json_object(request), (*_LISTS, *_TEXTS, "disk", "boot_card_only", "dry_run"))
-        for key in _LISTS:
-            texts = body.get(key, [])
-            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise web.HTTPBadRequest(text=f"{key} is a list of texts")
-        if not body.get("macs") or not body.get("role"):
-            raise web.HTTPBadRequest(text="macs is a list of MACs, one at least, and role is the role of the hosts")
-        if not all(isinstance(body[key], str) for key in _TEXTS if body.get(key) is not None):
-            raise web.HTTPBadRequest(text=f"{', '.join(_TEXTS)} are texts")
-        if not isinstance(body.get("disk"), str | dict | None):
-            raise web.HTTPBadRequest(text="disk is a text, or an object as a host has it")
-        _check_value(body.get("disk"), 0)
-        given = {key: body[key] for key in (*_LISTS, *_TEXTS, "disk") if body.get(key)}
-        wanted = ApprovalRequest(**given, boot_card_only=_flag(body, "boot_card_only"), dry_run=_flag(body, "dry_run"))
+        """Declare unregistered machines as hosts, all or none; with `dry_run` nothing is written."""
+        body = await read_body(request, ApproveBody)
+        _check_value(body.disk, 0)
+        wanted = ApprovalRequest(
+            body.macs,
+            body.role,
+            body.name or "",
+            addresses=body.addresses,
+            pool=body.pool or None,
+            groups=body.groups,
+            disk=body.disk or None,
+            boot_card_only=body.boot_card_only,
+            dry_run=body.dry_run,
+        )
         return json_answer(await self._changes.approve(wanted, actor=actor_of(request)))
-
-
-def _known(body: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """Refuse an unknown key: a misspelt `dry_run` must not change anything."""
-    if unknown := sorted(body.keys() - set(keys)):
-        raise web.HTTPBadRequest(text=f"no such key {unknown[0]}; known here: {', '.join(keys)}")
-    return body
-
-
-def _flag(body: Mapping[str, Any], key: str) -> bool:
-    value = body.get(key, False)
-    if not isinstance(value, bool):
-        raise web.HTTPBadRequest(text=f"{key} is true or false")
-    return value
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

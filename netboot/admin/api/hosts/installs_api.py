@@ -1,17 +1,26 @@
 """The routes that list hosts, machines and installs, and those that arm installs and cancel them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.api.request_body import answering, body_of, json_answer
-from netboot.model.install.install import MOST_ATTEMPTS
+from netboot.admin.api.hosts.host_requests import ArmAllBody, ArmBody, CancelAllBody, CancelBody, HostsQuery
+from netboot.admin.api.operation import operation
+from netboot.admin.api.request_body import json_answer
+from netboot.admin.api.request_models import read_body, read_query
+from netboot.errors import StoreError, UnknownHostError
+from netboot.model.install.install import Move
+from netboot.model.install.served_document import ServedDocument
 from netboot.operate.administration import Administration
-from netboot.operate.arming import ArmRequest, CancelRequest
-from netboot.operate.host_status import ArmedHost
-from netboot.operate.selection import EVERY_HOST, HostSelection
+from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest
+from netboot.operate.host_status import (
+    ArmedHost,
+    CancelledInstall,
+    DiscoveredMachine,
+    HostReport,
+    HostStatus,
+    InstallReport,
+    InstallStatus,
+)
 
 
 class InstallsApi:
@@ -19,69 +28,86 @@ class InstallsApi:
         self._administration = administration
 
     def routes(self) -> list[web.RouteDef]:
-        administration = self._administration
         return [
-            web.get("/api/v1/machines", answering(administration.machines)),
+            web.get("/api/v1/machines", self.machines),
             web.get("/api/v1/hosts", self.hosts),
-            web.get("/api/v1/hosts/{host}", answering(administration.host)),
+            web.get("/api/v1/hosts/{host}", self.host),
             web.post("/api/v1/hosts/{host}/arm", self.arm),
             web.post("/api/v1/hosts/{host}/cancel", self.cancel),
-            web.get("/api/v1/hosts/{host}/install", answering(administration.install)),
-            web.get("/api/v1/installs", answering(administration.installs)),
+            web.get("/api/v1/hosts/{host}/install", self.install),
+            web.get("/api/v1/installs", self.all),
             web.post("/api/v1/installs/arm", self.arm_all),
             web.post("/api/v1/installs/cancel", self.cancel_all),
-            web.get("/api/v1/hosts/{host}/history", answering(administration.history)),
-            web.get("/api/v1/hosts/{host}/served", answering(administration.served_documents)),
+            web.get("/api/v1/hosts/{host}/history", self.history),
+            web.get("/api/v1/hosts/{host}/served", self.served),
         ]
 
+    @operation(list[DiscoveredMachine], errors=[StoreError])
+    async def machines(self, _request: web.Request) -> web.Response:
+        """List the unregistered machines that requested a boot."""
+        return json_answer(await self._administration.machines())
+
+    @operation(list[HostStatus], query=HostsQuery, errors=[StoreError])
+    async def hosts(self, request: web.Request) -> web.Response:
+        """List the declared hosts with their installs."""
+        query = read_query(request, HostsQuery)
+        return json_answer(await self._administration.hosts(query.selection))
+
+    @operation(HostReport, errors=[UnknownHostError, StoreError])
+    async def host(self, request: web.Request) -> web.Response:
+        """Show a host, why it does not proceed, and what is known of its machine."""
+        return json_answer(await self._administration.host(request.match_info["host"]))
+
+    @operation(ArmedHost, body=ArmBody, errors=[UnknownHostError, ArmingRefusedError, StoreError])
     async def arm(self, request: web.Request) -> web.Response:
-        body = await body_of(request)
-        return json_answer((await self._armed([request.match_info["host"]], EVERY_HOST, body, request))[0])
+        """Arm a host: its next network boot wipes the disk that the answer names.
 
+        If the host cannot be installed now, it is refused with every reason; `force` arms it anyway, except during an
+        install.
+        """
+        body = await read_body(request, ArmBody)
+        wanted = ArmRequest([request.match_info["host"]], body.reason, body.attempts, body.force)
+        return json_answer((await self._administration.arm(wanted, actor=actor_of(request)))[0])
+
+    @operation(list[ArmedHost], body=ArmAllBody, errors=[UnknownHostError, ArmingRefusedError, StoreError])
     async def arm_all(self, request: web.Request) -> web.Response:
-        body = await body_of(request)
-        return json_answer(await self._armed(*_selected(body), body, request))
+        """Arm hosts by their names, or by role and labels: all of them, or none."""
+        body = await read_body(request, ArmAllBody)
+        wanted = ArmRequest(body.hosts, body.reason, body.attempts, body.force, body.selection)
+        return json_answer(await self._administration.arm(wanted, actor=actor_of(request)))
 
-    async def _armed(
-        self, names: Sequence[str], selection: HostSelection, body: Mapping[str, Any], request: web.Request
-    ) -> list[ArmedHost]:
-        attempts, force = body.get("attempts"), body.get("force", False)
-        if attempts is not None and not (type(attempts) is int and 1 <= attempts <= MOST_ATTEMPTS):  # True is an int
-            raise web.HTTPBadRequest(text=f"attempts is a whole number from 1 to {MOST_ATTEMPTS}")
-        if not isinstance(force, bool):
-            raise web.HTTPBadRequest(text="force is true or false")
-        wanted = ArmRequest(names, str(body.get("reason", "")), attempts, force, selection)
-        return await self._administration.arm(wanted, actor=actor_of(request))
-
+    @operation(CancelledInstall, body=CancelBody, errors=[UnknownHostError, StoreError])
     async def cancel(self, request: web.Request) -> web.Response:
-        reason = str((await body_of(request)).get("reason", ""))
-        host = request.match_info["host"]
-        return json_answer(await self._administration.cancel(host, reason=reason, actor=actor_of(request)))
+        """Cancel the arming of a host, also of one that is no longer declared.
 
+        `notes` lists what continues nevertheless.
+        """
+        body, host = await read_body(request, CancelBody), request.match_info["host"]
+        return json_answer(await self._administration.cancel(host, reason=body.reason, actor=actor_of(request)))
+
+    @operation(list[CancelledInstall], body=CancelAllBody, errors=[UnknownHostError, StoreError])
     async def cancel_all(self, request: web.Request) -> web.Response:
-        body = await body_of(request)
-        names, selection = _selected(body)
-        wanted = CancelRequest(names, str(body.get("reason", "")), selection)
+        """Cancel the armings of hosts by their names, or by role and labels."""
+        body = await read_body(request, CancelAllBody)
+        wanted = CancelRequest(body.hosts, body.reason, body.selection)
         return json_answer(await self._administration.cancel_all(wanted, actor=actor_of(request)))
 
-    async def hosts(self, request: web.Request) -> web.Response:
-        """List the hosts; `role=ROLE` and `label=KEY=VALUE`, several times, select some of them."""
-        pairs = [text.partition("=") for text in request.query.getall("label", [])]
-        if not all(key and sign for key, sign, _ in pairs):
-            raise web.HTTPBadRequest(text="label is KEY=VALUE")
-        selection = HostSelection(request.query.get("role"), {key: text for key, _, text in pairs})
-        return json_answer(await self._administration.hosts(selection))
+    @operation(InstallReport, errors=[UnknownHostError, StoreError])
+    async def install(self, request: web.Request) -> web.Response:
+        """Show the install of a host, also of one that is no longer declared."""
+        return json_answer(await self._administration.install(request.match_info["host"]))
 
+    @operation(list[InstallStatus], errors=[StoreError])
+    async def all(self, _request: web.Request) -> web.Response:
+        """List every stored install, also of hosts that are no longer declared."""
+        return json_answer(await self._administration.installs())
 
-def _selected(body: Mapping[str, Any]) -> tuple[Sequence[str], HostSelection]:
-    """Read the names of hosts, or the role and labels that select them; raise HTTPBadRequest."""
-    names, role, labels = body.get("hosts"), body.get("role"), body.get("labels") or {}
-    is_table = isinstance(labels, dict) and all(isinstance(text, str) for text in labels.values())
-    if not (role is None or isinstance(role, str)) or not is_table:
-        raise web.HTTPBadRequest(text="role is a text, and labels is an object of texts")
-    selection = HostSelection(role, labels)
-    if names and not selection.is_all:
-        raise web.HTTPBadRequest(text="hosts names the hosts, or role and labels select them; give one of the two")
-    if selection.is_all and not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-        raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
-    return names or (), selection
+    @operation(list[Move], errors=[UnknownHostError, StoreError])
+    async def history(self, request: web.Request) -> web.Response:
+        """List the newest 200 lines of the history of a host, oldest first."""
+        return json_answer(await self._administration.history(request.match_info["host"]))
+
+    @operation(list[ServedDocument], errors=[UnknownHostError, StoreError])
+    async def served(self, request: web.Request) -> web.Response:
+        """List what a host was served last, one document of each kind, without tokens."""
+        return json_answer(await self._administration.served_documents(request.match_info["host"]))

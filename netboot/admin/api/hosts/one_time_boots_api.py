@@ -1,12 +1,14 @@
 """The routes that let machines boot once: inspections, rescues, and the end of wipes."""
 
-from typing import Any
-
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.api.request_body import json_answer, json_object
-from netboot.operate.one_time_boots import OneTimeBoots, RescueRequest
+from netboot.admin.api.hosts.host_requests import HostsBody, InspectBody, RescueBody
+from netboot.admin.api.operation import operation
+from netboot.admin.api.request_body import json_answer
+from netboot.admin.api.request_models import read_body
+from netboot.errors import InspectionRefusedError, RescueRefusedError, StoreError, UnknownHostError
+from netboot.operate.one_time_boots import OneTimeBoots, RequestedMachine, RescueRequest, WithdrawnRequest
 
 
 class OneTimeBootsApi:
@@ -21,36 +23,27 @@ class OneTimeBootsApi:
             web.delete("/api/v1/wipes/{machine}", self.cancel_wipe),
         ]
 
+    @operation(RequestedMachine, body=InspectBody, errors=[UnknownHostError, InspectionRefusedError, StoreError])
     async def inspect(self, request: web.Request) -> web.Response:
-        """Let a machine be inspected: `{"machine": NAME}`, the name of a host or a MAC."""
-        body = await json_object(request) if request.can_read_body else {}
-        machine = body.get("machine")
-        if not (isinstance(machine, str) and machine):
-            raise web.HTTPBadRequest(text="machine is the name of a host, or a MAC")
-        return json_answer(await self._boots.inspect(machine, actor=actor_of(request)))
+        """Let a host, or an unregistered machine, be inspected at its next boot."""
+        body = await read_body(request, InspectBody)
+        return json_answer(await self._boots.inspect(body.machine, actor=actor_of(request)))
 
+    @operation(list[RequestedMachine], body=RescueBody, errors=[UnknownHostError, RescueRefusedError, StoreError])
     async def rescue(self, request: web.Request) -> web.Response:
-        """Let hosts boot the rescue mode once: `{"hosts": [NAME, …], "medium": NAME}`; `medium` is optional."""
-        body = await json_object(request)
-        medium = body.get("medium")
-        if not (medium is None or (isinstance(medium, str) and medium)):
-            raise web.HTTPBadRequest(text="medium is the name of a boot medium")
-        wanted = RescueRequest(_names(body), medium)
+        """Let hosts boot the rescue mode at their next boot, all or none."""
+        body = await read_body(request, RescueBody)
+        wanted = RescueRequest(body.hosts, body.medium)
         return json_answer(await self._boots.rescue(wanted, actor=actor_of(request)))
 
+    @operation(list[WithdrawnRequest], body=HostsBody, errors=[UnknownHostError, StoreError])
     async def cancel_rescue(self, request: web.Request) -> web.Response:
-        """End the requests for rescues of `{"hosts": [NAME, …]}`."""
-        names = _names(await json_object(request))
-        return json_answer(await self._boots.cancel_rescue(names, actor=actor_of(request)))
+        """End the requests for rescues of hosts."""
+        body = await read_body(request, HostsBody)
+        return json_answer(await self._boots.cancel_rescue(body.hosts, actor=actor_of(request)))
 
+    @operation(WithdrawnRequest, errors=[UnknownHostError, StoreError])
     async def cancel_wipe(self, request: web.Request) -> web.Response:
-        """End the wipe of a retired host, by its name or a MAC."""
+        """End the open wipe of a retired host, by its name or a MAC."""
         machine = request.match_info["machine"]
         return json_answer(await self._boots.cancel_wipe(machine, actor=actor_of(request)))
-
-
-def _names(body: dict[str, Any]) -> list[str]:
-    names = body.get("hosts")
-    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-        raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
-    return names
