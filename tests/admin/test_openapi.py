@@ -1,12 +1,19 @@
 """The description of the API is valid OpenAPI 3.1, made from the routes of the running application."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
+
+from netboot.admin.api.operation import operation_of
+from netboot.app.administration.api_description import application_without_use_cases
+from netboot.cli.main import cli
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +35,25 @@ def description(appliance: Appliance) -> Any:
 
 def test_the_description_is_valid(description: Any):
     OpenAPIV31SpecValidator(description).validate()
+
+
+def test_the_command_prints_the_same_description(description: Any):
+    done = CliRunner().invoke(cli, ["schema", "api"])
+
+    assert (done.exit_code, json.loads(done.stdout)) == (0, description)
+
+
+def test_every_route_outside_the_pages_is_described():
+    of_the_api = re.compile("/(api/|metrics|healthz|readyz)")
+    routes = [
+        (route.method, route.resource.canonical, operation_of(route.handler))
+        for route in application_without_use_cases().router.routes()
+        if route.resource is not None and of_the_api.match(route.resource.canonical)
+    ]
+
+    assert len(routes) > 50
+    assert [f"{method} {path}" for method, path, operation in routes if operation is None] == []
+    assert [f"{method} {path}" for method, path, operation in routes if operation and not operation.summary] == []
 
 
 def test_an_operation_has_its_parameters_its_answer_and_its_refusals(description: Any):
