@@ -128,3 +128,20 @@ def outline(page: Page) -> dict[str, Any]:
 def test_text_of_a_machine_is_text_on_every_page(pages: Pages, rack: Rack):
     for url in VISITED:
         assert pages.open(url).locator("img[src=x]").count() == 0, url
+
+
+@pytest.mark.parametrize("appearance", Appearance)
+@pytest.mark.parametrize(("url", "status"), [("/no-such-page", 404), ("/hosts/nowhere", 404)])
+def test_an_error_is_a_page_that_leads_on(pages: Pages, url: str, status: int, appearance: Appearance):
+    pages.expect(str(status))
+    page = pages.context(appearance).new_page()
+    answer = page.goto(url)
+
+    assert answer is not None
+    assert answer.status == status
+    axe(page)
+    assert_fits(page)
+    assert_headings_in_order(page)
+    screenshot(page, f"error-{status}-{appearance}")
+    page.get_by_role("link", name="Back").click()
+    page.wait_for_url("**/")
