@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from netboot.app import from_settings
+from netboot.app.administration.settings_in_force import settings_in_force
 from netboot.app.armed_content import ArmedContent
 from netboot.app.hosts_in_force import HostsInForce, warn_of_removed
 from netboot.boot.inspection_documents import InspectionDocuments
@@ -23,6 +24,7 @@ from netboot.content.serving.trees import Tree
 from netboot.errors import ConfigError, Problem, StoreError
 from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName
+from netboot.operate.appliance.appliance_facts import SettingInForce
 from netboot.operate.readiness import Readiness
 from netboot.operate.running_daemon import ReloadResult, RescanResult
 from netboot.registry.load import Configuration
@@ -55,6 +57,14 @@ class ConfigurationInForce:
     _rejected: tuple[str, ...] = field(default=(), init=False)  # faults of the files as they are now
     _not_ready: tuple[str, ...] = field(default=(), init=False)  # missing files that they name
     _content_fault: str | None = field(default=None, init=False)
+    _started: Configuration = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started = self.served
+
+    def settings(self) -> list[SettingInForce]:
+        """List the settings in force."""
+        return settings_in_force(self._started, self.served)
 
     def problems(self) -> list[str]:
         """List the faults of the files, and what hosts in force lack."""
@@ -173,7 +183,7 @@ class ConfigurationInForce:
         if kept is None:
             return  # none were accepted: the hosts of the start stay
         log.error("config.last_accepted_used", hosts=len(kept.hosts))
-        await self.use(replace(kept, settings=self.served.settings))
+        await self.use(replace(kept, settings=self.served.settings, tree=self.served.tree))
 
     def _reject(self, problems: Sequence[Problem]) -> None:
         for problem in problems:

@@ -236,6 +236,8 @@ class Daemon:
             registry=self._registry,
             base_url=self._listeners.base_url,
             throughput=self._listeners.throughput,
+            settings=self._settings,
+            settings_in_force=self._in_force.settings,
         )
         return parts.application(configuration=self._path.resolve())
 

@@ -47,6 +47,7 @@ class Configuration:
     warnings: tuple[Problem, ...] = ()  # about accepted values that should be corrected
     hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
     allocations: tuple[Allocation, ...] = ()  # the addresses that `hosts` have from pools
+    tree: Node | None = None  # of netboot.yaml, which has the places of its settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class DeclaredFiles:
     files: tuple[Path, ...]
     declared: Declared
     is_sound: bool  # netboot.yaml has no fault
+    tree: Node | None  # of netboot.yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class WrittenFiles:
     declared: Declared
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    tree: Node | None = None  # of netboot.yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def read_written(path: Path) -> WrittenFiles:
             build_hosts(found.declared, faults, NONE_RECORDED)
             raise ConfigError(faults.problems)
     files, problems, warnings = (path, *found.files), tuple(faults.problems), tuple(faults.warnings)
-    return WrittenFiles(found.settings, files, found.declared, problems, warnings)
+    return WrittenFiles(found.settings, files, found.declared, problems, warnings, found.tree)
 
 
 def build(written: WrittenFiles, recorded: Recorded, *, contents: Contents = AS_WRITTEN) -> Configuration:
@@ -129,6 +132,7 @@ def build(written: WrittenFiles, recorded: Recorded, *, contents: Contents = AS_
         left_out=macs_of_faulty(declared, sound, faulty, problems),
         hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
         allocations=built.allocations_of(sound),
+        tree=written.tree,
     )
 
 
@@ -139,7 +143,7 @@ def read_declared(path: Path, faults: Faults, *, changes: Changes = NO_CHANGES) 
     named = _named_files(path, settings, tree)
     files = list_files(named, faults, changes=changes)
     declared = declare(read_files(files, faults, changes=changes), faults)
-    return DeclaredFiles(settings, tuple(named), files, declared, is_sound)
+    return DeclaredFiles(settings, tuple(named), files, declared, is_sound, tree)
 
 
 def directory_of_hosts(path: Path) -> Path:

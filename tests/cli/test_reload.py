@@ -1,6 +1,6 @@
 """The output of a reload: one line for each action that an operator may have to take."""
 
-from netboot.cli.views.reload_view import report
+from netboot.admin.texts.reload_text import report
 
 
 def test_a_reload_that_took_everything_is_one_line():

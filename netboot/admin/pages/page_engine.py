@@ -14,7 +14,7 @@ from netboot.admin.access.requester import requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.page_files import PageFiles
 from netboot.admin.pages.shell import Flash, Shell, navigation_at
-from netboot.errors import NetbootError, StoreError
+from netboot.errors import ConfigError, NetbootError, StoreError
 from netboot.model.words import shown_age, shown_seconds, shown_size
 from netboot.operate.arming import ArmingRefusedError
 
@@ -82,6 +82,9 @@ class PageEngine:
         reasons = []
         if isinstance(error, ArmingRefusedError):
             reasons = [f"{host}: {reason}" for host, found in error.reasons.items() for reason in found]
+        if isinstance(error, ConfigError):
+            sentence = "The files have faults, so what was accepted before stays in force. Correct them, then reload."
+            reasons = [str(fault) for fault in error.problems]
         back = request.path if request.method == "POST" else "/"
         values = {"title": _title(status), "sentence": sentence, "reasons": reasons, "back": back}
         return await self.answer(request, "refused.html.j2", status=status, **values)

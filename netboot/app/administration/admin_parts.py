@@ -1,9 +1,10 @@
 """Makes the application of the administration from the use cases that it serves."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from netboot.admin.access.csrf import FormTokens
 from netboot.admin.api.activity.throughput_api import ThroughputApi
 from netboot.admin.api.appliance.appliance_api import ApplianceApi
 from netboot.admin.api.appliance.cluster_api import ClusterApi
+from netboot.admin.api.appliance.facts_api import FactsApi
 from netboot.admin.api.appliance.health_api import HealthApi
 from netboot.admin.api.appliance.hooks_api import HooksApi
 from netboot.admin.api.appliance.openapi_api import OpenapiApi
@@ -26,17 +28,22 @@ from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
+from netboot.admin.pages.appliance.appliance_page import AppliancePages
 from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
+from netboot.app.administration.facts_here import check_command, facts_here
 from netboot.app.administration.written_hosts import WrittenHosts
 from netboot.boot.live_registry import LiveRegistry
 from netboot.content.assets import assets_directory
 from netboot.operate.administration import Administration
+from netboot.operate.appliance.appliance_checks import ApplianceChecks
+from netboot.operate.appliance.appliance_facts import SettingInForce
 from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.support.support_archive import SupportArchive
+from netboot.settings.settings import Settings
 from netboot.telemetry.health import Health
 from netboot.telemetry.metrics import Metrics
 from netboot.telemetry.throughput import Throughput
@@ -57,6 +64,8 @@ class AdminParts:
     registry: LiveRegistry
     base_url: Callable[[], str]  # of this server, as machines get it
     throughput: Throughput
+    settings: Settings
+    settings_in_force: Callable[[], Sequence[SettingInForce]]
 
     def application(self, *, configuration: Path) -> web.Application:
         """Make the application that every listener serves."""
@@ -65,9 +74,25 @@ class AdminParts:
         plans = HostPlans(
             self.administration.install, self.registry, self.base_url, WrittenHosts(configuration).values_of
         )
-        parts = [*self._pages(engine), *self._api(plans)]
+        checks = ApplianceChecks(check_command(configuration), now=self.now)
+        parts = [*self._pages(engine), *self._api(plans), *self._of_the_appliance(engine, checks)]
         forms = FormTokens(secrets.token_bytes(32))
-        return admin_application(parts, engine, configuration=configuration, forms=forms)
+        application = admin_application(parts, engine, configuration=configuration, forms=forms)
+        application.on_cleanup.append(lambda _: checks.close())
+        return application
+
+    def _of_the_appliance(self, engine: PageEngine, checks: ApplianceChecks) -> list[Routes]:
+        facts = partial(facts_here, self.settings)
+        page = AppliancePages(
+            self.administration,
+            engine,
+            check_health=self.check_health,
+            facts=facts,
+            settings=self.settings_in_force,
+            hooks=self.hooks,
+            checks=checks,
+        )
+        return [page, FactsApi(self.settings_in_force, facts, checks)]
 
     def _pages(self, engine: PageEngine) -> list[Routes]:
         return [

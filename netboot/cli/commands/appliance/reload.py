@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from netboot.admin.texts.reload_text import report
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.output import config_and_json, counted, print_fault_as_json, print_found
-from netboot.cli.views.reload_view import report
 from netboot.control_socket import NoDaemonError, RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings import read_settings

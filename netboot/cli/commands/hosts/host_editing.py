@@ -8,10 +8,10 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.admin.texts.machine_text import every_fact, inspection_lines
+from netboot.admin.texts.reload_text import report
 from netboot.cli.commands.daemon_or_store import CHANGING, READING, run_with_administration
 from netboot.cli.commands.hosts.selecting import patch_of, value_of
 from netboot.cli.views.output import config_and_json, print_found
-from netboot.cli.views.reload_view import report
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, Problem
 from netboot.model.host.host import Role

@@ -1,0 +1,1 @@
+"""What operators read of the appliance itself: its settings, its facts, and what `netboot check` finds."""
