@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CheckedAppliance:
-    """What the check found at `at`; `failure` says why there is no result."""
+    """What the check found at `at`; `failure` is why there is no result."""
 
     at: datetime
     faults: Sequence[str] = ()  # of the files

@@ -41,7 +41,7 @@ class SettingsSection:
 
 @dataclass(frozen=True, slots=True)
 class ApplianceView:
-    """What the page shows. `refusal` says why nothing can be changed, `hooks_fault` why the hooks are not known."""
+    """What the page shows. `refusal` is why nothing can be changed, `hooks_fault` why the hooks are not known."""
 
     status: ApplianceStatus
     health: Health
