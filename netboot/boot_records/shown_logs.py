@@ -57,6 +57,11 @@ class BootLogs:
         """`known` finds a host by name or a machine by MAC, else raises UnknownHostError. `writer`: of a daemon."""
         self._files, self._known, self._writer = files, known, writer
 
+    @property
+    def can_follow(self) -> bool:
+        """Return whether logs are received, so that later lines may come."""
+        return self._writer is not None
+
     async def find(self, name: str, *, boot: int = 0, follow: bool = False) -> FoundLog:
         """Find the log of a machine's boot: 0 is the last one, -1 the one before, 1 the oldest, as in journalctl(1).
 

@@ -87,7 +87,6 @@ def test_an_explanation_is_shown_with_the_places_of_the_values(with_services: Wi
         {**pooled, "recorded_at": AT.isoformat()},
     ]
     assert (shown["host"], shown["install"]["state"], shown["urls"]) == ("cp1", "registered", URLS)
-    assert str(PLACE) == "hosts.yaml:5:13: defaults.timezone"
 
 
 def test_of_a_host_that_is_not_in_force_only_its_values_are_known(with_services: WithServices):

@@ -21,7 +21,7 @@ def discovered_rows(machines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str
             item["uuid"] or "",
             ago(item["last_seen"]),
             " ".join(facts[name] for name in _LINES if name in facts),
-            _port(item),
+            port_text(item),
         )
 
 
@@ -31,9 +31,9 @@ def machine_lines(machine: Mapping[str, Any]) -> Iterator[str]:
     yield f"{machine['mac']}: first seen {first}, last seen {last}"
     for name, path in (("first", machine["first_path"]), ("last", machine["last_path"])):
         if path is not None:
-            yield f"  {name} request {_path(path)}"
+            yield f"  {name} request {path_text(path)}"
     if machine["facts"]:
-        facts = ", ".join(f"{_label(name)} {text}" for name, text in machine["facts"].items())
+        facts = ", ".join(f"{fact_label(name)} {text}" for name, text in machine["facts"].items())
         yield f"  reported by the machine, unverified: {facts}"
 
 
@@ -60,10 +60,10 @@ def inspection_lines(inspection: Mapping[str, Any]) -> Iterator[str]:
     medium = f" with {inspection['medium']}" if inspection["medium"] else ""
     yield f"{inspection['mac']}: {', '.join(parts)}{medium}"
     if inspection["wipe"]:
-        yield f"  {_wipe(inspection['wipe'])}"
+        yield f"  {wipe_text(inspection['wipe'])}"
     hardware = inspection["hardware"]
     if hardware is not None:
-        yield f"  reported by the machine, unverified: {_box(hardware)}"
+        yield f"  reported by the machine, unverified: {box_text(hardware)}"
         yield from (f"  disk {_disk(disk)}" for disk in hardware["disks"])
         yield from (f"  card {_card(card)}" for card in hardware["cards"])
 
@@ -83,17 +83,19 @@ def one_time_lines(machines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         if inspection is None:
             continue
         if inspection["wipe"]:
-            yield f"{machine['mac']}: {_wipe(inspection['wipe'])}"
+            yield f"{machine['mac']}: {wipe_text(inspection['wipe'])}"
         elif inspection["requested_at"]:
             yield f"{machine['mac']}: {inspection['kind']} requested {ago(inspection['requested_at'])}"
 
 
-def _wipe(wipe: Mapping[str, Any]) -> str:
+def wipe_text(wipe: Mapping[str, Any]) -> str:
+    """Describe the wipe of a retired host's disk."""
     note = f": {wipe['note']}" if wipe["note"] else ""
     return f"wipe of {wipe['host']} {wipe['state']} {ago(wipe['at'])}{note}"
 
 
-def _box(hardware: Mapping[str, Any]) -> str:
+def box_text(hardware: Mapping[str, Any]) -> str:
+    """Describe firmware, memory and CPUs of an inspected machine."""
     memory = hardware.get("memory_kib")
     secure_boot = _either(hardware.get("secure_boot"), "Secure Boot on", "Secure Boot off")
     parts = [
@@ -138,17 +140,19 @@ def _either(flag: bool | None, yes: str, no: str) -> str:
     return "" if flag is None else yes if flag else no
 
 
-def _port(machine: Mapping[str, Any]) -> str:
+def port_text(machine: Mapping[str, Any]) -> str:
     """Return the switch port: by LLDP as the machine reports it, else by option 82."""
     facts, path = machine["facts"], machine["last_path"]
     ports = " ".join(facts[name] for name in ("switch", "switch_port") if name in facts)
-    return ports or (_path(path) if path else "")
+    return ports or (path_text(path) if path else "")
 
 
-def _path(path: Mapping[str, Any]) -> str:
+def path_text(path: Mapping[str, Any]) -> str:
+    """Describe how a DISCOVER came: relay and ids of option 82."""
     named = {"by relay": path["relay"], "circuit": path["circuit_id"], "remote": path["remote_id"]}
     return " ".join(f"{name} {text}" for name, text in named.items() if text)
 
 
-def _label(name: str) -> str:
+def fact_label(name: str) -> str:
+    """Name a fact that iPXE reported."""
     return _LABELS.get(name, name.replace("_", " "))

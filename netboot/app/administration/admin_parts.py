@@ -30,6 +30,8 @@ from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
 from netboot.admin.pages.appliance.appliance_page import AppliancePages
 from netboot.admin.pages.appliance.throughput_page import ThroughputPages
+from netboot.admin.pages.boots.machine_boots import MachineBoots
+from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
 from netboot.app.administration.facts_here import check_command, facts_here
@@ -75,7 +77,8 @@ class AdminParts:
             self.administration.install, self.registry, self.base_url, WrittenHosts(configuration).values_of
         )
         checks = ApplianceChecks(check_command(configuration), now=self.now)
-        parts = [*self._pages(engine), *self._api(plans), *self._of_the_appliance(engine, checks)]
+        pages = [*self._pages(engine), *self._host_pages(engine, plans)]
+        parts = [*pages, *self._api(plans), *self._of_the_appliance(engine, checks)]
         forms = FormTokens(secrets.token_bytes(32))
         application = admin_application(parts, engine, configuration=configuration, forms=forms)
         application.on_cleanup.append(lambda _: checks.close())
@@ -99,6 +102,11 @@ class AdminParts:
             RackPage(self.administration, engine),
             ThroughputPages(self.throughput, engine, now=self.now),
         ]
+
+    def _host_pages(self, engine: PageEngine, plans: HostPlans) -> list[Routes]:
+        administration = self.administration
+        boots = MachineBoots(administration.boots, administration.logs, administration.captures, self.now)
+        return [HostPages(administration, plans, boots, engine)]
 
     def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics

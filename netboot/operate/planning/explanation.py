@@ -18,9 +18,6 @@ class ValueOrigin:
     line: int
     column: int
 
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.where}"
-
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:

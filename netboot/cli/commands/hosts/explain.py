@@ -12,6 +12,7 @@ from netboot.admin.json_views import json_view
 from netboot.admin.texts.deadline_text import deadline_texts
 from netboot.admin.texts.install_text import armed_text
 from netboot.admin.texts.machine_text import next_boot_texts
+from netboot.admin.texts.value_text import recorded_text, value_text
 from netboot.app import from_settings
 from netboot.app.administration.written_hosts import written_values
 from netboot.app.recorded_addresses import read_files
@@ -83,27 +84,15 @@ async def _next_boot(configuration: Configuration, name: str, state: Mapping[str
     return next_boot(host, registry, install, requested, base_url=base_url)
 
 
-def _text(value: object) -> str:
-    match value:
-        case list():
-            return ", ".join(map(_text, value))
-        case Mapping():
-            return f"{{{', '.join(f'{key}: {item}' for key, item in value.items())}}}"
-        case _:
-            return str(value)
-
-
 def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
     width = max((len(value["key"]) for value in found["values"]), default=0)
     for value in found["values"]:
-        yield f"{value['key']:<{width}}  {_text(value['value']) or '–'}"
+        yield f"{value['key']:<{width}}  {value_text(value['value']) or '–'}"
         for word, origins in (("from", value["from"]), ("overrides", value["overrides"])):
             for origin in origins:
                 yield f"{'':<{width}}    {word} {origin['file']}:{origin['line']}:{origin['column']}: {origin['where']}"
         if "recorded_at" in value:
-            at = value["recorded_at"]
-            record = f"recorded {at}" if at else "not recorded yet: the daemon records it at its start or a reload"
-            yield f"{'':<{width}}    {record}"
+            yield f"{'':<{width}}    {recorded_text(value['recorded_at'])}"
     yield from (f"fault: {fault}" for fault in faults)
     install = found["install"]
     if install is None:

@@ -1,0 +1,116 @@
+"""The pages of one host: itself, one of its boots, its documents, its history; and its log as a file."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from netboot.admin.pages.boots.log_download import send_log
+from netboot.admin.pages.boots.machine_boots import BootsView, MachineBoots
+from netboot.admin.pages.hosts import plan_view
+from netboot.admin.pages.hosts.host_view import MoveRow, host_url, host_view, move_rows
+from netboot.admin.pages.page_engine import PageEngine
+from netboot.errors import NetbootError
+from netboot.model.host.host import HostName
+from netboot.operate.administration import Administration
+from netboot.operate.planning.explanation import WrittenValues
+from netboot.operate.planning.host_plans import HostPlans
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
+_NO_VALUES: Final = WrittenValues((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class HostBootView:
+    """What the page of one boot shows."""
+
+    name: str
+    url: str
+    boots: BootsView
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """What the page of a history shows, the newest line first."""
+
+    name: str
+    url: str
+    history: tuple[MoveRow, ...]
+
+
+class HostPages:
+    def __init__(
+        self, administration: Administration, plans: HostPlans, boots: MachineBoots, engine: PageEngine
+    ) -> None:
+        self._administration, self._plans, self._boots, self._engine = administration, plans, boots, engine
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/hosts/{host}", self.show),
+            web.get("/hosts/{host}/boots/{boot}", self.show_boot),
+            web.get("/hosts/{host}/plan", self.show_plan),
+            web.get("/hosts/{host}/history", self.show_history),
+            web.get("/hosts/{host}/log", self.send_log),
+        ]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Show a host with its last boot."""
+        name = request.match_info["host"]
+        report, actions = await self._administration.host(name), await self._administration.host_actions.of(name)
+        boots = await self._boots.of(name, page_url=host_url(name))
+        history = await self._administration.history(name)
+        return await self._engine.answer(request, "host.html.j2", page=host_view(report, actions, boots, history))
+
+    async def show_boot(self, request: web.Request) -> web.Response:
+        """Show a boot with its log."""
+        name, url = request.match_info["host"], host_url(request.match_info["host"])
+        page = HostBootView(name, url, await self._boots.of(name, page_url=url, number=boot_number(request)))
+        return await self._engine.answer(request, "boot.html.j2", page=page)
+
+    async def show_history(self, request: web.Request) -> web.Response:
+        """Show every line of a host's history."""
+        name = request.match_info["host"]
+        page = HistoryView(name, host_url(name), move_rows(await self._administration.history(name)))
+        return await self._engine.answer(request, "history.html.j2", page=page)
+
+    async def show_plan(self, request: web.Request) -> web.Response:
+        """Show what a host would receive, why, and what it was served last."""
+        name = request.match_info["host"]
+        plan, found = await self._plans.plan(name), await self._plans.next_boot(name)
+        install = await self._administration.install(name)
+        served = await self._administration.served_documents(name)
+        written, problem = await self._written(name)
+        page = plan_view.PlanView(
+            name,
+            host_url(name),
+            str(install.blocked or ""),
+            plan_view.offer_facts(found),
+            plan_view.url_facts(found),
+            plan_view.is_embedded(found),
+            plan_view.planned_documents(plan),
+            plan_view.value_rows(written),
+            tuple(map(str, written.faults)),
+            problem,
+            plan_view.served_documents(served),
+        )
+        return await self._engine.answer(request, "plan.html.j2", page=page)
+
+    async def _written(self, name: str) -> tuple[WrittenValues, str]:
+        """Read the values of the files; the rest of the page does not depend on them."""
+        try:
+            return await self._plans.written_values(HostName(name)), ""
+        except NetbootError as error:
+            return _NO_VALUES, str(error)
+
+    async def send_log(self, request: web.Request) -> web.StreamResponse:
+        """Send the log of a boot as a text file."""
+        return await send_log(request, self._administration.logs, request.match_info["host"])
+
+
+def boot_number(request: web.Request) -> int:
+    """Read the number of a boot; raise HTTPNotFound."""
+    number = request.match_info["boot"]
+    if not _NUMBER.fullmatch(number):
+        raise web.HTTPNotFound(text="a boot has a number; 1 is the oldest")
+    return int(number)
