@@ -140,6 +140,34 @@ class HookSecretError(NetbootError):
     code = "hook-secret-unusable"
 
 
+class UnknownAccountError(NetbootError):
+    """A name that no user, or no API token, has."""
+
+    code = "account-unknown"
+
+
+class AccountRefusedError(NetbootError):
+    """A user or API token that is not made or changed: its name is used, or a value is not accepted."""
+
+    code = "account-refused"
+
+
+class LoginRefusedError(NetbootError):
+    """A user name and a password that do not belong together."""
+
+    code = "login-refused"
+
+
+class LoginLimitedError(NetbootError):
+    """A login that is not tried, because too many failed before: `wait_s` is when the next one may be tried."""
+
+    code = "login-limited"
+
+    def __init__(self, message: str, *, wait_s: int) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 

@@ -17,6 +17,8 @@ from netboot.admin.access.origin import no_browser_from_elsewhere
 from netboot.admin.api.problems import errors_as_json
 from netboot.admin.pages.page_engine import PageEngine, errors_as_pages
 from netboot.control_socket import CONFIGURATION_HEADER
+from netboot.operate.access.access_uses import AccessUses
+from netboot.telemetry.metrics import Metrics
 
 
 class Routes(Protocol):
@@ -24,14 +26,21 @@ class Routes(Protocol):
 
 
 def admin_application(
-    parts: Iterable[Routes], engine: PageEngine, *, configuration: Path, forms: FormTokens, public_host: str = ""
+    parts: Iterable[Routes],
+    engine: PageEngine,
+    *,
+    configuration: Path,
+    access: AccessUses,
+    forms: FormTokens,
+    metrics: Metrics,
+    public_host: str = "",
 ) -> web.Application:
     """Make the application that every listener serves.
 
     `configuration` is the daemon's file, links resolved; `public_host` the host of `admin.public_url`.
     """
     origin, of_configuration = no_browser_from_elsewhere(public_host), _of_configuration(configuration)
-    middlewares = [errors_as_json, errors_as_pages(engine), origin, of_configuration, guard(forms)]
+    middlewares = [errors_as_json, errors_as_pages(engine), origin, of_configuration, guard(access, forms, metrics)]
     app = web.Application(middlewares=middlewares)
     app.add_routes(engine.files.routes())
     for part in parts:

@@ -238,6 +238,7 @@ class Daemon:
             throughput=self._listeners.throughput,
             settings=self._settings,
             settings_in_force=self._in_force.settings,
+            access=self._store.access(clock, metrics),
         )
         return parts.application(configuration=self._path.resolve())
 

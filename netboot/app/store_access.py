@@ -29,6 +29,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
 from netboot.model.host.host import HostSet
 from netboot.model.install.token import TokenKind
+from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
 from netboot.operate.audit import audited
 from netboot.operate.boots.boot_waits import BootWaits
@@ -43,6 +44,7 @@ from netboot.registry.load import Configuration, read
 from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.access.account_store import AccountStore
 from netboot.store.allocations import Allocations
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
@@ -98,6 +100,13 @@ class OpenStore:
             causes=causes,
             events=self.events,
             clock=clock,
+        )
+
+    def access(self, clock: Clock = SYSTEM_CLOCK, metrics: Metrics | None = None) -> AccessUses:
+        """Build the use cases of users, API tokens and logins."""
+        user = Actor(f"uid {os.getuid()}", Source.COMMAND)
+        return AccessUses.of(
+            AccountStore(self.database), self.events, user=user, clock=clock, metrics=metrics or Metrics()
         )
 
     def hook_uses(self, now: Callable[[], datetime]) -> HookUses:
@@ -217,6 +226,13 @@ async def offline_content_uses(settings: Settings) -> list[ContentUse]:
     async with _offline_store(settings) as store:
         installs = {install.host: install for install in await store.installs.all()}
         return content_uses((), installs, pulls=(), now=utc_now())
+
+
+@asynccontextmanager
+async def offline_access(settings: Settings) -> AsyncIterator[AccessUses]:
+    """Open users and API tokens, if no daemon runs; raise StoreError if one does."""
+    async with _offline_store(settings) as store:
+        yield store.access()
 
 
 @asynccontextmanager

@@ -24,6 +24,8 @@ ADDRESSES: Final = 512  # windows of one kind; all further keys share one window
 # Refused requests: the first is recorded, then one count a minute while they continue.
 BY_ADDRESS: Final = frozenset(
     {
+        "access.login_failed",
+        "access.token_refused",
         "boot.alarm_raised",
         "boot.document_held_back",
         "boot.request_refused",

@@ -122,6 +122,26 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX boots_by_host ON boots (host, began_at)",
         "CREATE INDEX boots_by_end ON boots (ended_with, last_at)",
     ),
+    (
+        """
+        CREATE TABLE users (
+            name TEXT NOT NULL, role TEXT NOT NULL, password_hash TEXT NOT NULL, created_at TEXT NOT NULL,
+            changed_at TEXT NOT NULL, logged_in_at TEXT, PRIMARY KEY (name)
+        )
+        """,
+        """
+        CREATE TABLE api_tokens (
+            name TEXT NOT NULL, role TEXT NOT NULL, sha256 TEXT NOT NULL, created_at TEXT NOT NULL,
+            created_by TEXT NOT NULL, expires_at TEXT, used_at TEXT, PRIMARY KEY (name), UNIQUE (sha256)
+        )
+        """,
+        """
+        CREATE TABLE sessions (
+            sha256 TEXT NOT NULL, user_name TEXT NOT NULL, address TEXT NOT NULL, began_at TEXT NOT NULL,
+            used_at TEXT NOT NULL, PRIMARY KEY (sha256)
+        )
+        """,
+    ),
 )
 
 

@@ -162,3 +162,37 @@ boots = Table(
     Index("boots_by_host", "host", "began_at"),
     Index("boots_by_end", "ended_with", "last_at"),
 )
+
+# Who may use the administration. Of a secret only its hash is stored.
+users = Table(
+    "users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("logged_in_at", Text),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("created_at", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Text),
+    Column("used_at", Text),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("user_name", Text, nullable=False),  # its role is the session's
+    Column("address", Text, nullable=False),
+    Column("began_at", Text, nullable=False),
+    Column("used_at", Text, nullable=False),
+)

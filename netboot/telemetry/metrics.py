@@ -41,6 +41,8 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
     "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),
     "hook_deliveries": ("Attempts to deliver events to hooks, by their outcome", ("hook", "outcome")),
+    "logins": ("Logins of users by their outcome", ("outcome",)),
+    "admin_refused": ("Requests to the administration that were refused for lack of a right", ("reason",)),
     "log_lines": ("Lines of machines' logs that were taken", ("transport",)),
     "log_lines_dropped": ("Lines of machines' logs that are not kept", ("reason",)),
     "captured_packets": ("Packets and HTTP requests that were taken for captures", ("protocol",)),
@@ -75,6 +77,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "datagrams_waiting_bytes": ("Memory of the datagrams that wait in the kernel", ("interface", "port")),
     "tftp_transfers_running": ("TFTP transfers that run now", ("interface",)),
     "http_connections": ("Connections to the boot LAN's HTTP", ()),
+    "sessions": ("Logins of users that are valid now", ()),
     "uploads": ("Uploads that are received, wait for their import, or are imported", ("state",)),
 }
 

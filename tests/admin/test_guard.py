@@ -1,29 +1,36 @@
-"""What the guard serves on loopback without a login, to a client of its own, over TCP."""
+"""What the guard serves on loopback, without and with a login or an API token, to a client of its own, over TCP."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from fixtures.access import PASSWORD, OpenAccess, with_access
 
+from netboot.admin.access.browser_login import SESSION_COOKIE
 from netboot.admin.access.csrf import FormTokens
 from netboot.admin.access.needs import needs
 from netboot.admin.access.requester import actor_of, requester_of
 from netboot.admin.application import admin_application
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.content.assets import assets_directory
-from netboot.model.access.access_rule import Channel, Need
+from netboot.model.access.access_rule import Channel, Need, UserRole
 from netboot.model.clock import utc_now
+from netboot.operate.access.api_tokens import NewToken
+from netboot.operate.access.user_accounts import NewUser
 
 FORMS = FormTokens(b"a key")
 CSRF = FORMS.of_channel(Channel.LOOPBACK)
 WRONG_FORM = "this form belongs to another login or to an earlier run of netboot; nothing was changed"
-Scenario = Callable[[aiohttp.ClientSession], Awaitable[Any]]
+Scenario = Callable[["Served"], Awaitable[Any]]
 
 
 class Pages:
@@ -41,6 +48,7 @@ class Pages:
             web.get("/users", self.manage),
             web.post("/large", self.large),
             web.post("/api/v1/change", self.change),
+            web.get("/api/v1/stream", self.stream),
         ]
 
     @needs(Need.OPEN)
@@ -61,6 +69,13 @@ class Pages:
     async def manage(self, _request: web.Request) -> web.Response:
         return web.Response(text="users")
 
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(b".")
+            await asyncio.sleep(0.01)
+
     @needs(Need.CHANGE, largest_form_bytes=3 << 20)
     async def large(self, request: web.Request) -> web.Response:
         file = (await request.post())["file"]
@@ -72,32 +87,54 @@ async def no_event() -> int:
     return 0
 
 
-def served(scenario: Scenario) -> Any:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A client of the pages above, and the use cases behind them."""
+
+    client: aiohttp.ClientSession
+    access: OpenAccess
+    pages: Pages
+
+    async def send(self, method: str, path: str, **options: Any) -> tuple[int, str]:
+        async with self.client.request(method, path, allow_redirects=False, **options) as answer:
+            return answer.status, await answer.text()
+
+
+def served(scenario: Scenario, *, source: str = "127.0.0.1") -> Any:
     """Run a scenario with a client on loopback."""
 
-    async def run() -> Any:
-        engine = PageEngine(assets_directory() / "pages", last_event_id=no_event, now=utc_now)
-        configuration = Path("/etc/netboot.yaml")
-        application = admin_application([Pages()], engine, configuration=configuration, forms=FORMS)
+    async def run(access: OpenAccess) -> Any:
+        engine, pages = PageEngine(assets_directory() / "pages", last_event_id=no_event, now=utc_now), Pages()
+        application = admin_application(
+            [pages],
+            engine,
+            configuration=Path("/etc/netboot.yaml"),
+            access=access.uses,
+            forms=FORMS,
+            metrics=access.metrics,
+        )
         runner = web.AppRunner(application)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
-                return await scenario(client)
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with client_from(source, url) as client:
+                return await scenario(Served(client, access, pages))
         finally:
             await runner.cleanup()
 
-    return asyncio.run(run())
+    with TemporaryDirectory() as directory:
+        return with_access(f"sqlite+aiosqlite:///{directory}/netboot.db", run)
 
 
-async def sent(client: aiohttp.ClientSession, method: str, path: str, **options: Any) -> tuple[int, str]:
-    async with client.request(method, path, allow_redirects=False, **options) as answer:
-        return answer.status, await answer.text()
+def client_from(source: str, url: str) -> aiohttp.ClientSession:
+    """Open a client at an address; it keeps no cookies."""
+    connector = aiohttp.TCPConnector(local_addr=(source, 0))
+    return aiohttp.ClientSession(url, connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def answer(method: str, path: str, **options: Any) -> tuple[int, str]:
-    found: tuple[int, str] = served(lambda client: sent(client, method, path, **options))
+    found: tuple[int, str] = served(lambda served: served.send(method, path, **options))
     return found
 
 
@@ -110,9 +147,9 @@ def multipart(**fields: str | bytes) -> aiohttp.FormData:
 
 
 def test_loopback_reads_and_changes_while_no_user_exists_but_manages_nobody():
-    async def scenario(client: aiohttp.ClientSession) -> list[Any]:
-        show = await client.get("/rack")
-        return [await show.json(), await sent(client, "GET", "/users"), await sent(client, "GET", "/login")]
+    async def scenario(box: Served) -> list[Any]:
+        show = await box.client.get("/rack")
+        return [await show.json(), await box.send("GET", "/users"), await box.send("GET", "/login")]
 
     shown, manage, login = served(scenario)
 
@@ -125,9 +162,9 @@ def test_loopback_reads_and_changes_while_no_user_exists_but_manages_nobody():
 
 
 def test_a_refused_program_learns_how_to_authenticate_and_a_browser_is_sent_to_the_login():
-    async def scenario(client: aiohttp.ClientSession) -> list[str]:
-        program = await client.get("/users?a=1")
-        browser = await client.get("/users?a=1", headers={"Accept": "text/html,*/*"}, allow_redirects=False)
+    async def scenario(box: Served) -> list[str]:
+        program = await box.client.get("/users?a=1")
+        browser = await box.client.get("/users?a=1", headers={"Accept": "text/html,*/*"}, allow_redirects=False)
         return [program.headers["WWW-Authenticate"], str(browser.status), browser.headers["Location"]]
 
     assert served(scenario) == ['Bearer realm="netboot"', "303", "/login?next=/users%3Fa%3D1"]
@@ -182,3 +219,115 @@ def test_a_program_on_loopback_needs_no_token_of_a_form():
 )
 def test_a_form_that_is_large_or_malformed_is_refused(path: str, sending: dict[str, Any], status: int):
     assert answer("POST", path, **sending)[0] == status
+
+
+async def credentials(box: Served, role: UserRole) -> dict[str, dict[str, str]]:
+    """Make a user and an API token of a role; return the headers that a browser and a program send."""
+    await box.access.uses.users.add(NewUser("alice", role, PASSWORD))
+    login = await box.access.uses.logins.log_in("alice", PASSWORD, "127.0.0.1")
+    token = await box.access.uses.tokens.create(NewToken("ci", role, timedelta(hours=1)))
+    cookie = f"{SESSION_COOKIE}={login.cookie}"
+    return {
+        "session": {"Cookie": cookie, "X-CSRF-Token": FORMS.of_session(login.cookie)},
+        "session without the token of the form": {"Cookie": cookie},
+        "token": {"Authorization": f"Bearer {token.token}"},
+        "wrong token": {"Authorization": "Bearer nb_wrong"},
+        "another scheme": {"Authorization": "Basic YWxpY2U6eA=="},
+        "wrong session": {"Cookie": f"{SESSION_COOKIE}=wrong"},
+        "wrong token and a session": {"Cookie": cookie, "Authorization": "Bearer nb_wrong"},
+        "nothing": {},
+    }
+
+
+REQUESTS = [("GET", "/login"), ("GET", "/rack"), ("POST", "/rack"), ("POST", "/api/v1/change"), ("GET", "/users")]
+ROWS = {
+    (UserRole.ADMIN, "session"): [200, 200, 200, 200, 200],
+    (UserRole.ADMIN, "session without the token of the form"): [200, 200, 403, 403, 200],
+    (UserRole.ADMIN, "token"): [200, 200, 200, 200, 200],
+    (UserRole.READ_ONLY, "session"): [200, 200, 403, 403, 403],
+    (UserRole.READ_ONLY, "token"): [200, 200, 403, 403, 403],
+    (UserRole.ADMIN, "wrong token"): [401, 401, 401, 401, 401],
+    (UserRole.ADMIN, "another scheme"): [401, 401, 401, 401, 401],
+    (UserRole.ADMIN, "wrong token and a session"): [401, 401, 401, 401, 401],
+    (UserRole.ADMIN, "wrong session"): [200, 401, 401, 401, 401],
+    (UserRole.READ_ONLY, "nothing"): [200, 200, 401, 401, 401],
+}
+
+
+@pytest.mark.parametrize(("role", "sent"), ROWS)
+def test_each_row_of_the_rule_on_loopback_when_a_user_exists(role: UserRole, sent: str):
+    async def scenario(box: Served) -> list[int]:
+        headers = (await credentials(box, role))[sent]
+        return [(await box.send(method, path, headers=headers))[0] for method, path in REQUESTS]
+
+    assert served(scenario) == ROWS[role, sent]
+
+
+def test_a_session_of_another_address_ends_and_its_cookie_is_deleted():
+    async def scenario(box: Served) -> list[Any]:
+        headers = (await credentials(box, UserRole.ADMIN))["session"]
+        async with (
+            client_from("127.0.0.2", str(box.client._base_url)) as thief,
+            thief.get("/rack", headers=headers) as stolen,
+        ):
+            found = [stolen.status, stolen.headers["Set-Cookie"]]
+        own = await box.client.get("/rack", headers={**headers, "Accept": "text/html"}, allow_redirects=False)
+        login = await box.client.get("/login", headers=headers)
+        return [*found, own.status, own.headers["Location"], login.status, login.headers["Set-Cookie"]]
+
+    cleared = f'{SESSION_COOKIE}=""; Max-Age=0; Path=/; HttpOnly; SameSite=Strict'
+    assert served(scenario) == [401, cleared, 303, "/login?next=/rack", 200, cleared]
+
+
+@pytest.mark.parametrize("sent", ["session", "token"])
+def test_a_stream_ends_with_the_session_or_token_that_requested_it(sent: str):
+    async def scenario(box: Served) -> None:
+        headers = (await credentials(box, UserRole.ADMIN))[sent]
+        async with box.client.get("/api/v1/stream", headers=headers) as stream:
+            assert await stream.content.readexactly(3) == b"..."
+            if sent == "token":
+                await box.access.uses.tokens.revoke("ci")
+            else:
+                await box.access.uses.users.remove("alice")
+            with pytest.raises(aiohttp.ClientPayloadError):
+                async with asyncio.timeout(5):
+                    await stream.content.read()
+
+    served(scenario)
+
+
+def test_a_stream_ends_when_its_token_expires():
+    async def scenario(box: Served) -> None:
+        headers = (await credentials(box, UserRole.ADMIN))["token"]
+        box.access.clock.passed = timedelta(hours=1, milliseconds=-300)
+        async with box.client.get("/api/v1/stream", headers=headers) as stream:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                async with asyncio.timeout(5):
+                    await stream.content.read()
+
+    served(scenario)
+
+
+def test_the_actor_of_a_change_is_the_user_or_the_token_with_its_source():
+    async def scenario(box: Served) -> list[Any]:
+        sent = await credentials(box, UserRole.ADMIN)
+        found = []
+        for which in ("session", "token", "nothing"):
+            async with box.client.get("/rack", headers=sent[which]) as answer:
+                found.append((await answer.json())[:2])
+        return found
+
+    assert served(scenario) == [["alice", "page"], ["token ci", "api"], ["a process on 127.0.0.1", "page"]]
+
+
+def test_refusals_are_counted():
+    async def scenario(box: Served) -> bytes:
+        sent = await credentials(box, UserRole.READ_ONLY)
+        await box.send("POST", "/api/v1/change")
+        await box.send("POST", "/api/v1/change", headers=sent["token"])
+        await box.send("POST", "/login")
+        return box.access.metrics.exposition()
+
+    lines = served(scenario).decode().splitlines()
+    counted = [line for line in lines if line.startswith("netboot_admin_refused_total")]
+    assert counted == [f'netboot_admin_refused_total{{reason="{reason}"}} 1.0' for reason in ("login", "role", "form")]

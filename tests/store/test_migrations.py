@@ -16,6 +16,8 @@ from sqlalchemy import Connection, inspect, make_url
 
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
+from netboot.model.access.access_rule import UserRole
+from netboot.model.access.accounts import ApiToken, LoginSession, User
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.boot_record import BootFacts, BootPlan, BootRecord, BootStep
@@ -37,6 +39,7 @@ from netboot.model.lease import Lease, LeaseState
 from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDeliveries, HookResult
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.access.account_store import AccountStore, StoredAccounts
 from netboot.store.allocations import Allocations
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
@@ -118,6 +121,20 @@ BOOT: Final = BootRecord(
     BootFacts("x64-uefi", "pxe", "PXEClient", str(ADDRESS)),
     BootPlan.INSTALL,
     steps=(BootStep(Step.OFFER, at(2), at(2), retries=2, detail="snponly.efi"),),
+)
+ACCOUNTS: Final = StoredAccounts(
+    [
+        User(
+            "alice",
+            UserRole.ADMIN,
+            "$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            at(0),
+            at(1),
+            at(2),
+        )
+    ],
+    [ApiToken("ci", UserRole.READ_ONLY, "6" * 64, at(1), "alice", at(59), at(3))],
+    [LoginSession("7" * 64, "alice", UserRole.ADMIN, "192.0.2.7", at(2), at(3))],
 )
 DELIVERY: Final = Delivery("pager", 2, CP1, at(2), "{}", attempts=3)
 
@@ -231,6 +248,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "hooks": await DeliveryQueue(database).results(),
                 "deliveries": await DeliveryQueue(database).due("pager", at(5), limit=2),
                 "boots": await Boots(database).of_host(CP1),
+                "accounts": await AccountStore(database).all(),
             }
         finally:
             await database.close()
@@ -254,6 +272,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "hooks": HOOKS if version >= 13 else {},
         "deliveries": DueDeliveries([DELIVERY], None, 1) if version >= 13 else DueDeliveries([], None, 0),
         "boots": [BOOT] if version >= 14 else [],
+        "accounts": ACCOUNTS if version >= 15 else StoredAccounts([], [], []),
     }
 
 

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from netboot.admin.access.needs import largest_form_of
 from netboot.admin.access.requester import Requester, is_api
 from netboot.model.access.access_rule import Channel
+from netboot.telemetry.metrics import Metrics
 
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
@@ -38,12 +39,12 @@ class FormTokens:
 
 
 @asynccontextmanager
-async def verified_form(request: web.Request, requester: Requester) -> AsyncIterator[web.Request]:
+async def verified_form(request: web.Request, requester: Requester, metrics: Metrics) -> AsyncIterator[web.Request]:
     """Yield the request, whose form can be read; raise HTTPForbidden if it changes something without the token.
 
-    Only a browser can be misused: a program that uses the API without a cookie needs no token.
+    Only a browser can be misused: a program that sends an API token, or uses the API without a cookie, needs none.
     """
-    is_by_program = is_api(request) and requester.session is None
+    is_by_program = not requester.csrf or (is_api(request) and requester.session is None)
     is_served = request.match_info.http_exception is None
     if request.method in _SAFE or is_by_program or not is_served:
         yield request
@@ -56,6 +57,7 @@ async def verified_form(request: web.Request, requester: Requester) -> AsyncIter
         sent = sent or form.get(CSRF_FIELD)
     try:
         if not (isinstance(sent, str) and hmac.compare_digest(sent.encode(), requester.csrf.encode())):
+            metrics.count("admin_refused", reason="form")
             raise web.HTTPForbidden(
                 text="this form belongs to another login or to an earlier run of netboot; nothing was changed: load "
                 f"the page again and repeat it (a program sends an API token, or {CSRF_HEADER} with its cookie)"

@@ -23,7 +23,7 @@ class Requester:
     channel: Channel
     role: UserRole | None = None  # of a valid session or API token
     session: LoginSession | None = None
-    csrf: str = field(default="", repr=False)  # for the field `csrf` of forms, or the header X-CSRF-Token
+    csrf: str = field(default="", repr=False)  # for the field `csrf` of forms or X-CSRF-Token; empty with an API token
     has_users: bool = False  # a user exists
 
     def refusal(self, need: Need) -> AccessRefusal | None:

@@ -20,16 +20,20 @@ from netboot.boot_records.record_files import NoRecordError
 from netboot.content.library.disk import http_status
 from netboot.content.library.uploads import UploadError
 from netboot.errors import (
+    AccountRefusedError,
     ConfigError,
     ContentError,
     HostFileError,
     HostsNotWritableError,
     InspectionRefusedError,
+    LoginLimitedError,
+    LoginRefusedError,
     NetbootError,
     RescueRefusedError,
     RoleFileError,
     StoreError,
     TransitionError,
+    UnknownAccountError,
     UnknownHookError,
     UnknownHostError,
     WipeRefusedError,
@@ -46,6 +50,10 @@ PROBLEMS_MEMBER: Final = "x-problems"  # of the description of the API, with wha
 _OF_THE_BODY: Final = frozenset({hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH})
 _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     UnknownHostError: 404,
+    UnknownAccountError: 404,
+    AccountRefusedError: 409,
+    LoginRefusedError: 401,
+    LoginLimitedError: 429,
     UnknownHookError: 404,
     NoRecordError: 404,
     NoBootError: 404,

@@ -38,6 +38,7 @@ from netboot.app.administration.facts_here import check_command, facts_here
 from netboot.app.administration.written_hosts import WrittenHosts
 from netboot.boot.live_registry import LiveRegistry
 from netboot.content.assets import assets_directory
+from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
 from netboot.operate.appliance.appliance_checks import ApplianceChecks
 from netboot.operate.appliance.appliance_facts import SettingInForce
@@ -68,6 +69,7 @@ class AdminParts:
     throughput: Throughput
     settings: Settings
     settings_in_force: Callable[[], Sequence[SettingInForce]]
+    access: AccessUses
 
     def application(self, *, configuration: Path) -> web.Application:
         """Make the application that every listener serves."""
@@ -79,8 +81,15 @@ class AdminParts:
         checks = ApplianceChecks(check_command(configuration), now=self.now)
         pages = [*self._pages(engine), *self._host_pages(engine, plans)]
         parts = [*pages, *self._api(plans), *self._of_the_appliance(engine, checks)]
-        forms = FormTokens(secrets.token_bytes(32))
-        application = admin_application(parts, engine, configuration=configuration, forms=forms)
+        self.metrics.read_gauges(self.access.readings)
+        application = admin_application(
+            parts,
+            engine,
+            configuration=configuration,
+            access=self.access,
+            forms=FormTokens(secrets.token_bytes(32)),
+            metrics=self.metrics,
+        )
         application.on_cleanup.append(lambda _: checks.close())
         return application
 

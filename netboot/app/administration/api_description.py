@@ -17,6 +17,9 @@ class _NoUseCase:
     def __getattr__(self, _name: str) -> "_NoUseCase":
         return self
 
+    def __call__(self, *_arguments: object) -> "_NoUseCase":
+        return self
+
 
 def application_without_use_cases() -> web.Application:
     """Make the application of the administration with its routes, none of which can be served."""

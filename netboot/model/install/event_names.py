@@ -3,6 +3,11 @@
 from typing import Final
 
 EVENT_NAMES: Final = (
+    "access.logged_in",
+    "access.logged_out",
+    "access.login_failed",
+    "access.session_refused",
+    "access.token_refused",
     "audit.recorded",
     "boot.alarm_raised",
     "boot.checks_reported",

@@ -1,0 +1,1 @@
+"""Users, API tokens and logins: who may use the administration beyond the control socket."""
