@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Final, Literal, Self
 
 from aiohttp import web
@@ -50,6 +52,10 @@ class EventsQuery(RequestModel):
 
     after: Annotated[EventId | None, Field(description="the id of an event")] = None
     host: Annotated[str, Field(description="the name of a host, of which alone events are sent")] = ""
+    event: list[str] = Field(default_factory=list, description="the name of an event: those of these names alone")
+    limit: Annotated[
+        Annotated[int, Field(ge=1)] | None, Field(description="a whole number from 1 on: it ends after so many events")
+    ] = None
     follow: Annotated[bool, Field(description="0 or 1: 0 ends after the last recorded event")] = True
 
 
@@ -115,7 +121,23 @@ class ApplianceApi:
             await self._administration.known_host(host)  # before the stream begins, a refusal can have its status
         await self._administration.last_event_id()
         found = self._administration.events(after=int(after), host=host, follow=follow)
-        return await send_events(request, found, _server_sent, self._metrics)
+        return await send_events(request, _selected(found, query), _server_sent, self._metrics)
+
+
+async def _selected(
+    found: AsyncGenerator[Event | None, None], query: EventsQuery
+) -> AsyncGenerator[Event | None, None]:
+    """Yield the events of the wanted names, `limit` at most; None is no event."""
+    left = query.limit
+    async with aclosing(found) as events:
+        async for event in events:
+            if event is not None and query.event and event.name not in query.event:
+                continue
+            yield event
+            if left is not None and event is not None:
+                left -= 1
+                if left == 0:
+                    return
 
 
 def _server_sent(found: Event) -> bytes:

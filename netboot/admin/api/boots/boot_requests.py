@@ -5,12 +5,38 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
+from netboot.admin.api.paging import NumberedPageQuery, PageQuery
 from netboot.admin.api.request_models import RequestModel
+from netboot.model.boot.boot_record import BootEnd
+from netboot.model.install.event import Step
+from netboot.operate.boots.boot_history import ShownBoot
 
 WHICH: Final = "a whole number: 0 is the last boot, -1 the one before, 1 the first"
 
 BootNumber = Annotated[str, StringConstraints(pattern="^-?[0-9]{1,6}$"), Field(description=WHICH)]
 _NUMBER: Final = TypeAdapter(BootNumber)
+
+
+class RunningBootsQuery(PageQuery):
+    """Which running boots are listed. The key of a page is the MAC."""
+
+    waits_for: Annotated[Step | None, Field(description=f"a step: {', '.join(Step)}")] = None
+    overdue: Annotated[bool | None, Field(description="0 or 1: whether that step is overdue")] = None
+
+    def selects(self, found: ShownBoot) -> bool:
+        """Return whether a boot is listed."""
+        is_overdue = found.wait is not None and found.wait.is_overdue
+        return self.waits_for in (None, found.record.waits_for) and self.overdue in (None, is_overdue)
+
+
+class KeptBootsQuery(NumberedPageQuery):
+    """Which kept boots of a machine are listed. The key of a page is the number."""
+
+    end: Annotated[BootEnd | None, Field(description=f"how it ended: {', '.join(BootEnd)}")] = None
+
+    def selects(self, found: ShownBoot) -> bool:
+        """Return whether a boot is listed."""
+        return self.end in (None, found.record.end)
 
 
 class CaptureQuery(RequestModel):

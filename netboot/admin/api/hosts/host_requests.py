@@ -15,25 +15,12 @@ _SELECTED: Final = FaultSentence("role is a text, and labels is an object of tex
 _TEXTS: Final = FaultSentence("role, name, pool are texts", _APPROVED)
 
 Name = Annotated[str, StringConstraints(min_length=1)]
-Pair = Annotated[str, StringConstraints(pattern="^[^=]+=")]
 Names = Annotated[list[Name], Field(min_length=1, description="a list of names, one at least")]
 Reason = Annotated[str, Field(description="a text: it is stored with the change")]
 Force = Annotated[bool, Field(description="true or false")]
 Attempts = Annotated[
     Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] | None, Field(description=f"a whole number from 1 to {MOST_ATTEMPTS}")
 ]
-
-
-class HostsQuery(RequestModel):
-    """Which hosts are listed; of several labels all must hold."""
-
-    role: Annotated[str | None, Field(description="the role of the hosts")] = None
-    label: list[Pair] = Field(default_factory=list, description="KEY=VALUE")
-
-    @property
-    def selection(self) -> HostSelection:
-        pairs = [text.partition("=") for text in self.label]
-        return HostSelection(self.role, {key: text for key, _, text in pairs})
 
 
 class ArmBody(RequestModel):

@@ -3,8 +3,10 @@
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.api.hosts.host_requests import ArmAllBody, ArmBody, CancelAllBody, CancelBody, HostsQuery
+from netboot.admin.api.hosts.host_filters import HostsQuery, InstallsQuery, MachinesQuery
+from netboot.admin.api.hosts.host_requests import ArmAllBody, ArmBody, CancelAllBody, CancelBody
 from netboot.admin.api.operation import operation
+from netboot.admin.api.paging import LINK, page_answer
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import read_body, read_query
 from netboot.errors import StoreError, UnknownHostError
@@ -42,16 +44,19 @@ class InstallsApi:
             web.get("/api/v1/hosts/{host}/served", self.served),
         ]
 
-    @operation(list[DiscoveredMachine], errors=[StoreError])
-    async def machines(self, _request: web.Request) -> web.Response:
+    @operation(list[DiscoveredMachine], query=MachinesQuery, headers=[LINK], errors=[StoreError])
+    async def machines(self, request: web.Request) -> web.Response:
         """List the unregistered machines that requested a boot."""
-        return json_answer(await self._administration.machines())
+        query = read_query(request, MachinesQuery)
+        found = [each for each in await self._administration.machines() if query.selects(each)]
+        return page_answer(request, found, lambda each: str(each.machine.mac), limit=query.limit, after=query.after)
 
-    @operation(list[HostStatus], query=HostsQuery, errors=[StoreError])
+    @operation(list[HostStatus], query=HostsQuery, headers=[LINK], errors=[StoreError])
     async def hosts(self, request: web.Request) -> web.Response:
         """List the declared hosts with their installs."""
         query = read_query(request, HostsQuery)
-        return json_answer(await self._administration.hosts(query.selection))
+        found = [each for each in await self._administration.hosts(query.selection) if query.selects(each)]
+        return page_answer(request, found, lambda each: str(each.host.name), limit=query.limit, after=query.after)
 
     @operation(HostReport, errors=[UnknownHostError, StoreError])
     async def host(self, request: web.Request) -> web.Response:
@@ -97,10 +102,12 @@ class InstallsApi:
         """Show the install of a host, also of one that is no longer declared."""
         return json_answer(await self._administration.install(request.match_info["host"]))
 
-    @operation(list[InstallStatus], errors=[StoreError])
-    async def all(self, _request: web.Request) -> web.Response:
-        """List every stored install, also of hosts that are no longer declared."""
-        return json_answer(await self._administration.installs())
+    @operation(list[InstallStatus], query=InstallsQuery, headers=[LINK], errors=[StoreError])
+    async def all(self, request: web.Request) -> web.Response:
+        """List the stored installs, also of hosts that are no longer declared."""
+        query = read_query(request, InstallsQuery)
+        found = [each for each in await self._administration.installs() if query.selects(each)]
+        return page_answer(request, found, lambda each: str(each.install.host), limit=query.limit, after=query.after)
 
     @operation(list[Move], errors=[UnknownHostError, StoreError])
     async def history(self, request: web.Request) -> web.Response:
