@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,6 +16,7 @@ from netboot import __version__
 from netboot.app import from_settings, process
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.admin_parts import AdminParts
+from netboot.app.administration.content_parts import content_administration
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
@@ -30,7 +30,6 @@ from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.library import Library
-from netboot.content.library.uploads import Upload, UploadKind, Uploads
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
 from netboot.control_socket import is_answered
@@ -42,7 +41,6 @@ from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
-from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
@@ -127,8 +125,7 @@ class Daemon:
         clock: Clock,
     ) -> None:
         settings, directory = configuration.settings, configuration.settings.content.directory
-        self._path = path.absolute()
-        self._settings, self._started_at = settings, clock.now()
+        self._path, self._settings, self._started_at = path.absolute(), settings, clock.now()
         self._store, self._registry, self._seen = store, registry, seen
         self._content_changed = asyncio.Event()
         self._content = ContentIndex(directory)
@@ -167,7 +164,9 @@ class Daemon:
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
         self._overdue_watch = store.overdue_watch(self._boot_causes(clock), registry.hosts, clock)
-        self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
+        self._content_work = content_administration(
+            self._path, settings, self._administration, self, events=store.events, hosts=registry.hosts, now=clock.now
+        )
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._listeners = self._boot_listeners(metrics)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics, clock), metrics=metrics)
@@ -209,7 +208,7 @@ class Daemon:
             self._store,
             self._install_moves,
             self._seen,
-            self._uploads,
+            self._content_work.uploads,
             self._hooks,
             problems=self.problems,
             is_rejected=lambda: self._in_force.is_rejected,
@@ -228,7 +227,7 @@ class Daemon:
         parts = AdminParts(
             administration,
             metrics,
-            uploads=self._uploads,
+            content=self._content_work,
             hooks=self._hook_uses,
             check_health=self._health.check,
             make_support=support.make,
@@ -368,7 +367,11 @@ class Daemon:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
-        works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
+        works += [
+            self._content_work.run(),
+            self._registry.follow_boot_files(),
+            self._armed_content.run(self.rescan_content),
+        ]
         works += [self._install_moves.run(), self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
         if self._records is not None:
             works.append(self._records.run())
@@ -377,13 +380,6 @@ class Daemon:
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]
-
-    def _import_command(self, upload: Upload, data: str) -> list[str]:
-        """Return the command that imports an upload, at low priority, in a process of its own."""
-        verb = "import-iso" if upload.kind is UploadKind.ISO else "import-archive"
-        name = ["--name", upload.name] if upload.name else []
-        netboot = [sys.executable, "-m", "netboot", "--config", str(self._path)]
-        return ["nice", "-n", "10", *netboot, "content", verb, data, *name, "--json"]
 
     async def _reload_for_systemd(self) -> None:
         notify_systemd("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")

@@ -3,6 +3,7 @@
 import pytest
 
 from netboot.cli.views.content_progress import progress_line, shown_progress
+from netboot.content.library.progress import ProgressReport
 
 
 def test_a_line_says_share_bytes_rate_and_time_left() -> None:
@@ -34,3 +35,18 @@ def test_nothing_is_said_where_json_is_wanted(capsys: pytest.CaptureFixture[str]
         progress.advance(10)
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_daemon_gets_each_step_as_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_progress(as_json=True, reports=True) as progress:
+        progress.step("one", 10)
+        progress.advance(10)
+        progress.step("two", 0)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [ProgressReport.of_line(line) for line in lines] == [
+        ProgressReport("one", 0, 10),
+        ProgressReport("two", 0, 0),
+    ]
+    assert ProgressReport.of_line("netboot: note") is None
+    assert ProgressReport.of_line('{"progress": {"step": 1}}') is None

@@ -178,3 +178,26 @@ def test_a_daemon_that_stops_ends_the_process_of_an_import_which_the_next_start_
         return written.read_text()
 
     assert not Path("/proc", with_services(scenario)).exists()
+
+
+def test_an_import_shows_its_progress_and_is_cancelled(with_imports: Callable[..., Any]):
+    report = '{"progress": {"step": "unpacking", "done_bytes": 1, "total_bytes": 2}}'
+    reports = f"import sys, time; print({report!r}, file=sys.stderr, flush=True); time.sleep(60)"
+
+    async def use(imports: UploadImports, uploads: Uploads, _services: BuiltServices) -> None:
+        upload, waiting = await sent(imports), await sent(imports)
+        async with asyncio.timeout(20):
+            while (progress := (await imports.get(upload.id)).progress) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (progress.step, progress.percent) == ("unpacking", 50)
+        await imports.cancel(waiting.id, actor=OPERATOR)
+        await imports.cancel(upload.id, actor=OPERATOR)
+
+        for id_ in (upload.id, waiting.id):
+            cancelled = await imports.get(id_)
+            assert (cancelled.state, cancelled.error) == (UploadState.FAILED, "cancelled by uid 1000")
+            assert not uploads.data(cancelled).exists()
+        with pytest.raises(UploadError, match="the upload is failed; only a running import can be cancelled"):
+            await imports.cancel(upload.id, actor=OPERATOR)
+
+    with_imports(python(reports), use)

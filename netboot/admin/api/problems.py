@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from netboot.admin.json_views import error_view, http_error_view, json_text
 from netboot.boot_records.record_files import NoRecordError
 from netboot.content.library.disk import http_status
+from netboot.content.library.library import InvalidNameError, LibraryBusyError, NameUsedError, UnknownContentError
 from netboot.content.library.uploads import UploadError
 from netboot.errors import (
     AccountRefusedError,
@@ -40,6 +41,8 @@ from netboot.errors import (
 )
 from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.boots.boot_history import NoBootError
+from netboot.operate.content.content_changes import ContentRefusedError
+from netboot.operate.content.verifications import UnknownVerificationError
 
 log = structlog.get_logger()
 
@@ -54,6 +57,12 @@ _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     AccountRefusedError: 409,
     LoginRefusedError: 401,
     LoginLimitedError: 429,
+    UnknownContentError: 404,
+    UnknownVerificationError: 404,
+    LibraryBusyError: 409,
+    NameUsedError: 409,
+    InvalidNameError: 400,
+    ContentRefusedError: 409,
     UnknownHookError: 404,
     NoRecordError: 404,
     NoBootError: 404,
@@ -151,6 +160,5 @@ def status_of(error: NetbootError) -> int:
     """Return the HTTP status of an error."""
     if isinstance(error, UploadError):
         return error.status
-    if isinstance(error, ContentError | HostsNotWritableError):
-        return http_status(error.__cause__)
-    return statuses_of(type(error))[0]
+    statuses = statuses_of(type(error))
+    return statuses[0] if len(statuses) == 1 else http_status(error.__cause__)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
+from netboot.content.library.uploads import UploadState
 from netboot.model.install.install import InstallState
+from netboot.operate.content.verifications import VerificationState
 
 NAVIGATION: Final = (
     ("/", "Rack"),
@@ -19,6 +21,8 @@ NAVIGATION: Final = (
     ("/appliance", "Appliance"),
     ("/users", "Users"),
 )
+SOUND: Final = "sound"
+DAMAGED: Final = "damaged"
 _COLOURS: Final[Mapping[str, str]] = {
     InstallState.OFFERED: "blue",
     InstallState.LOADING: "blue",
@@ -26,6 +30,12 @@ _COLOURS: Final[Mapping[str, str]] = {
     InstallState.INSTALLED: "blue",
     InstallState.READY: "green",
     InstallState.FAILED: "red",
+    UploadState.RECEIVING: "blue",
+    UploadState.IMPORTING: "blue",
+    UploadState.DONE: "green",
+    VerificationState.RUNNING: "blue",
+    SOUND: "green",
+    DAMAGED: "red",
 }
 
 

@@ -21,6 +21,7 @@ from netboot.admin.api.appliance.support_api import SupportApi
 from netboot.admin.api.boots.boots_api import BootsApi
 from netboot.admin.api.boots.captures_api import CapturesApi
 from netboot.admin.api.boots.logs_api import LogsApi
+from netboot.admin.api.content.content_api import ContentApi
 from netboot.admin.api.content.upload_api import UploadApi
 from netboot.admin.api.hosts.host_actions_api import HostActionsApi
 from netboot.admin.api.hosts.host_changes_api import HostChangesApi
@@ -31,6 +32,7 @@ from netboot.admin.application import Routes, admin_application
 from netboot.admin.pages.appliance.appliance_page import AppliancePages
 from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.boots.machine_boots import MachineBoots
+from netboot.admin.pages.content.content_page import ContentPage
 from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
@@ -42,7 +44,7 @@ from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
 from netboot.operate.appliance.appliance_checks import ApplianceChecks
 from netboot.operate.appliance.appliance_facts import SettingInForce
-from netboot.operate.content.upload_imports import UploadImports
+from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.support.support_archive import SupportArchive
@@ -59,7 +61,7 @@ class AdminParts:
     administration: Administration
     metrics: Metrics
     _: KW_ONLY
-    uploads: UploadImports
+    content: ContentAdministration
     hooks: HookUses
     check_health: Callable[[], Awaitable[Health]]
     now: Callable[[], datetime]
@@ -110,6 +112,7 @@ class AdminParts:
         return [
             RackPage(self.administration, engine),
             ThroughputPages(self.throughput, engine, now=self.now),
+            ContentPage(self.content, engine),
         ]
 
     def _host_pages(self, engine: PageEngine, plans: HostPlans) -> list[Routes]:
@@ -123,7 +126,8 @@ class AdminParts:
             ApplianceApi(administration, metrics),
             InstallsApi(administration),
             PlansApi(plans),
-            UploadApi(self.uploads),
+            ContentApi(self.content),
+            UploadApi(self.content.uploads),
             HostActionsApi(administration.host_actions),
             HostChangesApi(administration.host_changes),
             OneTimeBootsApi(administration.one_time_boots),

@@ -1,8 +1,9 @@
-"""Shows an import's progress on standard error: bars on a terminal, else a line every two seconds."""
+"""Shows an import's progress on standard error: bars on a terminal, else a line every two seconds; JSON on request."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -11,16 +12,23 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRem
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from netboot.content.library.progress import NO_PROGRESS, Progress
+from netboot.content.library.progress import NO_PROGRESS, Progress, ProgressReport
 
 _LINE_INTERVAL_S: Final = 2.0
+_REPORT_INTERVAL_S: Final = 0.5
+
+progress_option = click.option(
+    "--progress", "reports", is_flag=True, hidden=True, help="Report progress as JSON lines."
+)
 
 
 @contextmanager
-def shown_progress(*, as_json: bool) -> Iterator[Progress]:
-    """Show progress on standard error; nothing for `as_json`."""
+def shown_progress(*, as_json: bool, reports: bool = False) -> Iterator[Progress]:
+    """Show progress on standard error; nothing for `as_json`, except JSON lines for the daemon if it `reports`."""
     console = Console(stderr=True)
-    if as_json:
+    if reports:
+        yield _ProgressReports()
+    elif as_json:
         yield NO_PROGRESS
     elif console.is_terminal:
         columns = (
@@ -49,6 +57,25 @@ class _Bars(Progress):
     def advance(self, size_bytes: int) -> None:
         if self._task is not None:
             self._bars.advance(self._task, size_bytes)
+
+
+class _ProgressReports(Progress):
+    def __init__(self) -> None:
+        self._report = ProgressReport("", 0, 0)
+        self._printed_at = time.monotonic()
+
+    def step(self, what: str, total_bytes: int) -> None:
+        self._report = ProgressReport(what, 0, total_bytes)
+        self._print()
+
+    def advance(self, size_bytes: int) -> None:
+        self._report = replace(self._report, done_bytes=self._report.done_bytes + size_bytes)
+        if time.monotonic() - self._printed_at >= _REPORT_INTERVAL_S:
+            self._print()
+
+    def _print(self) -> None:
+        self._printed_at = time.monotonic()
+        click.echo(self._report.line(), err=True)
 
 
 class _ProgressLines(Progress):

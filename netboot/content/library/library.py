@@ -46,6 +46,18 @@ class LibraryBusyError(ContentError):
     code = "content-busy"
 
 
+class UnknownContentError(ContentError):
+    """A name that no medium, release or alias has."""
+
+
+class InvalidNameError(ContentError):
+    """A name that is not valid in a URL and as a directory."""
+
+
+class NameUsedError(ContentError):
+    """A name that a medium, a release or an alias has already."""
+
+
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:
     """A medium, a release, or an alias of one."""
@@ -61,9 +73,9 @@ class LibraryEntry:
 
 
 def checked_name(name: str) -> str:
-    """Return a name that is valid in a URL and as a directory; raise ContentError for any other."""
+    """Return a name that is valid in a URL and as a directory; raise InvalidNameError for any other."""
     if not _NAME.fullmatch(name):
-        raise ContentError(
+        raise InvalidNameError(
             f"{name!r} is not a valid name; use letters, digits, dots, dashes, at most 63, a letter or digit first"
         )
     return name
@@ -93,10 +105,12 @@ class Library:
                 yield LibraryEntry(kind, name, path, alias_of=path.resolve().name if path.is_symlink() else None)
 
     def find(self, name: str) -> LibraryEntry:
-        """Find a medium or release by name; raise ContentError if neither or both have it."""
+        """Find an entry by name; raise UnknownContentError if none has it, ContentError if two have it."""
         found = [entry for entry in self.entries() if entry.name == name]
         if not found:
-            raise ContentError(f"there is no medium and no release {name} in {self.directory}; netboot content list")
+            raise UnknownContentError(
+                f"there is no medium and no release {name} in {self.directory}; netboot content list"
+            )
         if len(found) > 1:
             raise ContentError(f"{name} is a medium and a release; rename one below {self.directory} by mv")
         return found[0]
@@ -105,10 +119,10 @@ class Library:
         return next((entry for entry in self._entries(kind) if entry.name == name), None)
 
     def check_not_of(self, kind: EntryKind, name: str) -> None:
-        """Raise ContentError if a medium, release or alias of this kind has the name: a name is used once."""
+        """Raise NameUsedError if a medium, release or alias of this kind has the name: a name is used once."""
         if (existing := self.get(kind, name)) is not None:
             use = f"another name of the {kind.word} {existing.alias_of}" if existing.alias_of else f"a {kind.word}"
-            raise ContentError(f"{name} is {use} already; choose another name")
+            raise NameUsedError(f"{name} is {use} already; choose another name")
 
     def importable(self, kind: EntryKind, name: str) -> LibraryEntry | None:
         """Find what an import under this name is compared with; raise ContentError if the name must not be used."""
@@ -202,7 +216,7 @@ class Staging:
         target = entry.path.resolve()
         place = target.parent / checked_name(alias)
         if place.is_dir() and not place.is_symlink():
-            raise ContentError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
+            raise NameUsedError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
         self.library.check_not_of(entry.kind.other, alias)
         new = self.directory / "link"
         with explaining_write_errors(self.library.directory):

@@ -1,6 +1,8 @@
 """Progress reports of long operations."""
 
-from typing import Final
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Self
 
 
 class Progress:
@@ -14,3 +16,29 @@ class Progress:
 
 
 NO_PROGRESS: Final = Progress()
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """How far an operation in another process is; it writes one line for each report. `total_bytes` is 0 if unknown."""
+
+    step: str
+    done_bytes: int
+    total_bytes: int
+
+    @property
+    def percent(self) -> int | None:
+        return min(100, self.done_bytes * 100 // self.total_bytes) if self.total_bytes else None
+
+    def line(self) -> str:
+        return json.dumps({"progress": asdict(self)})
+
+    @classmethod
+    def of_line(cls, line: str) -> Self | None:
+        """Read a line; None if it is no report."""
+        if not line.startswith('{"progress"'):
+            return None
+        try:
+            return cls(**json.loads(line)["progress"])
+        except (ValueError, TypeError):
+            return None

@@ -21,6 +21,7 @@ from typing import Any, Final, Self, assert_never
 
 from netboot.content.library.disk import cannot_write, http_status, nearest_existing, sync
 from netboot.content.library.library import checked_name
+from netboot.content.library.progress import ProgressReport
 from netboot.errors import ContentError
 
 DIRECTORY: Final = ".uploads"
@@ -60,6 +61,7 @@ class Upload:
     """One upload. `offset` of `length` bytes are on disk; `result` or `error` is the outcome of the import.
 
     `metadata` is what its sender wrote of it. At `expires_at` it is deleted; an upload that is imported has none.
+    `progress` is that of its import while it runs.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Upload:
     error: str | None = None
     metadata: str = ""
     expires_at: str | None = None
+    progress: ProgressReport | None = None
 
     @property
     def has_ended(self) -> bool:

@@ -39,6 +39,7 @@ EVENT_NAMES: Final = (
     "boot.variant_learned",
     "boot.wipe_begun",
     "boot.wipe_refused",
+    "content.verified",
     "http.refused",
     "install.arming_ended",
     "install.armings_unchecked",

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import secrets
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
 
-from netboot.content.library.uploads import Upload, UploadRequest, Uploads, UploadState
+from netboot.content.library.progress import ProgressReport
+from netboot.content.library.uploads import Upload, UploadError, UploadRequest, Uploads, UploadState
 from netboot.errors import ContentError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.operate.audit import audited
+from netboot.operate.content.progress_process import ProgressProcess
 
 IMPORT_S: Final = 4 * 3600.0
 EXPIRY_INTERVAL_S: Final = 3600.0
@@ -37,11 +39,17 @@ class UploadImports:
         self._events = events
         self._now = now
         self._complete: asyncio.Queue[str] = asyncio.Queue()
-        self._imports = 0  # that run now
+        self._importing: str | None = None
+        self._process: ProgressProcess | None = None
+        self._progress: ProgressReport | None = None
 
     def counts(self) -> Mapping[str, int]:
         """Count the uploads that are received, those that wait for their import, and those that are imported."""
-        return {"receiving": self._uploads.open_count, "waiting": self._complete.qsize(), "importing": self._imports}
+        return {
+            "receiving": self._uploads.open_count,
+            "waiting": self._complete.qsize(),
+            "importing": int(self._importing is not None),
+        }
 
     async def run(self) -> None:
         """Import complete uploads, also those of a previous run, and delete expired ones, until cancelled."""
@@ -76,10 +84,13 @@ class UploadImports:
 
     async def all(self) -> list[Upload]:
         """List the uploads, oldest first."""
-        return await asyncio.to_thread(self._uploads.all)
+        return [self._with_progress(upload) for upload in await asyncio.to_thread(self._uploads.all)]
 
     async def get(self, id_: str) -> Upload:
-        return await asyncio.to_thread(self._uploads.get, id_)
+        return self._with_progress(await asyncio.to_thread(self._uploads.get, id_))
+
+    def _with_progress(self, upload: Upload) -> Upload:
+        return replace(upload, progress=self._progress) if upload.id == self._importing else upload
 
     async def receive(self, id_: str, offset: int, pieces: AsyncIterable[bytes], *, announced: int | None) -> Upload:
         """Receive the bytes from `offset` on, and import the upload if they are the last.
@@ -100,6 +111,16 @@ class UploadImports:
         with audited(self._events, "remove upload", actor, subject=id_):
             await asyncio.to_thread(self._uploads.remove, id_)
 
+    async def cancel(self, id_: str, *, actor: Actor) -> None:
+        """End the import of an upload, which leaves the content as it was; raise UploadError if it is not imported."""
+        with audited(self._events, "cancel import", actor, subject=id_):
+            upload = await self.get(id_)
+            if upload.state is not UploadState.IMPORTING:
+                raise UploadError(409, f"the upload is {upload.state}; only a running import can be cancelled")
+            if self._process is not None and id_ == self._importing:
+                await self._process.stop()
+            await asyncio.to_thread(self._uploads.move, upload, UploadState.FAILED, error=f"cancelled by {actor.name}")
+
     async def _import(self, id_: str) -> None:
         upload = await self.get(id_)
         if upload.has_ended:
@@ -108,17 +129,22 @@ class UploadImports:
             upload = await asyncio.to_thread(self._uploads.move, upload, UploadState.IMPORTING)
         command = self._command(upload, str(self._uploads.data(upload)))
         log.info("content.upload_importing", upload=upload.id, kind=upload.kind.value)
-        self._imports += 1
+        self._importing, self._process = upload.id, ProgressProcess(command, self._note_progress)
         try:
-            result = await _run(command)
+            result = await _imported(self._process)
         except ContentError as error:
+            if self._process.is_stopped:
+                return  # `cancel` records the end
             log.error("content.upload_failed", upload=upload.id, reason=str(error))
             await asyncio.to_thread(self._uploads.move, upload, UploadState.FAILED, error=str(error))
         else:
             log.info("content.upload_imported", upload=upload.id, name=result.get("name"))
             await asyncio.to_thread(self._uploads.move, upload, UploadState.DONE, result=result)
         finally:
-            self._imports -= 1
+            self._importing = self._process = self._progress = None
+
+    def _note_progress(self, report: ProgressReport) -> None:
+        self._progress = report
 
 
 @contextmanager
@@ -130,30 +156,16 @@ def _faults_logged(upload: str) -> Iterator[None]:
         log.error("content.upload_failed", upload=upload, reason=str(error))
 
 
-async def _run(command: Sequence[str]) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+async def _imported(process: ProgressProcess) -> dict[str, Any]:
     try:
         async with asyncio.timeout(IMPORT_S):
-            printed, complaint = await process.communicate()
+            outcome = await process.run()
     except TimeoutError:
         raise ContentError(f"the import took more than {IMPORT_S / 3600:.0f} hours; try it by command") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise ContentError(_sentence(complaint.decode("utf-8", "replace"), process.returncode))
+    if outcome.status != 0:
+        raise ContentError(outcome.sentence("the import"))
     try:
-        result: dict[str, Any] = json.loads(printed)
+        result: dict[str, Any] = json.loads(outcome.printed)
     except ValueError:
         raise ContentError("the import said nothing that can be read; see netboot content list") from None
     return result
-
-
-def _sentence(complaint: str, status: int | None) -> str:
-    """Return the error of a failed import from its stderr, in which notes may come before it."""
-    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    said = [line.removeprefix("netboot: ") for line in lines if line.startswith("netboot: ")]
-    if said:
-        return said[-1]
-    return f"the import ended with {status}: {lines[-1] if lines else 'it printed nothing'}"

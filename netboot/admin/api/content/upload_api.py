@@ -49,6 +49,7 @@ class UploadApi:
             web.patch(one, tus(self.append)),
             web.delete(one, tus(self.remove)),
             web.post(one, tus(self.overridden)),
+            web.post(f"{one}/cancel", self.cancel_import),
         ]
 
     @operation(status=204, headers=list(CAPABILITIES))
@@ -112,6 +113,13 @@ class UploadApi:
         """Delete an upload and its bytes."""
         await self._imports.remove(request.match_info["id"], actor=actor_of(request))
         return web.Response(status=204)
+
+    @operation(Upload, errors=[ContentError], statuses=_REFUSALS)
+    async def cancel_import(self, request: web.Request) -> web.Response:
+        """End the import of an upload, which leaves the content as it was."""
+        id_ = request.match_info["id"]
+        await self._imports.cancel(id_, actor=actor_of(request))
+        return json_answer(await self._imports.get(id_))
 
     @operation(
         status=204,

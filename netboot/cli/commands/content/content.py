@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netboot.admin.texts.ages import ago
-from netboot.cli.commands.content.content_users import store_may_exist, users, users_for_a_list
+from netboot.cli.commands.content.users_found import store_may_exist, users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
-from netboot.cli.views.content_progress import shown_progress
-from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view
+from netboot.cli.views.content_progress import progress_option, shown_progress
+from netboot.cli.views.content_view import print_verdict, verdict_view
 from netboot.cli.views.output import config_and_json, print_found, print_json, print_table
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import Verdict, repair, verify
-from netboot.content.library.disk import explaining_import_errors, megabytes, tree_size
+from netboot.content.library.disk import explaining_import_errors, megabytes
 from netboot.content.library.library import Library
 from netboot.errors import ContentError, NetbootError
 from netboot.model.release import EntryKind, EntryName
+from netboot.operate.content.content_changes import collect_content, promote_content, remove_content
+from netboot.operate.content.library_listing import listed
 from netboot.operate.running_daemon import RescanRequest
 from netboot.registry.load import load_settings
 from netboot.settings.settings import Settings
@@ -55,11 +57,14 @@ def removed_publish_command(_words: tuple[str, ...]) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The medium's name; by default from its content (ol8u10-x86_64).")
 @click.option("--checksum", help="The file's published checksum: sha256:…")
+@progress_option
 @config_and_json
-def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
+def import_iso_command(
+    config: Path, file: Path, name: str | None, checksum: str | None, reports: bool, as_json: bool
+) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
     settings, library = _opened(config)
-    with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
         done = import_iso(library, file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
     _announce(config, settings, f"import-iso {done.name}", (EntryKind.MEDIUM, done.name))
     text = f"{done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
@@ -69,11 +74,12 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
 @content.command("import-archive", short_help="Import a release: the output of `ocne image create`.")
 @click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
 @click.option("--name", help="The release's name; by default from its file's name (ock-1.31-amd64).")
+@progress_option
 @config_and_json
-def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
+def import_archive_command(config: Path, source: Path, name: str | None, reports: bool, as_json: bool) -> None:
     """Import the OSTree archive from the output of `ocne image create --type ostree`, and verify every object."""
     settings, library = _opened(config)
-    with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
         done = import_archive(library, source, name, now=datetime.now(UTC), progress=progress)
     _announce(config, settings, f"import-archive {done.name}", (EntryKind.RELEASE, done.name))
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
@@ -92,7 +98,7 @@ def list_command(config: Path, as_json: bool) -> None:
     """List boot media and releases with their users."""
     settings, library = _opened(config)
     known = users_for_a_list(config, settings)
-    views = [entry_view(entry, library, used_by=known.names(entry)) for entry in library.entries()]
+    views = [asdict(listed(entry, library, known)) for entry in library.entries()]
     rows = (
         (
             view["name"],
@@ -115,7 +121,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
     settings, library = _opened(config)
     entry = library.find(name)
     record = entry.record
-    view = entry_view(entry, library, used_by=users_for_a_list(config, settings).names(entry))
+    view = asdict(listed(entry, library, users_for_a_list(config, settings)))
     view |= {"record": asdict(record) if record else None}
     lines = [
         f"{key.removesuffix('_bytes').replace('_', ' ')}: {_shown(key, value)}"
@@ -140,15 +146,16 @@ def _shown(key: str, value: Any) -> str:
     metavar="SOURCE",
     help="An ISO, an archive, or a directory: damaged files are replaced from it.",
 )
+@progress_option
 @config_and_json
-def verify_command(config: Path, name: str | None, repair_from: Path | None, as_json: bool) -> None:
+def verify_command(config: Path, name: str | None, repair_from: Path | None, reports: bool, as_json: bool) -> None:
     """Verify every byte of NAME, or of all content; name each damaged file. Exit code 1 if one remains damaged."""
     if repair_from is not None and name is None:
         raise click.UsageError("--repair-from requires the NAME to repair")
     settings, library = _opened(config)
     entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
     results: list[tuple[Verdict, tuple[str, ...]]] = []
-    with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
         for entry in entries:
             verdict = verify(entry, progress)
             repaired: tuple[str, ...] = ()
@@ -174,17 +181,10 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
 def remove(config: Path, name: str, as_json: bool) -> None:
     """Remove a boot medium, a release, or an alias. Refused while it is used."""
     settings, library = _opened(config)
-    with handed_over(settings.content.directory), library.changing() as staging:
-        entry = library.find(name)
-        reasons = users(config, settings).reasons(entry)
-        if entry.alias_of is None and (aliases := library.aliases_of(entry)):
-            reasons.append(f"it is also called {', '.join(aliases)}; netboot content promote another, or remove it")
-        if reasons:
-            raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
-        freed = 0 if entry.alias_of else tree_size(entry.path)
-        staging.remove(entry)
-    _announce(config, settings, f"remove {name}", (entry.kind, name))
-    print_found({"removed": name, "size_bytes": freed}, as_json, [f"{name} is removed"])
+    with handed_over(settings.content.directory):
+        done = remove_content(library, name, lambda: users(config, settings))
+    _announce(config, settings, f"remove {name}", done.entry)
+    print_found({"removed": name, "size_bytes": done.size_bytes}, as_json, [f"{name} is removed"])
 
 
 @content.command()
@@ -193,14 +193,12 @@ def gc(config: Path, as_json: bool) -> None:
     """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
     settings, library = _opened(config)
     status = asyncio.run(ask_daemon(settings.admin.socket, config, lambda daemon: daemon.status()))
-    if status is not None and (pulls := status["pulls"]):
-        raise ContentError(f"cannot collect: machines are pulling now ({', '.join(pulls)}); wait until they are done")
-    with handed_over(settings.content.directory), library.changing() as staging:
-        count, size_bytes = staging.collect()
-    if count:
+    with handed_over(settings.content.directory):
+        done = collect_content(library, status["pulls"] if status is not None else ())
+    if done.deleted:
         _announce(config, settings, "gc")
-    text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
-    print_found({"deleted": count, "size_bytes": size_bytes}, as_json, [text])
+    text = f"{done.deleted} remains deleted, {megabytes(done.size_bytes)} freed"
+    print_found(asdict(done), as_json, [text if done.deleted else "nothing was left behind"])
 
 
 @content.command()
@@ -210,14 +208,10 @@ def gc(config: Path, as_json: bool) -> None:
 def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on."""
     settings, library = _opened(config)
-    with handed_over(settings.content.directory), library.changing() as staging:
-        entry = library.find(name)
-        if running := users(config, settings).running(entry.kind, alias):
-            raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
-        staging.promote(entry, alias)
-    _announce(config, settings, f"promote {name} {alias}", (entry.kind, alias))
-    name = entry.alias_of or name
-    print_found({"alias": alias, "name": name}, as_json, [f"{alias} is {name} now"])
+    with handed_over(settings.content.directory):
+        done = promote_content(library, name, alias, lambda: users(config, settings))
+    _announce(config, settings, f"promote {name} {alias}", done.entry)
+    print_found({"alias": alias, "name": done.name}, as_json, [f"{alias} is {done.name} now"])
 
 
 def _opened(config: Path) -> tuple[Settings, Library]:

@@ -1,0 +1,125 @@
+"""The use cases of content by the running daemon: list, verify, promote, remove, collect; and the uploads."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from netboot.content.library.disk import nearest_existing, tree_size
+from netboot.content.library.library import Library
+from netboot.events.event_bus import EventBus
+from netboot.model.actor import Actor
+from netboot.model.release import EntryName
+from netboot.operate.audit import audited
+from netboot.operate.content.content_changes import (
+    CollectedContent,
+    PromotedContent,
+    RemovedContent,
+    collect_content,
+    promote_content,
+    removal_reasons,
+    remove_content,
+)
+from netboot.operate.content.content_users import ContentUsers
+from netboot.operate.content.library_listing import ContentDetails, listed
+from netboot.operate.content.upload_imports import UploadImports
+from netboot.operate.content.verifications import Verification, Verifications
+from netboot.operate.running_daemon import RescanResult
+
+FindUsers = Callable[[], Awaitable[ContentUsers]]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDisk:
+    """The file system of the content, in bytes, and the remains of unfinished work on it."""
+
+    total_bytes: int
+    free_bytes: int
+    remains: int
+    remains_bytes: int
+
+
+class ContentAdministration:
+    def __init__(
+        self,
+        library: Library,
+        uploads: UploadImports,
+        verifications: Verifications,
+        *,
+        events: EventBus,
+        users: FindUsers,
+        users_in_force: FindUsers,
+        pulls: Callable[[], Sequence[str]],
+        rescan: Callable[[EntryName | None], Awaitable[RescanResult]],
+    ) -> None:
+        """`users` reads the hosts files as they are now, `users_in_force` only what the daemon serves; `rescan` makes
+        the daemon read an entry again, or all.
+        """
+        self.uploads, self.verifications = uploads, verifications
+        self._library, self._events = library, events
+        self._users, self._users_in_force = users, users_in_force
+        self._pulls, self._rescan = pulls, rescan
+
+    async def run(self) -> None:
+        """Run imports and verifications until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.uploads.run())
+            tasks.create_task(self.verifications.run())
+
+    async def all(self) -> list[ContentDetails]:
+        """List media, releases and aliases, with their users among the hosts in force."""
+        users = await self._users_in_force()
+        return await asyncio.to_thread(self._all, users)
+
+    def _all(self, users: ContentUsers) -> list[ContentDetails]:
+        return [
+            ContentDetails(listed(entry, self._library, users), {}, removal_reasons(entry, self._library, users))
+            for entry in self._library.entries()
+        ]
+
+    async def show(self, name: str) -> ContentDetails:
+        """Describe one entry, with its files; raise UnknownContentError."""
+        users = await self._users()
+        return await asyncio.to_thread(self._show, name, users)
+
+    def _show(self, name: str, users: ContentUsers) -> ContentDetails:
+        entry = self._library.find(name)
+        record = entry.record
+        described = listed(entry, self._library, users)
+        reasons = removal_reasons(entry, self._library, users)
+        return ContentDetails(described, record.files if record else {}, reasons)
+
+    async def disk(self) -> ContentDisk:
+        return await asyncio.to_thread(self._disk)
+
+    def _disk(self) -> ContentDisk:
+        usage = shutil.disk_usage(nearest_existing(self._library.directory))
+        remains = self._library.remains()
+        return ContentDisk(usage.total, usage.free, len(remains), tree_size(*remains))
+
+    async def verify(self, name: str | None, *, actor: Actor) -> Verification:
+        """Begin to verify an entry, or all; raise UnknownContentError, or ContentRefusedError while one is verified."""
+        if name is not None:
+            await asyncio.to_thread(self._library.find, name)
+        return self.verifications.begin(name, actor=actor)
+
+    async def remove(self, name: str, *, actor: Actor) -> RemovedContent:
+        """Remove an entry; raise ContentRefusedError with every reason if it is used."""
+        with audited(self._events, "change content", actor, subject=f"remove {name}"):
+            users = await self._users()
+            removed = await asyncio.to_thread(remove_content, self._library, name, lambda: users)
+            await self._rescan(removed.entry)
+        return removed
+
+    async def promote(self, name: str, alias: str, *, actor: Actor) -> tuple[PromotedContent, Sequence[str]]:
+        """Make `alias` an alias of an entry; return it, and the hosts whose arming ended with that."""
+        with audited(self._events, "change content", actor, subject=f"promote {name} {alias}"):
+            users = await self._users_in_force()
+            promoted = await asyncio.to_thread(promote_content, self._library, name, alias, lambda: users)
+            result = await self._rescan(promoted.entry)
+        return promoted, result.armings_ended
+
+    async def collect(self, *, actor: Actor) -> CollectedContent:
+        """Delete the remains of unfinished work; raise ContentRefusedError while machines pull."""
+        with audited(self._events, "change content", actor, subject="gc"):
+            return await asyncio.to_thread(collect_content, self._library, self._pulls())
