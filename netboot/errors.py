@@ -168,6 +168,12 @@ class LoginLimitedError(NetbootError):
         self.wait_s = wait_s
 
 
+class CertificateError(NetbootError):
+    """A certificate, key or certificate authority of the administration that cannot be used."""
+
+    code = "certificate-unusable"
+
+
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 

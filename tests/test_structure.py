@@ -153,7 +153,7 @@ def test_urls_of_the_boot_lan_are_written_in_one_module():
 
 
 def test_defaults_of_ports_are_in_settings_only():
-    ports = {Settings().http.port, Settings().admin.listen.port}
+    ports = {Settings().http.port, *(each.port for each in Settings().admin.listen)}
     found = {
         _place(source)
         for source in SOURCES
@@ -161,7 +161,11 @@ def test_defaults_of_ports_are_in_settings_only():
         if isinstance(node, ast.Constant) and type(node.value) is int and node.value in ports
     }
 
-    assert found == {"netboot/settings/settings.py", "netboot/lab/lab_hosts.py"}  # the lab writes a netboot.yaml
+    assert found == {
+        "netboot/settings/admin_setting.py",
+        "netboot/settings/settings.py",
+        "netboot/lab/lab_hosts.py",  # the lab writes a netboot.yaml
+    }
 
 
 def test_pe_headers_are_read_in_one_module():

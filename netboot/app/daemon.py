@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from netboot import __version__
 from netboot.app import from_settings, process
@@ -22,7 +21,7 @@ from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
-from netboot.app.listeners import RETRY_S, BootListeners, ended
+from netboot.app.listeners import BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
 from netboot.app.support.support_archives import RunningParts, SupportArchives
@@ -169,7 +168,7 @@ class Daemon:
         )
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._listeners = self._boot_listeners(metrics)
-        self._admin = AdminListener(settings.admin, self._admin_application(metrics, clock), metrics=metrics)
+        self._admin = self._admin_listener(metrics, clock)
         self._problems: list[str] = []
         self._is_stopping = False
         metrics.read_gauges(self._gauge_readings().read)
@@ -212,15 +211,20 @@ class Daemon:
             self._hooks,
             problems=self.problems,
             is_rejected=lambda: self._in_force.is_rejected,
-            others=(self._listeners.readings, self._armed_content.readings, self._overdue_watch.readings),
+            others=(
+                self._listeners.readings,
+                self._armed_content.readings,
+                self._overdue_watch.readings,
+                self._admin.readings,
+            ),
         )
 
     def _parts(self) -> list[HealthPart]:
         """List the parts whose state is in memory."""
         stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
-        return [stop, *self._in_force.parts(), *self._listeners.parts(), self._admin.part()]
+        return [stop, *self._in_force.parts(), *self._listeners.parts(), *self._admin.parts()]
 
-    def _admin_application(self, metrics: Metrics, clock: Clock) -> web.Application:
+    def _admin_listener(self, metrics: Metrics, clock: Clock) -> AdminListener:
         administration = self._administration
         running = RunningParts(administration.status, self._health.check, metrics.exposition)
         support = SupportArchives(self._path, self._store.stored_data(administration), self._hook_uses, running=running)
@@ -239,7 +243,7 @@ class Daemon:
             settings_in_force=self._in_force.settings,
             access=self._store.access(clock, metrics),
         )
-        return parts.application(configuration=self._path.resolve())
+        return parts.listener(configuration=self._path.resolve())
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
         await self._in_force.begin(read, problems)
@@ -274,7 +278,7 @@ class Daemon:
             pulls=self.pulls(),
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
-            warnings=warnings_of_seen(self._registry.now.hosts, self._seen),
+            warnings=[*warnings_of_seen(self._registry.now.hosts, self._seen), *self._admin.warnings],
             other_servers=self._services.other_servers.current(),
             unobserved=self._listeners.unobserved(),
             records=DiskUse.of(self._records.budget) if self._records is not None else None,
@@ -282,9 +286,8 @@ class Daemon:
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
-        admin = [self._admin.problem] if self._admin.problem else []
         records = [self._records.problem] if self._records and self._records.problem else []
-        return [*self._in_force.problems(), *self._listeners.problems(), *admin, *records]
+        return [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems, *records]
 
     def _boot_causes(self, clock: Clock) -> BootCauses:
         return BootCauses(
@@ -330,7 +333,7 @@ class Daemon:
                 gc.collect()
                 gc.freeze()  # later collections do not walk the hosts; with 5,000 of them each took 50 ms
                 notify_systemd("READY=1", f"STATUS={self._status_line()}")
-                stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
+                stack.push_async_callback(ended, tasks.create_task(self._admin.run()))
                 running.append(tasks.create_task(self._services.scripts.run()))
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
                 signals.finish_start(lambda: tasks.create_task(self._reload_for_systemd()))
@@ -357,11 +360,6 @@ class Daemon:
         if (problems := self.problems()) != self._problems:
             self._problems = problems
             notify_systemd(f"STATUS={self._status_line()}")
-
-    async def _keep_admin_open(self) -> None:
-        while True:
-            await asyncio.sleep(RETRY_S)
-            await self._admin.retry()
 
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""

@@ -30,6 +30,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, or the OpenAPI of the API.",
     "reload": "Make the daemon read its files again; print the result.",
     "hooks": "List the web servers and commands that get events, and test them.",
+    "ca": "Make a certificate authority (CA), and the certificate of the administration.",
     "support": "Write what explains the boots of a host into one archive, without secrets.",
     "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
@@ -38,7 +39,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
 _MODULES: Final = {  # the module of each, below netboot.cli.commands
-    **{name: f"appliance.{name}" for name in ("serve", "check", "schema", "reload", "hooks", "support")},
+    **{name: f"appliance.{name}" for name in ("serve", "check", "schema", "reload", "hooks", "support", "ca")},
     **{name: f"hosts.{name}" for name in ("plan", "explain", "host", "install")},
     "cluster": "cluster.cluster",
     "content": "content.content",

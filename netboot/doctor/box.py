@@ -6,7 +6,7 @@ Opens each port briefly if no daemon runs, as the daemon will; if one runs, its 
 import errno
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -15,6 +15,7 @@ from typing import Final
 
 from pyroute2 import AsyncIPRoute
 
+from netboot.model.admin_listen import plan_listeners
 from netboot.model.host.network import DhcpListen, DhcpMode, choose_address
 from netboot.serve.net.links import Link, read_links
 from netboot.serve.net.port_holders import holders, shadow_problems
@@ -70,7 +71,7 @@ def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxRepo
         report.problems.extend(shadow_problems(settings.dhcp.pxe_port, answering, what=what))
     report.problems.extend(_socket_problems(settings.admin.socket))
     if not daemon_runs:
-        for port in _ports(settings, served, ours):
+        for port in _ports(settings, served, links):
             _check_port(port, report)
     return report
 
@@ -126,8 +127,9 @@ class _Port:
     cure: str = "give one of the two another port"
 
 
-def _ports(settings: Settings, served: Mapping[str, IPv4Address], here: Collection[IPv4Address]) -> Iterator[_Port]:
-    dhcp, admin = settings.dhcp, settings.admin.listen
+def _ports(settings: Settings, served: Mapping[str, IPv4Address], links: Links) -> Iterator[_Port]:
+    here = {each.address.ip for link in links.values() for each in link.addresses}
+    dhcp = settings.dhcp
     for device in served:
         yield _Port("tftp.port", settings.tftp.port, device=device)
         if dhcp.mode is not DhcpMode.OFF and dhcp.listen is DhcpListen.UDP:
@@ -139,8 +141,20 @@ def _ports(settings: Settings, served: Mapping[str, IPv4Address], here: Collecti
             yield _Port("logs.listen", settings.logs.port, str(served[device]))
     for address in [each for each in settings.http.listen if each in here] or served.values():
         yield _Port("http.port", settings.http.port, str(address))
-    if isinstance(admin.address, IPv4Address):
-        yield _Port("admin.listen", admin.port, str(admin.address))
+    for address, number in _admin_ports(settings, links):
+        yield _Port("admin.listen", number, str(address))
+
+
+def _admin_ports(settings: Settings, links: Links) -> Iterator[tuple[IPv4Address, int]]:
+    """Yield the IPv4 addresses of this appliance on which the administration listens, with the port."""
+    here = {name: [each.address.ip for each in link.addresses] for name, link in links.items()}
+    boot_interfaces = [each.name for each in settings.network.interfaces]
+    listen = settings.admin.listen
+    for planned in plan_listeners(listen, here, boot_interfaces=boot_interfaces, without_tls=None):
+        for each in planned.addresses:
+            is_here = each.address.is_loopback or any(each.address in found for found in here.values())
+            if isinstance(each.address, IPv4Address) and is_here:
+                yield each.address, each.port
 
 
 def _check_port(port: _Port, report: BoxReport) -> None:

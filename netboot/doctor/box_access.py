@@ -27,6 +27,7 @@ _DEFAULT_CONFIG: Final = "/etc/netboot/netboot.yaml"
 _CONFIGURATION: Final = "a file of the configuration"
 _IGNITION: Final = "an Ignition file"
 _OF_A_HOOK: Final = "a file of a hook"
+_OF_TLS: Final = "a file of admin.tls"
 _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
 
 
@@ -63,6 +64,17 @@ def check_access(configuration: Configuration) -> BoxReport:
     return report
 
 
+def group_of_daemon() -> int | None:
+    """Return the group of the daemon's user, to which root may give a file; None: not root, or no such user."""
+    unit = _unit()
+    if unit is None or os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(unit.user).pw_gid
+    except KeyError:
+        return None
+
+
 def _denied(unit: Unit, wanted: Wanted, report: BoxReport) -> list[str]:
     try:
         user = pwd.getpwnam(unit.user)
@@ -86,7 +98,7 @@ def _owners_alone(wanted: Wanted, user: str) -> list[str]:
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
         for path, what in wanted.reads.items()
-        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK) and not Path(path).stat().st_mode & 0o044
+        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK, _OF_TLS) and not Path(path).stat().st_mode & 0o044
     ]
 
 
@@ -104,6 +116,7 @@ def _wanted(configuration: Configuration) -> Wanted:
         (_CONFIGURATION, [path.absolute() for path in configuration.files if path.exists()]),
         (_IGNITION, sorted(ignition)),
         (_OF_A_HOOK, _files_of_hooks(settings)),
+        (_OF_TLS, _files_of_tls(settings)),
         ("a template", _below(settings.render.templates)),
         ("a boot loader", _below(settings.bootfiles.directories)),
         ("content", (*_below([content / EntryKind.MEDIUM]), *repositories)),
@@ -126,6 +139,11 @@ def _wanted(configuration: Configuration) -> Wanted:
 def _files_of_hooks(settings: Settings) -> list[Path]:
     files = [path for hook in settings.hooks for path in (hook.secret_file, hook.ca_file)]
     return [path for path in files if path is not None and os.access(path, os.F_OK)]
+
+
+def _files_of_tls(settings: Settings) -> list[Path]:
+    tls = settings.admin.tls
+    return [] if tls is None else [path for path in (tls.certificate, tls.key) if os.access(path, os.F_OK)]
 
 
 def _below(directories: Iterable[Path]) -> Iterator[Path]:

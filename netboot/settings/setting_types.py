@@ -1,8 +1,7 @@
 """The values that only settings have: pools, endpoints, URLs, and what chooses a loader."""
 
 import re
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -26,15 +25,6 @@ _ARCH_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}|0x[0-9A-Fa-f]{1,8}")
 _WEB_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?")  # goes into kernel lines
 _CLASS: Final = re.compile("(PXE|HTTP)Client.*")
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    address: IPv4Address | IPv6Address
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
 
 
 def _address_range(scalar: Scalar) -> AddressRange:
@@ -108,20 +98,6 @@ def apart(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
     return pools
 
 
-def _endpoint(scalar: Scalar) -> Endpoint:
-    address, colon, port = scalar.text.rpartition(":")
-    try:
-        if not colon or not port.isascii() or not port.isdecimal() or not 1 <= int(port[:6]) <= 65535:
-            raise ValueError
-        endpoint = Endpoint(ip_address(address.removeprefix("[").removesuffix("]")), int(port))
-    except ValueError:
-        raise refuse(f"{shown(scalar.text)} is not an address with a port", "write it as 127.0.0.1:8470") from None
-    if not endpoint.address.is_loopback:
-        what = f"{endpoint} is beyond loopback, which needs TLS and authentication; they are not implemented yet"
-        raise refuse(what, "use 127.0.0.1:8470 and reach it by an SSH tunnel")
-    return endpoint
-
-
 def _every_address(scalar: Scalar) -> int:
     """Read the port of a listener that is on each address of `network.interfaces`."""
     address, colon, port = scalar.text.rpartition(":")
@@ -190,7 +166,6 @@ Attempts = Annotated[int, whole_number(1, MOST_ATTEMPTS, f"whole number, 1–{MO
 Budget = Annotated[int, whole_number(64 << 20, 10**15, "whole number of bytes, at least 67108864")]
 Rate = Annotated[int, whole_number(0, 10**12, "whole number of bytes per second, 0 for no limit")]
 LeaseSeconds = Annotated[int, whole_number(60, 31_536_000, "whole number, 60–31536000")]
-LoopbackEndpoint = Annotated[Endpoint, ValueKind(_endpoint, "loopback address with a port")]
 _EVERY_ADDRESS: Final = {"type": ["string", "integer", "null"]}
 EveryAddress = Annotated[int, ValueKind(_every_address, "0.0.0.0 with a port, or empty", _EVERY_ADDRESS, empty=0)]
 LoaderArch = Annotated[str, ValueKind(_loader_arch, "architecture", {"type": ["string", "integer"]})]

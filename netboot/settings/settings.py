@@ -19,8 +19,9 @@ from netboot.model.boot.offer import LoaderRule, UnknownHosts
 from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
+from netboot.settings.admin_setting import Admin
 from netboot.settings.hook_setting import HookSetting, named_once
-from netboot.settings.setting_types import Endpoint, SettingSection
+from netboot.settings.setting_types import SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.faults import Faults, Place
 from netboot.yamlfile.files import read_text
@@ -127,17 +128,6 @@ class Http(SettingSection):
     listen: tuple[values.Address, ...] = described((), "Addresses to listen on.")
     max_streams: kinds.Count = described(128, "The number of content files beyond 64 KiB sent at the same time.")
     client_rate: kinds.Rate = described(0, "Bytes of content per second for one machine.")
-
-
-class Admin(SettingSection):
-    """API, metrics, and the command line's access."""
-
-    listen: kinds.LoopbackEndpoint = described(
-        Endpoint(kinds.LOOPBACK, 8470), "The address of the API, metrics, health and events."
-    )
-    socket: values.FilePath = described(
-        Path("/run/netboot/control.sock"), "The Unix socket by which the command line controls the daemon."
-    )
 
 
 class ContentSettings(SettingSection):

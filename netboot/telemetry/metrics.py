@@ -40,6 +40,10 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "http_refused": ("HTTP requests that were refused before they reached a handler", ("reason",)),
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
     "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),
+    "admin_connections_refused": (
+        "Connections beyond loopback to the administration that were refused",
+        ("reason",),
+    ),
     "hook_deliveries": ("Attempts to deliver events to hooks, by their outcome", ("hook", "outcome")),
     "logins": ("Logins of users by their outcome", ("outcome",)),
     "admin_refused": ("Requests to the administration that were refused for lack of a right", ("reason",)),
@@ -73,6 +77,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "problems": ("What keeps machines from being served as declared: problems of the status", ()),
     "configuration_rejected": ("1 if the files have faults, so that those accepted before are in force", ()),
     "cluster_secret_remaining_seconds": ("Time until the first secret of this kind ends", ("use", "secret")),
+    "admin_certificate_remaining_seconds": ("Time until the certificate of the administration ends", ()),
     "queue_length": ("Entries that wait in memory", ("queue", "interface")),
     "datagrams_waiting_bytes": ("Memory of the datagrams that wait in the kernel", ("interface", "port")),
     "tftp_transfers_running": ("TFTP transfers that run now", ("interface",)),

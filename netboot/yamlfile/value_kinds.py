@@ -19,7 +19,7 @@ from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import refuse
 
 _BROADCAST: Final = IPv4Address("255.255.255.255")
-_INTERFACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
+INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
 # Below a directory: no `..`, no leading slash, nothing that a packet or URL would change.
 _LOADER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of paths and URLs
@@ -138,7 +138,7 @@ FilePath = Annotated[Path, ValueKind(_path, "path")]  # relative to the file tha
 Address = Annotated[IPv4Address, ValueKind(_address, "IPv4 address", _IPV4)]
 MachineAddress = Annotated[IPv4Address, ValueKind(read_machine_address, "IPv4 address", _IPV4)]
 _INTERFACE_CURE: Final = "write one of at most 15 characters, as enp1s0; `ip link` shows those of this computer"
-InterfaceName = Annotated[str, text_of(_INTERFACE, "name of an interface", cure=_INTERFACE_CURE)]
+InterfaceName = Annotated[str, text_of(INTERFACE_NAME, "name of an interface", cure=_INTERFACE_CURE)]
 Domain = Annotated[str, text_of(DOMAIN_NAME, "name of a domain", cure="write it as rack.example.org", longest=253)]
 _LOADER_CURE: Final = "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
 LoaderName = Annotated[str, text_of(_LOADER, "name of a boot file", cure=_LOADER_CURE)]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from netboot.model.admin_listen import AddressEndpoint
 from netboot.model.boot.offer import UnknownHosts
-from netboot.settings.setting_types import Endpoint
 from netboot.settings.settings import DhcpMode, LogFormat, LogLevel, Settings
 from netboot.yamlfile.sections import editor_schema
 
@@ -64,7 +64,7 @@ def test_the_defaults_are_those_of_the_contract():
     assert (settings.dhcp.mode, settings.dhcp.port, settings.dhcp.pxe_port) == (DhcpMode.PROXY, 67, 4011)
     assert (settings.tftp.port, settings.tftp.single_port) == (69, False)
     assert (settings.http.port, settings.http.listen) == (8080, ())
-    assert settings.admin.listen == Endpoint(IPv4Address("127.0.0.1"), 8470)
+    assert settings.admin.listen == (AddressEndpoint(IPv4Address("127.0.0.1"), 8470),)
     assert settings.admin.socket == Path("/run/netboot/control.sock")
     assert settings.content.directory == Path("/var/lib/netboot/content")
     assert settings.bootfiles.directories == tuple(

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from netboot.app.from_settings import lease_policy_for
+from netboot.model.admin_listen import AddressEndpoint, InterfaceEndpoint
 from netboot.model.boot.boot_client import BootProtocol, Cpu
 from netboot.model.boot.offer import LoaderRule
 from netboot.model.lease import AddressRange
-from netboot.settings.setting_types import Endpoint
 from netboot.settings.settings import BootInterface, DhcpMode
 
 
@@ -173,9 +173,35 @@ def test_a_machine_in_the_wrong_file_is_sent_to_the_right_one(site):
 def test_the_dashboard_may_listen_on_ipv6_loopback(site):
     site.write("netboot.yaml", "admin: {listen: '[::1]:9000'}\n")
 
+    (listen,) = site.load().settings.admin.listen
+
+    assert (listen, str(listen)) == (AddressEndpoint(IPv6Address("::1"), 9000), "[::1]:9000")
+
+
+def test_the_administration_may_listen_on_several_addresses_and_interfaces(site):
+    site.write("netboot.yaml", "admin: {listen: [127.0.0.1:8470, 10.1.0.2:443, eno1.20:8470]}\n")
+
     listen = site.load().settings.admin.listen
 
-    assert (listen, str(listen)) == (Endpoint(IPv6Address("::1"), 9000), "[::1]:9000")
+    assert listen == (
+        AddressEndpoint(IPv4Address("127.0.0.1"), 8470),
+        AddressEndpoint(IPv4Address("10.1.0.2"), 443),
+        InterfaceEndpoint("eno1.20", 8470),
+    )
+    assert [each.needs_tls for each in listen[:2] if isinstance(each, AddressEndpoint)] == [False, True]
+
+
+def test_the_files_of_the_certificate_are_beside_the_settings_and_the_url_has_no_slash_at_its_end(site):
+    site.write(
+        "netboot.yaml",
+        "admin: {tls: {certificate: tls/server.pem, key: /k.pem}, public_url: 'https://netboot.example.org:8470/'}\n",
+    )
+
+    admin = site.load().settings.admin
+
+    assert admin.tls is not None
+    assert (admin.tls.certificate, admin.tls.key) == (site.directory / "tls/server.pem", Path("/k.pem"))
+    assert admin.public_url == "https://netboot.example.org:8470"
 
 
 @pytest.mark.parametrize(
@@ -366,8 +392,54 @@ def test_logs_are_received_on_every_address_or_not_at_all(site, text, port):
         ),
         (
             "admin: {listen: '0.0.0.0:80'}",
-            "1:17: admin.listen: 0.0.0.0:80 is beyond loopback, which needs TLS and authentication; "
-            "they are not implemented yet; use 127.0.0.1:8470 and reach it by an SSH tunnel",
+            "1:17: admin.listen: 0.0.0.0:80 is every address, also those of interfaces on which machines boot; "
+            "name an address or an interface, as [127.0.0.1:8470, eno1:80]",
+        ),
+        (
+            "admin: {listen: ['[::]:80']}",
+            "1:18: admin.listen[0]: [::]:80 is every address, also those of interfaces on which machines boot; "
+            "name an address or an interface, as [127.0.0.1:8470, eno1:80]",
+        ),
+        (
+            "admin: {listen: '[::ffff:0.0.0.0]:80'}",
+            "1:17: admin.listen: [::ffff:0:0]:80 is an IPv4 address in IPv6 notation; write 0.0.0.0:80",
+        ),
+        *(
+            (
+                f"admin: {{listen: '{text}'}}",
+                f"1:17: admin.listen: {text} is not an address that identifies this appliance; "
+                "name another one, or its interface, as eno1:80",
+            )
+            for text in ("224.0.0.1:80", "[fe80::1]:80", "169.254.1.1:80")
+        ),
+        (
+            "admin: {listen: 'localhost:80'}",
+            "1:17: admin.listen: localhost is a name; write its address: 127.0.0.1:80",
+        ),
+        *(
+            (
+                f"admin: {{listen: '{text}'}}",
+                f"1:17: admin.listen: '{text}' is not an address with a port; write it as 127.0.0.1:8470",
+            )
+            for text in ("appliance.example.org:80", "192.0.2.256:80", "eno1:0", "eno1:port", ":80")
+        ),
+        (
+            "admin: {listen: [127.0.0.1:80, 127.0.0.1:80]}",
+            "1:17: admin.listen: 127.0.0.1:80 is named 2 times; name each endpoint once",
+        ),
+        (
+            "admin: {listen: []}",
+            "1:17: admin.listen: is empty; write an address with a port, as 127.0.0.1:8470, or remove the key",
+        ),
+        ("admin: {listen: }", "1:16: admin.listen: is empty; write a list or remove the key"),
+        ("admin: {tls: {certificate: a.pem}}", "1:14: admin.tls.key: is missing; write it, as key: tls/server.key"),
+        *(
+            (
+                f"admin: {{public_url: '{url}'}}",
+                f"1:21: admin.public_url: '{url}' is not the URL of an appliance; "
+                "write it as https://netboot.example.org:8470, without path, user and password",
+            )
+            for url in ("http://a", "https://a/b", "https://u@a", "https://a:0", "https://a:99999", "https://[::1", "a")
         ),
         (
             "admin: {listen: '8470'}",

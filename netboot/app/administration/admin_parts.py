@@ -1,4 +1,4 @@
-"""Makes the application of the administration from the use cases that it serves."""
+"""Makes the administration from the use cases that it serves: its application, and what listens for it."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,10 +36,12 @@ from netboot.admin.pages.content.content_page import ContentPage
 from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
+from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.facts_here import check_command, facts_here
 from netboot.app.administration.written_hosts import WrittenHosts
 from netboot.boot.live_registry import LiveRegistry
 from netboot.content.assets import assets_directory
+from netboot.model.admin_listen import host_of
 from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
 from netboot.operate.appliance.appliance_checks import ApplianceChecks
@@ -73,8 +75,8 @@ class AdminParts:
     settings_in_force: Callable[[], Sequence[SettingInForce]]
     access: AccessUses
 
-    def application(self, *, configuration: Path) -> web.Application:
-        """Make the application that every listener serves."""
+    def application(self, *, configuration: Path, public_host: str = "") -> web.Application:
+        """Make the application that every listener serves; `public_host` is that of `admin.public_url`."""
         last_event_id = self.administration.last_event_id
         engine = PageEngine(assets_directory() / "pages", last_event_id=last_event_id, now=self.now)
         plans = HostPlans(
@@ -91,9 +93,21 @@ class AdminParts:
             access=self.access,
             forms=FormTokens(secrets.token_bytes(32)),
             metrics=self.metrics,
+            public_host=public_host,
         )
         application.on_cleanup.append(lambda _: checks.close())
         return application
+
+    def listener(self, *, configuration: Path) -> AdminListener:
+        """Make what listens for administrators; `configuration` is the daemon's file, links resolved."""
+        settings = self.settings
+        return AdminListener(
+            settings.admin,
+            self.application(configuration=configuration, public_host=host_of(settings.admin.public_url) or ""),
+            boot_interfaces=[each.name for each in settings.network.interfaces],
+            metrics=self.metrics,
+            now=self.now,
+        )
 
     def _of_the_appliance(self, engine: PageEngine, checks: ApplianceChecks) -> list[Routes]:
         facts = partial(facts_here, self.settings)

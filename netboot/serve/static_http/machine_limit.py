@@ -1,11 +1,16 @@
 """Limits the connections of one address, enough for a rack behind one router, and of all: never all descriptors."""
 
-import asyncio
 from collections import defaultdict
-from typing import Final
+from typing import Final, Protocol
 
 MOST_OF_MACHINE: Final = 4096
 MOST_OF_ALL: Final = 49_152  # of the 65,536 descriptors; then an address gets one connection, if it has none
+
+
+class Closable(Protocol):
+    """A connection, as asyncio's transports are."""
+
+    def is_closing(self) -> bool: ...
 
 
 class MachineLimit:
@@ -14,14 +19,14 @@ class MachineLimit:
     def __init__(self, most: int = MOST_OF_MACHINE, *, most_of_all: int = MOST_OF_ALL) -> None:
         self._most, self._most_of_all = most, most_of_all
         self._total = 0  # counted anew by each `forget_closed`
-        self._open: defaultdict[str, set[asyncio.Transport]] = defaultdict(set)
+        self._open: defaultdict[str, set[Closable]] = defaultdict(set)
 
     @property
     def open_count(self) -> int:
         """How many connections are open, or were within the last second."""
         return sum(map(len, self._open.values()))
 
-    def admit(self, machine: str, transport: asyncio.Transport) -> bool:
+    def admit(self, machine: str, transport: Closable) -> bool:
         """Count one more connection of a machine; return False if it has too many."""
         theirs, most = self._open[machine], self._most if self._total < self._most_of_all else 1
         if len(theirs) >= most:

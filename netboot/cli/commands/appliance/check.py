@@ -20,6 +20,7 @@ from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
+from netboot.doctor.admin_checks import check_admin
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
 from netboot.doctor.hook_checks import check_hooks
@@ -37,6 +38,7 @@ from netboot.model.words import shown_size
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.registry.load import Configuration
+from netboot.serve.net.local_addresses import read_local_addresses
 from netboot.settings.settings import Settings
 from netboot.store.read_only_check import verify_store
 
@@ -140,6 +142,8 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
     content.refresh()
     findings.problems += content.problems
     links = await links_here()
+    admin = check_admin(settings, await read_local_addresses(), now=utc_now())
+    findings.add(admin)
     findings.add(check_hosts(configuration, links))
     findings.add(check_hooks([each.hook() for each in settings.hooks], configuration.hosts))
     findings.warnings += host_warnings(configuration.hosts, settings)
@@ -147,7 +151,7 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
         findings.warnings += await asyncio.to_thread(embedded_warnings, configuration.hosts)
     findings.warnings += anchor_warnings(configuration.hosts, utc_now())
     findings.warnings += await unreachable_releases(configuration.hosts)
-    findings.add(await _check_box(config, settings, links, known=set(map(str, findings.faults))))
+    findings.add(await _check_box(config, settings, links, known={*map(str, findings.faults), *admin.problems}))
     readiness = from_settings.readiness_for(settings, registry)
     reasons: dict[str, list[Host]] = {}
     for host in configuration.hosts:

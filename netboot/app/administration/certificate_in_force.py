@@ -1,0 +1,97 @@
+"""The certificate that new connections of the administration get. Follows its files; a faulty pair replaces nothing."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from netboot.errors import CertificateError
+from netboot.model.admin_listen import NO_CERTIFICATE, SEE_CERTIFICATE
+from netboot.settings.admin_setting import AdminTls
+
+if TYPE_CHECKING:
+    from netboot.operate.certificates.server_certificate import ServerCertificate  # slow to load
+
+log = structlog.get_logger()
+
+
+class CertificateInForce:
+    """Read in a thread, at the start and whenever one of the two files changes."""
+
+    def __init__(self, tls: AdminTls | None, *, now: Callable[[], datetime]) -> None:
+        self._tls = tls
+        self._now = now
+        self._read_of: list[object] = []  # what identifies the files that were read last
+        self._context: ssl.SSLContext | None = None
+        self._certificate: ServerCertificate | None = None
+        self._fault: str | None = None  # why the files are not in force
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """The context of new connections."""
+        return self._context
+
+    @property
+    def missing(self) -> str | None:
+        """Why there is no certificate; None: there is one."""
+        if self._context is not None:
+            return None
+        return NO_CERTIFICATE if self._tls is None else SEE_CERTIFICATE
+
+    @property
+    def ends_at(self) -> datetime | None:
+        return None if self._certificate is None else self._certificate.ends_at
+
+    def problems(self) -> list[str]:
+        """List why the files are not in force, and why clients refuse the certificate that is."""
+        ended = None if self._certificate is None else self._certificate.problem(self._now())
+        return [each for each in (self._fault, ended) if each is not None]
+
+    def warnings(self, wanted: Collection[str]) -> list[str]:
+        """List what should be corrected; `wanted` are the host names and addresses at which it is served."""
+        return [] if self._certificate is None else [*self._certificate.warnings(self._now(), wanted=wanted)]
+
+    async def refresh(self) -> None:
+        """Read the files, if they changed."""
+        if self._tls is not None:
+            await asyncio.to_thread(self._refresh, self._tls)
+
+    def _refresh(self, tls: AdminTls) -> None:
+        from netboot.operate.certificates.server_certificate import read_server_certificate, tls_context
+
+        found = [_identity(tls.certificate), _identity(tls.key)]
+        if found == self._read_of:
+            return
+        self._read_of = found
+        try:
+            certificate = read_server_certificate(tls.certificate, tls.key)
+            context = tls_context(tls.certificate, tls.key)
+            self._check_replaces(certificate)
+        except CertificateError as error:
+            kept = "; the one that was read before stays in force" if self._context is not None else ""
+            self._fault = f"{error}{kept}"
+            log.error("admin.certificate_refused", reason=self._fault)
+            return
+        self._context, self._certificate, self._fault = context, certificate, None
+        names, ends_at = list(certificate.names), certificate.ends_at.isoformat()
+        log.info("admin.certificate_loaded", file=str(tls.certificate), names=names, ends_at=ends_at)
+
+    def _check_replaces(self, certificate: "ServerCertificate") -> None:
+        """Refuse a pair that clients refuse now, if they accept the one in force."""
+        now = self._now()
+        problem = certificate.problem(now)
+        if problem is not None and self._certificate is not None and self._certificate.is_valid_at(now):
+            raise CertificateError(problem)
+
+
+def _identity(path: Path) -> object:
+    """Return what changes with a file's content or with the right to read it."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

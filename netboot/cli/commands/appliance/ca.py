@@ -1,0 +1,185 @@
+"""`netboot ca`: the certificate authority of this appliance, and the certificate of its administration."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from netboot.cli.groups import Group
+from netboot.cli.views.output import config_and_json, print_found
+from netboot.doctor.box_access import group_of_daemon
+from netboot.errors import CertificateError
+from netboot.model.admin_listen import AddressEndpoint, expected_names
+from netboot.model.clock import utc_now
+from netboot.model.words import printable
+from netboot.registry.load import load_settings
+from netboot.serve.net.local_addresses import read_local_addresses
+from netboot.settings.admin_setting import Admin
+
+if TYPE_CHECKING:
+    from netboot.operate.certificates.authority import CertificateAuthority  # slow to load, as all that it uses
+    from netboot.operate.certificates.issuing import Issued
+
+_MOST_DAYS: Final = 397  # clients refuse a certificate that is valid longer
+_DIRECTORY: Final = "tls"  # beside netboot.yaml
+
+
+@click.group(cls=Group)
+def ca() -> None:
+    """Make a certificate authority (CA), and the certificate of the administration.
+
+    Needed to use the API from other computers (admin.listen beyond loopback), unless you have a certificate of another
+    authority. Run it as root.
+    """
+
+
+@ca.command()
+@click.option("--name", help="The name of the CA in browsers.  [default: netboot on HOST]")
+@click.option("--force", is_flag=True, help="Replace a CA that exists; every computer has to trust the new one.")
+@config_and_json
+def init(config: Path, name: str | None, force: bool, as_json: bool) -> None:
+    """Make the CA of this appliance: a key that only root can read, and a certificate for ten years.
+
+    A CA that exists is shown; only --force replaces it.
+    """
+    from netboot.operate.certificates.authority import CertificateAuthority
+
+    directory = _directory(config)
+    found = None if force else CertificateAuthority.read(directory)
+    if found is None:
+        name = name or f"netboot on {socket.gethostname()}"
+        made = CertificateAuthority.create(directory, name, now=utc_now(), group=group_of_daemon())
+        lines = [f"made the CA {made.path}, with its key {made.key_path}", *_authority_lines(made), *_trust_lines(made)]
+        print_found({"ok": True, "made": True, "ca": _view(made)}, as_json, map(printable, lines))
+        return
+    first = f"there is a CA already, {found.path}; --force replaces it"
+    lines = [first, *_authority_lines(found), *_trust_lines(found)]
+    print_found({"ok": True, "made": False, "ca": _view(found)}, as_json, map(printable, lines))
+
+
+@ca.command()
+@click.argument("names", metavar="[NAME|ADDRESS]...", nargs=-1)
+@click.option(
+    "--days", type=click.IntRange(1, _MOST_DAYS), default=_MOST_DAYS, show_default=True, help="How long it is valid."
+)
+@click.option("--force", is_flag=True, help="Replace a certificate that another authority issued.")
+@config_and_json
+def issue(config: Path, names: tuple[str, ...], days: int, force: bool, as_json: bool) -> None:
+    """Issue a certificate for the administration, with a new key that the daemon can read; also to renew it.
+
+    Without a name: for this computer's host name, the host of admin.public_url, and the addresses beyond loopback in
+    admin.listen. It is written to the files of admin.tls, else below the directory tls beside netboot.yaml; a running
+    daemon uses it within seconds.
+    """
+    from netboot.operate.certificates.issuing import IssueRequest
+    from netboot.operate.certificates.issuing import issue as issue_certificate
+
+    admin = load_settings(config).admin
+    authority = _authority(config)
+    directory = _directory(config)
+    tls, group = admin.tls, group_of_daemon()
+    request = IssueRequest(
+        names or asyncio.run(_default_names(admin)),
+        days,
+        tls.certificate if tls is not None else directory / "server.pem",
+        tls.key if tls is not None else directory / "server.key",
+        group,
+        replaces_others=force,
+    )
+    issued = issue_certificate(authority, request, now=utc_now())
+    found = {"ok": True, "certificate": str(issued.certificate), "key": str(issued.key), "names": [*issued.names]}
+    found |= {"ends_at": issued.ends_at.isoformat(), "ca": _view(authority)}
+    lines = [*_issued_lines(issued, is_readable=group is not None), *_setting_lines(admin, issued)]
+    print_found(found, as_json, map(printable, [*lines, *_trust_lines(authority)]))
+
+
+@ca.command()
+@config_and_json
+def show(config: Path, as_json: bool) -> None:
+    """Show the CA, and the certificate of the administration: names, fingerprint, until when."""
+    from netboot.operate.certificates.authority import CertificateAuthority
+    from netboot.operate.certificates.server_certificate import read_server_certificate
+
+    tls, authority = load_settings(config).admin.tls, CertificateAuthority.read(_directory(config))
+    lines = ["no CA; netboot ca init makes one"] if authority is None else [*_authority_lines(authority)]
+    served: dict[str, Any] | None = None
+    if tls is None:
+        lines.append("no certificate is named in admin.tls")
+    else:
+        certificate = read_server_certificate(tls.certificate, tls.key)
+        names, now = ", ".join(certificate.names), utc_now()
+        served = {"certificate": str(tls.certificate), "names": [*certificate.names], "issuer": certificate.issuer}
+        served |= {"ends_at": certificate.ends_at.isoformat(), "problem": certificate.problem(now)}
+        lines += [f"certificate {tls.certificate}", f"  for          {names}", f"  issued by    {certificate.issuer}"]
+        lines.append(f"  valid until  {certificate.ends_at:%Y-%m-%d %H:%M} UTC")
+        lines += [f"  problem      {problem}" for problem in [certificate.problem(now)] if problem is not None]
+    if authority is not None:
+        lines += _trust_lines(authority)
+    view = None if authority is None else _view(authority)
+    print_found({"ca": view, "served": served}, as_json, map(printable, lines))
+
+
+def _directory(config: Path) -> Path:
+    return config.absolute().parent / _DIRECTORY
+
+
+def _authority(config: Path) -> "CertificateAuthority":
+    from netboot.operate.certificates.authority import CertificateAuthority
+
+    found = CertificateAuthority.read(_directory(config))
+    if found is None:
+        raise CertificateError(f"there is no CA in {_directory(config)}; netboot ca init makes one")
+    return found
+
+
+async def _default_names(admin: Admin) -> list[str]:
+    here = await read_local_addresses()
+    host = socket.gethostname()
+    return list(dict.fromkeys([host, *expected_names(admin.listen, here, public_url=admin.public_url)]))
+
+
+def _view(authority: "CertificateAuthority") -> dict[str, Any]:
+    return {
+        "certificate": str(authority.path),
+        "name": authority.name,
+        "sha256": authority.fingerprint,
+        "ends_at": authority.ends_at.isoformat(),
+    }
+
+
+def _authority_lines(authority: "CertificateAuthority") -> Iterator[str]:
+    yield f"CA {authority.path}"
+    yield f"  name         {authority.name}"
+    yield f"  SHA-256      {authority.fingerprint}"
+    yield f"  valid until  {authority.ends_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _issued_lines(issued: "Issued", *, is_readable: bool) -> Iterator[str]:
+    yield f"issued {issued.certificate}, with its key {issued.key}"
+    yield f"  for          {', '.join(issued.names)}"
+    yield f"  valid until  {issued.ends_at:%Y-%m-%d %H:%M} UTC; renew it with the same command"
+    if not is_readable:
+        yield f"  the daemon's user must be able to read {issued.key}: run it as root, or see netboot check"
+
+
+def _setting_lines(admin: Admin, issued: "Issued") -> Iterator[str]:
+    """Give what `netboot.yaml` lacks to serve the certificate."""
+    if admin.tls is not None:
+        return
+    yield "write in netboot.yaml, then systemctl restart netboot:"
+    yield "  admin:"
+    if all(isinstance(each, AddressEndpoint) and not each.needs_tls for each in admin.listen):
+        listen = [*map(str, admin.listen), f"INTERFACE:{admin.listen[0].port}"]
+        yield f"    listen: [{', '.join(listen)}]  # the interface of administrators, not that of machines"
+    yield f"    tls: {{certificate: {issued.certificate}, key: {issued.key}}}"
+
+
+def _trust_lines(authority: "CertificateAuthority") -> Iterator[str]:
+    yield f"let administrators' computers trust {authority.path.name} (copy it from {authority.path}):"
+    yield "  curl         curl --cacert ca.pem https://APPLIANCE:PORT/healthz"
+    yield "  Firefox      Settings, Certificates, View Certificates, Authorities, Import"
+    yield "  Debian       cp ca.pem /usr/local/share/ca-certificates/netboot.crt && update-ca-certificates"
+    yield "  Oracle Linux cp ca.pem /etc/pki/ca-trust/source/anchors/netboot.pem && update-ca-trust"
