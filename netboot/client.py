@@ -21,6 +21,8 @@ from netboot.control_socket import (
     RefusedError,
     connection_error,
 )
+from netboot.operate.access.api_tokens import NewToken
+from netboot.operate.access.user_accounts import NewUser, UserEdit
 from netboot.operate.arming import ArmRequest, CancelRequest
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.one_time_boots import RescueRequest
@@ -55,6 +57,7 @@ class ControlClient:
         self.host_changes = HostChangesClient(self._request)
         self.one_time_boots = OneTimeBootsClient(self._request)
         self.hooks = HooksClient(self._request)
+        self.access = AccessClient(self._request)
         self.logs = LogsClient(self._streamed)
         self.boots = BootsClient(self._request)
         self.captures = CapturesClient(self._request)
@@ -200,6 +203,51 @@ class HooksClient:
 
     async def test(self, name: str) -> View:
         return dict(await self._request("POST", f"hooks/{quote(name, safe='')}/test"))
+
+
+class AccessClient:
+    """The requests about users and API tokens; it has the parts of `operate.access.access_uses` that commands use."""
+
+    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self.users, self.tokens = UsersClient(request), TokensClient(request)
+
+
+class UsersClient:
+    """The requests about users; it has the methods of `operate.access.user_accounts`."""
+
+    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def all(self) -> list[View]:
+        return list(await self._request("GET", "users"))
+
+    async def add(self, new: NewUser) -> View:
+        return dict(await self._request("POST", "users", asdict(new)))
+
+    async def change(self, edit: UserEdit) -> View:
+        body = {name: value for name, value in asdict(edit).items() if name != "name" and value is not None}
+        return dict(await self._request("PATCH", f"users/{quote(edit.name, safe='')}", body))
+
+    async def remove(self, name: str) -> View:
+        return dict(await self._request("DELETE", f"users/{quote(name, safe='')}"))
+
+
+class TokensClient:
+    """The requests about API tokens; it has the methods of `operate.access.api_tokens` that commands use."""
+
+    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def all(self) -> list[View]:
+        return list(await self._request("GET", "tokens"))
+
+    async def create(self, new: NewToken) -> View:
+        life_s = int(new.life.total_seconds()) if new.life is not None else None
+        body = {"name": new.name, "role": new.role, "expires_in_s": life_s}
+        return dict(await self._request("POST", "tokens", body))
+
+    async def revoke(self, name: str) -> View:
+        return dict(await self._request("DELETE", f"tokens/{quote(name, safe='')}"))
 
 
 class LogsClient:

@@ -35,6 +35,8 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
     "cluster": "Replace and show the Ignition files of the cluster's roles.",
+    "user": "Add, change, list and remove the users who may log in.",
+    "token": "Make, list and revoke the API tokens of programs.",
     "content": "Import and manage boot media and releases.",
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
@@ -42,6 +44,7 @@ _MODULES: Final = {  # the module of each, below netboot.cli.commands
     **{name: f"appliance.{name}" for name in ("serve", "check", "schema", "reload", "hooks", "support", "ca")},
     **{name: f"hosts.{name}" for name in ("plan", "explain", "host", "install")},
     "cluster": "cluster.cluster",
+    **{name: f"access.{name}" for name in ("user", "token")},
     "content": "content.content",
     "lab": "lab",
 }

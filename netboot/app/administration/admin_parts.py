@@ -10,6 +10,9 @@ from pathlib import Path
 from aiohttp import web
 
 from netboot.admin.access.csrf import FormTokens
+from netboot.admin.api.access.session_api import SessionApi
+from netboot.admin.api.access.tokens_api import TokensApi
+from netboot.admin.api.access.users_api import UsersApi
 from netboot.admin.api.activity.throughput_api import ThroughputApi
 from netboot.admin.api.appliance.appliance_api import ApplianceApi
 from netboot.admin.api.appliance.cluster_api import ClusterApi
@@ -152,6 +155,9 @@ class AdminParts:
             BootsApi(administration.boots),
             CapturesApi(administration.captures),
             SupportApi(self.make_support),
+            UsersApi(self.access.users),
+            TokensApi(self.access.tokens),
+            SessionApi(),
             OpenapiApi(),
             ThroughputApi(self.throughput),
         ]

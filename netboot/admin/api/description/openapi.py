@@ -29,6 +29,8 @@ _PATH_PARAMETERS: Final = {
     "use": "`init`, `control-plane` or `worker`",
     "machine": "the name of a retired host, or one of its MACs",
     "id": "the id of an upload",
+    "user": "the name of a user",
+    "token": "the name of an API token",
 }
 _DESCRIPTION: Final = (
     "The administration of a netboot appliance. docs/api.md has examples. Errors are problem+json (RFC 9457): a "

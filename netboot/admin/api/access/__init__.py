@@ -1,0 +1,1 @@
+"""The routes of users, API tokens, and of who sends a request."""
