@@ -239,6 +239,7 @@ class Daemon:
             registry=self._registry,
             base_url=self._listeners.base_url,
             throughput=self._listeners.throughput,
+            activity=self._store.activity(),
             settings=self._settings,
             settings_in_force=self._in_force.settings,
             access=self._store.access(clock, metrics),

@@ -23,6 +23,7 @@ from netboot.boot_records.record_files import RecordFiles
 from netboot.boot_records.record_writer import RecordWriter
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, Problem, StoreError
+from netboot.events.activity import ActivityLog
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
@@ -108,6 +109,10 @@ class OpenStore:
         return AccessUses.of(
             AccountStore(self.database), self.events, user=user, clock=clock, metrics=metrics or Metrics()
         )
+
+    def activity(self) -> ActivityLog:
+        """Return what reads the events that match a filter."""
+        return ActivityLog(self.database)
 
     def hook_uses(self, now: Callable[[], datetime]) -> HookUses:
         return HookUses(self.outbox, self.deliveries, now=now)

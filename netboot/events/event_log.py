@@ -7,19 +7,18 @@ and gets none twice. Events that the store does not accept are counted.
 import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from itertools import chain
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import structlog
-from sqlalchemy import RowMapping, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.events.event_feed import READ_AT_ONCE, EventFeed
+from netboot.events.event_rows import columns_of, event_of
 from netboot.model.host.host import HostName
-from netboot.model.host.mac import Mac
-from netboot.model.install.event import Event, Step
+from netboot.model.install.event import Event
 from netboot.store import tables
 from netboot.store.database import Database, burst_ended
 
@@ -107,7 +106,7 @@ class EventLog:
     async def _write(self, batch: list[Event]) -> None:
         newest_ids = select(tables.events.c.id).order_by(tables.events.c.id.desc()).limit(len(batch))
         async with self._database.transaction() as connection:
-            await connection.execute(insert(tables.events), [_columns(event) for event in batch])
+            await connection.execute(insert(tables.events), [columns_of(event) for event in batch])
             ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
             stored = [_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)]
             if self._outbox is not None:
@@ -140,7 +139,7 @@ class EventLog:
         if host is not None:
             wanted = wanted.where(tables.events.c.host == host)
         async with self._database.reading() as connection:
-            return [_event(row) for row in (await connection.execute(wanted)).mappings()]
+            return [event_of(row) for row in (await connection.execute(wanted)).mappings()]
 
     async def newest(
         self, host: HostName | None, *, limit: int, apart: Collection[str] = (), limit_apart: int = 0
@@ -154,7 +153,7 @@ class EventLog:
         queries = [mine.where(~is_apart).limit(limit), mine.where(is_apart).limit(limit_apart)]
         async with self._database.reading() as connection:
             found = [(await connection.execute(query)).mappings().all() for query in queries[: 2 if apart else 1]]
-        return [_event(row) for row in sorted(chain(*found), key=lambda row: row["id"])]
+        return [event_of(row) for row in sorted(chain(*found), key=lambda row: row["id"])]
 
     def waiting_of(self, host: HostName) -> list[Event]:
         """Return the events of a host that wait to be written, oldest first."""
@@ -169,39 +168,3 @@ class EventLog:
 def _with_id(event: Event, number: int) -> Event:
     # dataclasses.replace takes six times as long
     return Event(event.name, event.at, event.host, event.mac, event.step, event.data, number)
-
-
-def _columns(event: Event) -> dict[str, Any]:
-    return {
-        "at": event.at.isoformat(),
-        "name": event.name,
-        "host": event.host,
-        "mac": event.mac,
-        "step": event.step,
-        "data": dict(event.data),
-    }
-
-
-# Names, keys and reasons that earlier versions stored.
-_RENAMED: Final = {"boot.shape_moved": "boot.variant_changed", "boot.shape_kept": "boot.variant_learned"}
-_RENAMED_KEYS: Final = {"shape": "variant"}
-_RENAMED_REASONS: Final = {
-    "stranger": "unauthorised-address",
-    "no-reply-shape": "no-reply-variant",
-    "ledger-unreachable": "store-unreachable",
-}
-
-
-def _event(row: RowMapping) -> Event:
-    data = {_RENAMED_KEYS.get(key, key): value for key, value in row["data"].items()}
-    if data.get("reason") in _RENAMED_REASONS:
-        data["reason"] = _RENAMED_REASONS[data["reason"]]
-    return Event(
-        id=row["id"],
-        at=datetime.fromisoformat(row["at"]),
-        name=_RENAMED.get(row["name"], row["name"]),
-        host=HostName(row["host"]) if row["host"] else None,
-        mac=Mac(row["mac"]) if row["mac"] else None,
-        step=Step(row["step"]) if row["step"] else None,
-        data=data,
-    )

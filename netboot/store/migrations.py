@@ -14,10 +14,11 @@ from netboot.store.failure import newer_store
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 
-# What differs between the two databases: the type of a key that counts, and that SQLite uses no number again.
+# What differs between the two databases: the type of a key that counts, that SQLite uses no number again, and the
+# value of a key in JSON.
 _TYPES: Final = {
-    "sqlite": {"serial": "INTEGER", "no_reuse": "AUTOINCREMENT"},
-    "postgresql": {"serial": "SERIAL", "no_reuse": ""},
+    "sqlite": {"serial": "INTEGER", "no_reuse": "AUTOINCREMENT", "actor_in_data": "json_extract(data, '$.actor')"},
+    "postgresql": {"serial": "SERIAL", "no_reuse": "", "actor_in_data": "data->>'actor'"},
 }
 _VERSIONS: Final = "CREATE TABLE IF NOT EXISTS schema_version (version {serial} NOT NULL, PRIMARY KEY (version))"
 
@@ -141,6 +142,14 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             used_at TEXT NOT NULL, PRIMARY KEY (sha256)
         )
         """,
+    ),
+    (
+        "ALTER TABLE events ADD COLUMN actor TEXT",
+        "UPDATE events SET actor = {actor_in_data} WHERE {actor_in_data} IS NOT NULL",
+        "CREATE INDEX events_by_mac ON events (mac, id)",
+        "CREATE INDEX events_by_name ON events (name, id)",
+        "CREATE INDEX events_by_time ON events (at, id)",
+        "CREATE INDEX events_of_actors ON events (id, actor) WHERE actor IS NOT NULL",
     ),
 )
 

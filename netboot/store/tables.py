@@ -1,8 +1,11 @@
 """The tables of the store. Times are UTC, as ISO 8601 text, so that both databases order and show them alike."""
 
-from sqlalchemy import JSON, Column, Index, Integer, MetaData, Table, Text
+from typing import Final
+
+from sqlalchemy import JSON, Column, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
+_HAS_ACTOR: Final = "actor IS NOT NULL"
 
 schema = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -49,7 +52,12 @@ events = Table(
     Column("mac", Text),
     Column("step", Text),
     Column("data", JSON, nullable=False),
+    Column("actor", Text),  # who caused it, of the data; NULL: a machine, or netboot itself
     Index("events_by_host", "host", "id"),
+    Index("events_by_mac", "mac", "id"),
+    Index("events_by_name", "name", "id"),
+    Index("events_by_time", "at", "id"),
+    Index("events_of_actors", "id", "actor", sqlite_where=text(_HAS_ACTOR), postgresql_where=text(_HAS_ACTOR)),
     sqlite_autoincrement=True,  # an id is never used again, even after the oldest events were deleted
 )
 

@@ -178,7 +178,10 @@ def schema(connection: Connection) -> dict[str, Any]:
     for table in inspector.get_table_names():
         columns = [{**column, "type": repr(column["type"])} for column in inspector.get_columns(table)]
         uniques = sorted(inspector.get_unique_constraints(table), key=lambda found: found["column_names"])
-        indexes = sorted(inspector.get_indexes(table), key=lambda found: str(found["name"]))
+        indexes = [
+            {**found, "dialect_options": {key: str(value) for key, value in found.get("dialect_options", {}).items()}}
+            for found in sorted(inspector.get_indexes(table), key=lambda found: str(found["name"]))
+        ]
         made[table] = (columns, inspector.get_pk_constraint(table), uniques, indexes)
     if connection.dialect.name == "sqlite":  # no row of an inspector's shows it
         query = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"

@@ -13,6 +13,7 @@ from netboot.admin.access.csrf import FormTokens
 from netboot.admin.api.access.session_api import SessionApi
 from netboot.admin.api.access.tokens_api import TokensApi
 from netboot.admin.api.access.users_api import UsersApi
+from netboot.admin.api.activity.activity_api import ActivityApi
 from netboot.admin.api.activity.throughput_api import ThroughputApi
 from netboot.admin.api.appliance.appliance_api import ApplianceApi
 from netboot.admin.api.appliance.cluster_api import ClusterApi
@@ -32,6 +33,7 @@ from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
+from netboot.admin.pages.appliance.activity_page import ActivityPages
 from netboot.admin.pages.appliance.appliance_page import AppliancePages
 from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.boots.machine_boots import MachineBoots
@@ -44,6 +46,7 @@ from netboot.app.administration.facts_here import check_command, facts_here
 from netboot.app.administration.written_hosts import WrittenHosts
 from netboot.boot.live_registry import LiveRegistry
 from netboot.content.assets import assets_directory
+from netboot.events.activity import ActivityLog
 from netboot.model.admin_listen import host_of
 from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
@@ -74,6 +77,7 @@ class AdminParts:
     registry: LiveRegistry
     base_url: Callable[[], str]  # of this server, as machines get it
     throughput: Throughput
+    activity: ActivityLog
     settings: Settings
     settings_in_force: Callable[[], Sequence[SettingInForce]]
     access: AccessUses
@@ -128,6 +132,7 @@ class AdminParts:
     def _pages(self, engine: PageEngine) -> list[Routes]:
         return [
             RackPage(self.administration, engine),
+            ActivityPages(self.activity, engine, now=self.now),
             ThroughputPages(self.throughput, engine, now=self.now),
             ContentPage(self.content, engine),
         ]
@@ -160,4 +165,5 @@ class AdminParts:
             SessionApi(),
             OpenapiApi(),
             ThroughputApi(self.throughput),
+            ActivityApi(self.activity, now=self.now),
         ]

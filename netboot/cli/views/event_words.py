@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netboot.model.boot.reasons import explain
+from netboot.model.install.event import data_text
 
 
 def event_words(event: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -13,5 +14,5 @@ def event_words(event: Mapping[str, Any]) -> tuple[str, str] | None:
     if explained is not None:
         return step or explained.word, str(explained)
     if step is not None:
-        return step, ", ".join(f"{key} {value}" for key, value in data.items() if value is not None)
+        return step, data_text(data)
     return None

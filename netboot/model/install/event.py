@@ -45,6 +45,17 @@ class Event:
     id: int = 0  # given by the store, increasing; 0 before
 
 
+def data_text(data: Mapping[str, object]) -> str:
+    """Write the data of an event in one line, without what it does not have."""
+    return ", ".join(f"{key} {value}" for key, value in data.items() if value is not None)
+
+
+def actor_in(data: Mapping[str, object]) -> str | None:
+    """Return who caused an event: the actor of a request, or the user of a login; None if it was a machine."""
+    actor = data.get("actor") or data.get("user")
+    return None if actor is None else str(actor)
+
+
 def event_fields(event: Event) -> dict[str, Any]:
     """Return an event as the API and the hooks show it, in values of JSON."""
     return {
