@@ -44,6 +44,13 @@ BODIES: Final[dict[str, tuple[str, bytes]]] = {
     "no multipart": ("multipart/form-data", b"hosts"),
     "a compressed body that is not": (JSON, b"\x1f\x8b\x00"),
 }
+FIELDS: Final = {
+    "none": b"",
+    "values of no use": b"&host=%00&seen=1&confirm=1&attempts=-1&reason=%FF%FE&mac=x&role=%0A&name=%2e%2e&kind=x",
+    "a thousand hosts": b"&host=cp1" * 1_000,
+    "a thousand machines": b"&mac=52:54:00:00:00:01" * 1_000,
+}
+NO_FIELDS: Final = {"/appliance/check", "/appliance/reload", "/content/-/collect", "/content/-/verify"}
 REFUSED: Final = range(400, 423)
 
 
@@ -116,6 +123,27 @@ def test_a_malformed_form_is_refused_on_every_page(rack: Rack, name: str):
     for route in page_routes("post"):
         for path in paths_of(route):
             status, kind, answer = send(rack, "POST", path, body, Content_Type=content_type, Accept="text/html")
+            if status not in REFUSED or kind != "text/html":
+                faults.append((path, status, kind, answer[:200]))
+
+    assert faults == []
+    assert state(rack) == before
+    assert_no_fault_of_ours(rack)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_form_with_other_fields_than_those_of_its_page_changes_nothing(rack: Rack, name: str):
+    """The form has the token of a page, as one that an operator changed or that is old."""
+    before = state(rack)
+    _, _, page = send(rack, "GET", "/", b"", Accept="text/html")
+    token = page.partition(b'name="csrf" value="')[2].partition(b'"')[0] or page.partition(b'data-csrf="')[2][:64]
+    faults = []
+    for route in page_routes("post"):
+        for path in paths_of(route):
+            body = b"csrf=" + token + FIELDS[name]
+            status, kind, answer = send(rack, "POST", path, body, Content_Type=FORM, Accept="text/html")
+            if status == 303 and path in NO_FIELDS:
+                continue
             if status not in REFUSED or kind != "text/html":
                 faults.append((path, status, kind, answer[:200]))
 
