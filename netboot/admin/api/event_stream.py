@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from netboot.admin.json_views import error_view
 from netboot.errors import NetbootError
@@ -16,6 +17,13 @@ from netboot.telemetry.metrics import Metrics
 EVENT_HEARTBEAT: Final = b": \n\n"
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 30.0  # a client of events that reads nothing for so long is disconnected
+
+
+class StreamFault(TypedDict):
+    """The data of the event `error`, with which a stream ends if what it shows can no longer be read."""
+
+    error: str
+    code: str
 
 
 async def send_events(

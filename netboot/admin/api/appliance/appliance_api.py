@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.api.event_stream import send_events
+from netboot.admin.api.event_stream import StreamFault, send_events
 from netboot.admin.api.operation import EVENTS, operation
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import FaultSentence, RequestModel, read_body, read_query
@@ -109,7 +109,7 @@ class ApplianceApi:
         wanted = RescanRequest(entry, body.change)
         return json_answer(await self._administration.rescan_content(wanted, actor=actor_of(request)))
 
-    @operation(media_type=EVENTS, query=EventsQuery, errors=[UnknownHostError, StoreError])
+    @operation(Event | StreamFault, media_type=EVENTS, query=EventsQuery, errors=[UnknownHostError, StoreError])
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send events as server-sent events, oldest first, then as they occur."""
         query = read_query(request, EventsQuery)

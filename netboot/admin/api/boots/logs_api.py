@@ -5,7 +5,7 @@ import json
 from aiohttp import web
 
 from netboot.admin.api.boots.boot_requests import LogQuery
-from netboot.admin.api.event_stream import send_events
+from netboot.admin.api.event_stream import StreamFault, send_events
 from netboot.admin.api.operation import EVENTS, operation
 from netboot.admin.api.request_models import read_query
 from netboot.admin.json_views import json_view
@@ -22,7 +22,12 @@ class LogsApi:
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/api/v1/installs/{host}/logs", self.lines)]
 
-    @operation(media_type=EVENTS, query=LogQuery, errors=[UnknownHostError, NoLogError, StoreError])
+    @operation(
+        LoggedBoot | LogLine | StreamFault,
+        media_type=EVENTS,
+        query=LogQuery,
+        errors=[UnknownHostError, NoLogError, StoreError],
+    )
     async def lines(self, request: web.Request) -> web.StreamResponse:
         """Send the log of a boot as server-sent events: `boot`, then `line` for each line.
 

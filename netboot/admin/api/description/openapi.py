@@ -6,13 +6,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from netboot import __version__
 from netboot.admin.api.description.schemas import Mode, Schemas
 from netboot.admin.api.operation import EVENTS, JSON, Operation, operation_of
 from netboot.admin.api.problems import PROBLEM_JSON, PROBLEMS_MEMBER, ProblemView, problem_title, statuses_of
-from netboot.admin.api.request_models import RequestModel
 from netboot.errors import NetbootError
+from netboot.operate.cluster.role_file_uses import TAKEN_USES
 
 View = dict[str, Any]
 Route = tuple[str, str, Operation]  # method, path, what it does
@@ -24,13 +25,17 @@ _OF_EACH: Final = {
 }
 _PATH_PARAMETERS: Final = {
     "host": "the name of a host; where its boots, logs and captures are read, also the MAC of an unregistered machine",
-    "boot": "0 is the last boot, -1 the one before, 1 the oldest",
+    "boot": "0 is the last boot, -1 the one before, 1 the first",
     "hook": "the name of a hook of `netboot.yaml`",
     "use": "`init`, `control-plane` or `worker`",
     "machine": "the name of a retired host, or one of its MACs",
     "id": "the id of an upload",
     "user": "the name of a user",
     "token": "the name of an API token",
+}
+_PATH_SCHEMAS: Final[Mapping[str, View]] = {
+    "boot": {"pattern": "^-?[0-9]{1,6}$"},
+    "use": {"enum": list(TAKEN_USES)},
 }
 _DESCRIPTION: Final = (
     "The administration of a netboot appliance. docs/api.md has examples. Errors are problem+json (RFC 9457): a "
@@ -103,7 +108,7 @@ def _path_parameters(path: str) -> list[View]:
             "in": "path",
             "required": True,
             "description": _PATH_PARAMETERS.get(name, f"the {name}"),
-            "schema": {"type": "string", "minLength": 1},
+            "schema": {"type": "string", **_PATH_SCHEMAS.get(name, {"minLength": 1})},
         }
         for name in re.findall(r"{(\w+)}", path)
     ]
@@ -148,14 +153,16 @@ def _body(operation: Operation, schemas: Schemas) -> View | None:
         return {"required": True, "content": content}
     if operation.body is None:
         return None
-    fields = operation.body.model_fields if issubclass(operation.body, RequestModel) else {}
+    fields = operation.body.model_fields if issubclass(operation.body, BaseModel) else {}
     is_required = any(field.is_required() for field in fields.values())
     return {"required": is_required, "content": {JSON: {"schema": schemas[f"{operation.name} body"]}}}
 
 
 def _responses(operation: Operation, schemas: Schemas) -> View:
     answer: View = {"description": operation.summary}
-    if operation.answer is not None:
+    if operation.media_type == EVENTS:
+        answer["content"] = {EVENTS: {"schema": _server_sent(schemas[f"{operation.name} answer"])}}
+    elif operation.answer is not None:
         answer["content"] = {operation.media_type: {"schema": schemas[f"{operation.name} answer"]}}
     elif operation.media_type != JSON:
         answer["content"] = {operation.media_type: {"schema": {"type": "string"}}}
@@ -167,6 +174,13 @@ def _responses(operation: Operation, schemas: Schemas) -> View:
         **{str(status): answer for status in (operation.status, *operation.other_statuses)},
         **{str(status): {"description": text, "content": problem} for status, text in sorted(refusals.items())},
     }
+
+
+def _server_sent(data: View) -> View:
+    """Return the schema of one event of a stream, whose data is JSON."""
+    shown = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
+    fields = {"id": {"type": "string"}, "event": {"type": "string"}, "data": shown}
+    return {"type": "object", "properties": fields, "required": ["event", "data"]}
 
 
 def _refusals(operation: Operation) -> dict[int, str]:
