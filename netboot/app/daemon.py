@@ -16,6 +16,7 @@ from netboot.app import from_settings, process
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
+from netboot.app.administration.rack_parts import rack_overview
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
@@ -243,6 +244,7 @@ class Daemon:
             settings=self._settings,
             settings_in_force=self._in_force.settings,
             access=self._store.access(clock, metrics),
+            rack=rack_overview(self._store, administration, self._services, seen=self._seen, daemon=self),
         )
         return parts.listener(configuration=self._path.resolve())
 

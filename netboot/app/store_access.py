@@ -24,8 +24,9 @@ from netboot.boot_records.record_writer import RecordWriter
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, Problem, StoreError
 from netboot.events.activity import ActivityLog
-from netboot.events.event_bus import EventBus
+from netboot.events.event_bus import EventBus, Sink
 from netboot.events.event_log import EventLog
+from netboot.events.newest_events import NewestEvents
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
 from netboot.model.host.host import HostSet
@@ -80,6 +81,7 @@ class OpenStore:
     database: Database
     outbox: HookOutbox
     deliveries: DeliveryQueue
+    newest_events: NewestEvents
     lock: Lock | None = None
 
     def install_moves(
@@ -290,8 +292,10 @@ async def _opened(
         durations = LearnedDurations(boots)
         measured = [durations.step_measured, *([metrics.step_measured] if metrics is not None else [])]
         recorder = BootRecorder(boots, on_measured=measured)
-        sinks = [metrics.event_happened] if metrics is not None else []
-        events = EventBus(event_log, now=now, sinks=[*sinks, recorder.event_happened])
+        sinks: list[Sink] = [metrics.event_happened] if metrics is not None else []
+        newest_events = NewestEvents(event_log)
+        sinks += [recorder.event_happened, newest_events.event_happened]
+        events = EventBus(event_log, now=now, sinks=sinks)
         stack.push_async_callback(events.close)
         stack.push_async_callback(machines.close)
         stack.push_async_callback(boots.close)
@@ -313,6 +317,7 @@ async def _opened(
             database,
             outbox,
             DeliveryQueue(database),
+            newest_events,
             lock,
         )
 

@@ -95,6 +95,10 @@ class InstallMoves:
     async def history(self, host: HostName) -> list[Move]:
         return await self.installs.history(host)
 
+    async def histories(self, hosts: Sequence[HostName]) -> dict[HostName, list[Move]]:
+        """Read the histories of several hosts."""
+        return await self.installs.histories(hosts)
+
     def counts(self) -> Counter[tuple[InstallState, bool]]:
         """Count the declared hosts by state, and by whether they are armed; from memory."""
         hosts = self.hosts()

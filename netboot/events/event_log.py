@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Protocol
 
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
@@ -154,6 +154,30 @@ class EventLog:
         async with self._database.reading() as connection:
             found = [(await connection.execute(query)).mappings().all() for query in queries[: 2 if apart else 1]]
         return [event_of(row) for row in sorted(chain(*found), key=lambda row: row["id"])]
+
+    async def newest_of(
+        self, hosts: Sequence[HostName], *, limit: int, apart: Collection[str] = (), limit_apart: int = 0
+    ) -> dict[HostName, list[Event]]:
+        """Read the newest events of each of several hosts in one query, as `newest` does of one."""
+        events = tables.events
+        is_apart = events.c.name.in_(apart)
+        rank = func.row_number().over(partition_by=(events.c.host, is_apart), order_by=events.c.id.desc())
+        ranked = select(events, rank.label("rank"), is_apart.label("is_apart")).where(events.c.host.in_(hosts))
+        newest = ranked.subquery()
+        wanted = select(newest).where(newest.c.rank <= case((newest.c.is_apart, limit_apart), else_=limit))
+        found: dict[HostName, list[Event]] = {host: [] for host in hosts}
+        async with self._database.reading() as connection:
+            for row in (await connection.execute(wanted.order_by(newest.c.id))).mappings():
+                found[HostName(row["host"])].append(event_of(row))
+        return found
+
+    async def newest_of_each_host(self) -> list[Event]:
+        """Read the newest event of every host, oldest first."""
+        events = tables.events
+        newest = select(func.max(events.c.id)).where(events.c.host.is_not(None)).group_by(events.c.host)
+        wanted = select(events).where(events.c.id.in_(newest)).order_by(events.c.id)
+        async with self._database.reading() as connection:
+            return [event_of(row) for row in (await connection.execute(wanted)).mappings()]
 
     def waiting_of(self, host: HostName) -> list[Event]:
         """Return the events of a host that wait to be written, oldest first."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 ATTEMPTS = 5  # of one change against other writers
 KEPT_MOVES: Final = 1000  # lines of one host's history; a machine with a valid token can cause lines without end
 PRUNE_EVERY: Final = 50  # writes of one host
+_HISTORY_READ: Final = 200  # lines of one host
 _HOSTS_PER_QUERY: Final = 500  # SQLite before 3.32 permits 999 parameters (https://sqlite.org/limits.html)
 
 
@@ -92,20 +93,19 @@ class Installs:
 
     async def history(self, host: HostName) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
-        newest = select(tables.moves).where(tables.moves.c.host == host).order_by(tables.moves.c.id.desc()).limit(200)
+        return (await self.histories([host]))[host]
+
+    async def histories(self, hosts: Sequence[HostName]) -> dict[HostName, list[Move]]:
+        """Read the newest lines of the histories of several hosts in one query, oldest first."""
+        moves = tables.moves
+        rank = func.row_number().over(partition_by=moves.c.host, order_by=moves.c.id.desc())
+        newest = select(moves, rank.label("rank")).where(moves.c.host.in_(hosts)).subquery()
+        wanted = select(newest).where(newest.c.rank <= _HISTORY_READ).order_by(newest.c.id)
+        found: dict[HostName, list[Move]] = {host: [] for host in hosts}
         async with self._database.reading() as connection:
-            rows = (await connection.execute(newest)).mappings().all()
-        return [
-            Move(
-                at=datetime.fromisoformat(row["at"]),
-                what=row["what"],
-                before=InstallState(row["from_state"]),
-                after=InstallState(row["to_state"]),
-                note=row["note"],
-                actor=Actor(row["actor"], Source(row["source"])) if row["actor"] else None,
-            )
-            for row in reversed(rows)
-        ]
+            for row in (await connection.execute(wanted)).mappings():
+                found[HostName(row["host"])].append(_move(row))
+        return found
 
     async def _find(self, condition: ColumnElement[bool]) -> Install | None:
         async with self._database.reading() as connection:
@@ -165,6 +165,17 @@ async def _write(connection: AsyncConnection, changes: Sequence[Change]) -> None
         await connection.execute(
             update(tables.installs).where(tables.installs.c.host == bindparam("its_host")), changed
         )
+
+
+def _move(row: RowMapping) -> Move:
+    return Move(
+        at=datetime.fromisoformat(row["at"]),
+        what=row["what"],
+        before=InstallState(row["from_state"]),
+        after=InstallState(row["to_state"]),
+        note=row["note"],
+        actor=Actor(row["actor"], Source(row["source"])) if row["actor"] else None,
+    )
 
 
 def _install(row: RowMapping | Mapping[str, Any]) -> Install:

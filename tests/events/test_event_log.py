@@ -86,6 +86,29 @@ def test_events_that_anybody_can_cause_displace_no_other_event_of_a_host(store_u
     assert asyncio.run(scenario()) == (["refused", "c", "refused"], ["a", "b", "refused", "c", "refused"])
 
 
+def test_the_newest_events_of_several_hosts_are_those_of_each_and_the_newest_of_each_host_is_one(store_url: str):
+    hosts = [HostName("cp1"), HostName("w1"), HostName("w2")]
+
+    async def scenario() -> tuple[dict[HostName, list[str]], dict[HostName, list[Event]], list[Event]]:
+        database = await Database.open(store_url)
+        events = EventLog(database)
+        for number, name in enumerate(("a", "b", *["refused"] * 4, "c", "refused")):
+            for host in (hosts[number % 2], None):
+                events.take(Event(name, NOW, host=host), logging.INFO)
+        await events.flush()
+        together = await events.newest_of(hosts, limit=2, apart={"refused"}, limit_apart=1)
+        alone = {host: await events.newest(host, limit=2, apart={"refused"}, limit_apart=1) for host in hosts}
+        newest = await events.newest_of_each_host()
+        await database.close()
+        assert together == alone
+        return {host: [event.name for event in found] for host, found in together.items()}, alone, newest
+
+    names, alone, newest = asyncio.run(scenario())
+
+    assert names == {"cp1": ["a", "refused", "c"], "w1": ["b", "refused"], "w2": []}
+    assert newest == [alone[hosts[0]][-1], alone[hosts[1]][-1]]
+
+
 def test_an_error_of_the_store_never_shows_what_was_to_be_written(store_url: str):
     async def scenario() -> BaseException:
         database = await Database.open(store_url)

@@ -267,3 +267,24 @@ def test_no_query_has_more_parameters_than_an_old_sqlite_permits(store_url: str,
 
     assert asyncio.run(scenario()) == set(hosts)
     assert 200 <= max(counts) <= 999
+
+
+def test_the_histories_of_several_hosts_are_those_of_each(store_url: str):
+    names = [CP1, HostName("w1"), HostName("w2")]
+
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        installs = Installs(database)
+        for name in names[:2]:
+            await installs.change(name, arm, at=NOW, what="armed", note=f"of {name}")
+            await installs.change(name, Install.cancelled, at=NOW, what="cancelled")
+        found = await installs.histories(names)
+        assert found == {name: await installs.history(name) for name in names}
+        assert [[(move.what, move.note) for move in found[name]] for name in names] == [
+            [("armed", "of cp1"), ("cancelled", "")],
+            [("armed", "of w1"), ("cancelled", "")],
+            [],
+        ]
+        await database.close()
+
+    asyncio.run(scenario())

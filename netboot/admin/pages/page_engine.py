@@ -1,5 +1,6 @@
 """Renders the pages from the templates of `assets/pages`, with the headers that let a browser run our scripts only."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +60,8 @@ class PageEngine:
     async def answer(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """Answer with a page; `values` are what its template shows, usually one: `page`."""
         shell = await self._shell(request)
-        text = self._templates.get_template(template).render(shell=shell, **values)
+        page = self._templates.get_template(template)
+        text = await asyncio.to_thread(page.render, shell=shell, **values)  # that of 1,000 hosts takes 50 ms
         answer = web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
         if shell.flash is not None:
             answer.del_cookie(_FLASH)

@@ -33,6 +33,8 @@ from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
+from netboot.admin.pages.actions.action_requests import ActionRequests
+from netboot.admin.pages.actions.confirmation_pages import ConfirmationPages
 from netboot.admin.pages.appliance.activity_page import ActivityPages
 from netboot.admin.pages.appliance.appliance_page import AppliancePages
 from netboot.admin.pages.appliance.throughput_page import ThroughputPages
@@ -55,6 +57,7 @@ from netboot.operate.appliance.appliance_facts import SettingInForce
 from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.planning.host_plans import HostPlans
+from netboot.operate.rack.rack_overview import RackOverview
 from netboot.operate.support.support_archive import SupportArchive
 from netboot.settings.settings import Settings
 from netboot.telemetry.health import Health
@@ -81,6 +84,7 @@ class AdminParts:
     settings: Settings
     settings_in_force: Callable[[], Sequence[SettingInForce]]
     access: AccessUses
+    rack: RackOverview
 
     def application(self, *, configuration: Path, public_host: str = "") -> web.Application:
         """Make the application that every listener serves; `public_host` is that of `admin.public_url`."""
@@ -131,16 +135,17 @@ class AdminParts:
 
     def _pages(self, engine: PageEngine) -> list[Routes]:
         return [
-            RackPage(self.administration, engine),
             ActivityPages(self.activity, engine, now=self.now),
             ThroughputPages(self.throughput, engine, now=self.now),
             ContentPage(self.content, engine),
+            RackPage(self.rack, engine),
         ]
 
     def _host_pages(self, engine: PageEngine, plans: HostPlans) -> list[Routes]:
         administration = self.administration
         boots = MachineBoots(administration.boots, administration.logs, administration.captures, self.now)
-        return [HostPages(administration, plans, boots, engine)]
+        confirmations = ConfirmationPages(ActionRequests(administration), engine)
+        return [HostPages(administration, plans, boots, engine), confirmations]
 
     def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics

@@ -137,9 +137,10 @@ class BootRecord:
             return None
         furthest = self.furthest
         reached = ORDER_OF_STEPS[furthest.step] if furthest is not None else -1
-        return next((step for step in self._due_steps() if ORDER_OF_STEPS[step] > reached), None)
+        return next((step for step in self.due_steps() if ORDER_OF_STEPS[step] > reached), None)
 
-    def _due_steps(self) -> list[Step]:
+    def due_steps(self) -> list[Step]:
+        """List the steps that its plan has, in their order."""
         is_first_boot = self.is_installed and self.plan is BootPlan.LOCAL_DISK
         skipped = self.skipped | ({Step.LOADER} if self.loader is LoaderKind.ROM_IPXE else set())
         return [step for step in (_FIRST_BOOT if is_first_boot else _STEPS_OF[self.plan]) if step not in skipped]

@@ -12,7 +12,8 @@ from enum import StrEnum
 from netboot.boot.install_moves import InstallMoves
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.inspection import OneTimeBoot
-from netboot.operate.actions.host_arming import HostArming, JudgedHost
+from netboot.model.install.install import Install
+from netboot.operate.actions.host_arming import FEW, HostArming, JudgedHost
 from netboot.operate.arming import cancel_refusals
 from netboot.operate.one_time_boots import OneTimeBoots, no_rescue
 from netboot.operate.registration.host_changes import HostChanges, running_refusals
@@ -67,11 +68,20 @@ class HostActions:
 
     async def of_hosts(self, names: Sequence[str]) -> Mapping[HostName, list[HostAction]]:
         """List the actions on each of these hosts; raise UnknownHostError, StoreError."""
+        return {each.host.name: actions for each, actions in await self.judged(names)}
+
+    async def judged(self, names: Sequence[str]) -> list[tuple[JudgedHost, list[HostAction]]]:
+        """Judge hosts for every action; raise UnknownHostError, StoreError."""
         hosts = [self._hosts().named(name) for name in dict.fromkeys(names)]
-        installs = await self._install_moves.all()
+        installs = await self._installs(hosts)
         kept = await self._host_changes.removal_refusals(hosts)
-        judged = await self._arming.judge(hosts, installs)
-        return {each.host.name: await self._actions(each, kept.get(each.host.name)) for each in judged}
+        found = await self._arming.judge(hosts, installs)
+        return [(each, await self._actions(each, kept.get(each.host.name))) for each in found]
+
+    async def _installs(self, hosts: Sequence[Host]) -> Mapping[HostName, Install]:
+        if len(hosts) > FEW:
+            return await self._install_moves.all()
+        return {host.name: await self._install_moves.read(host.name) for host in hosts}
 
     async def _actions(self, judged: JudgedHost, kept: str | None) -> list[HostAction]:
         """Return the actions on one host; `kept`: why its file is not deleted."""

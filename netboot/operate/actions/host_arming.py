@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.model.actor import Actor
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
-from netboot.model.install.inspection import OneTimeBoot, RequestedBoot, last_reported, requested_boot
+from netboot.model.install.inspection import Inspection, OneTimeBoot, RequestedBoot, last_reported, requested_boot
 from netboot.model.install.install import Install
 from netboot.model.words import one_line
 from netboot.operate.arming import ArmingRefusedError, ArmRequest, arming_refusals, rescue_reasons
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from netboot.operate.readiness import Readiness  # slow to load
 
 Found = TypeVar("Found")
+
+FEW: Final = 20  # hosts that are read one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class HostArming:
 
     async def judge(self, hosts: Sequence[Host], installs: Mapping[HostName, Install]) -> list[JudgedHost]:
         """Judge hosts by their stored installs and what was observed of their machines."""
-        recorded, inspected = await self.machines.all(), await self.inspections.all()
+        recorded, inspected = await self._observed(hosts)
         readiness, server = self.readiness(), self.problems()
         cluster, judged = self.hosts().cluster, []
         for host in hosts:
@@ -86,6 +89,14 @@ class HostArming:
                 )
             )
         return judged
+
+    async def _observed(self, hosts: Sequence[Host]) -> tuple[Mapping[Mac, Machine], Mapping[Mac, Inspection]]:
+        """Read the machines and the inspections of hosts; of many of them, all that are stored."""
+        if len(hosts) > FEW:
+            return await self.machines.all(), await self.inspections.all()
+        macs = [mac for host in hosts for mac in host.macs]
+        machines, inspections = await self.machines.of(macs), await self.inspections.of(macs)
+        return {each.mac: each for each in machines}, {each.mac: each for each in inspections}
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.

@@ -1,30 +1,84 @@
-"""The first page: every host with its state."""
+"""The first page: counts by state, what needs attention, the rack as a table; and the table as CSV."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterable
 
 from aiohttp import web
 
 from netboot.admin.pages.page_engine import PageEngine
-from netboot.operate.administration import Administration
-from netboot.operate.host_status import HostStatus
+from netboot.admin.pages.rack.rack_filter import RackFilter
+from netboot.admin.pages.rack.rack_view import rack_view, usual
+from netboot.operate.rack.rack_overview import RackOverview
+from netboot.operate.rack.rack_row import HostRow
 
-
-@dataclass(frozen=True, slots=True)
-class RackView:
-    """What the page shows."""
-
-    hosts: Sequence[HostStatus]
+_COLUMNS = (
+    "name",
+    "role",
+    "state",
+    "armed",
+    "changed_at",
+    "address",
+    "macs",
+    "manufacturer_and_product",
+    "serial",
+    "switch_port",
+    "last_event",
+    "last_event_at",
+    "needs_attention",
+)
 
 
 class RackPage:
-    def __init__(self, administration: Administration, engine: PageEngine) -> None:
-        self._administration, self._engine = administration, engine
+    def __init__(self, rack: RackOverview, engine: PageEngine) -> None:
+        self._rack, self._engine = rack, engine
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/", self.show)]
+        return [web.get("/", self.show), web.get("/rack.csv", self.export)]
 
     async def show(self, request: web.Request) -> web.Response:
-        """Show the rack."""
-        page = RackView(await self._administration.hosts())
-        return await self._engine.answer(request, "rack.html.j2", page=page)
+        """Show the rack, filtered and sorted by the query."""
+        page = rack_view(await self._rack.read(), RackFilter.of_query(request.query))
+        return await self._engine.answer(request, "rack.html.j2", page=page, usual=usual)
+
+    async def export(self, request: web.Request) -> web.Response:
+        """Answer with the hosts of the query as CSV (RFC 4180): those selected by `host`, else those of the filter."""
+        rows, names = (await self._rack.read()).rows, frozenset(request.query.getall("host", []))
+        wanted = RackFilter.of_query(request.query)
+        shown = [row for row in wanted.applied(rows) if not names or row.host.name in names]
+        headers = {"Content-Disposition": 'attachment; filename="rack.csv"', "Cache-Control": "no-store"}
+        return web.Response(text=csv_text(shown), content_type="text/csv", headers=headers)
+
+
+def csv_text(rows: Iterable[HostRow]) -> str:
+    """Write hosts as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    writer.writerows([_cell(value) for value in _values(row)] for row in rows)
+    return text.getvalue()
+
+
+def _values(row: HostRow) -> tuple[object, ...]:
+    install, event = row.install, row.event
+    return (
+        row.host.name,
+        row.host.role,
+        install.state,
+        "yes" if install.is_armed else "no",
+        install.changed_at and install.changed_at.isoformat(),
+        row.address,
+        " ".join(row.host.macs),
+        row.model,
+        row.serial,
+        row.switch_port,
+        event and event.name,
+        event and event.at.isoformat(),
+        row.cause.sentence if row.attention is not None and row.cause is not None else row.attention,
+    )
+
+
+def _cell(value: object) -> str:
+    """Write a value so that no spreadsheet takes a machine's text for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,29 @@
+"""The names of the actions on hosts, and the URLs of their confirmations. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from netboot.operate.actions.host_actions import HostVerb
+
+LABELS: Final[Mapping[HostVerb, str]] = {
+    HostVerb.ARM: "Arm",
+    HostVerb.CANCEL: "Cancel the arming",
+    HostVerb.INSPECT: "Inspect",
+    HostVerb.RESCUE: "Rescue",
+    HostVerb.CANCEL_RESCUE: "Cancel the rescue",
+    HostVerb.RETIRE: "Retire",
+    HostVerb.WIPE: "Retire and wipe",
+    HostVerb.REMOVE: "Remove",
+}
+
+
+def host_url(host: str, verb: HostVerb) -> str:
+    """Return the URL of the confirmation for one host."""
+    return f"/hosts/{quote(host, safe='')}/{verb}"
+
+
+def hosts_url(hosts: Sequence[str], verb: HostVerb, *, back: str = "/") -> str:
+    """Return the URL of the confirmation for several hosts."""
+    pairs = [*(("host", host) for host in hosts), ("back", back)]
+    return f"/installs/{verb}?{urlencode(pairs)}"

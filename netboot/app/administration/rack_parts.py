@@ -1,0 +1,38 @@
+"""Builds what reads all hosts at once for the first page."""
+
+from netboot.app.boot_services import BootServices
+from netboot.app.store_access import OpenStore
+from netboot.boot.sessions.machines_seen import SeenMachines
+from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.operate.administration import Administration
+from netboot.operate.rack.host_causes import HostCauses
+from netboot.operate.rack.rack_overview import RackOverview
+from netboot.operate.running_daemon import RunningDaemon
+
+
+def rack_overview(
+    store: OpenStore,
+    administration: Administration,
+    services: BootServices,
+    *,
+    seen: SeenMachines,
+    daemon: RunningDaemon,
+) -> RackOverview:
+    install_moves, now = services.install_moves, services.install_moves.now
+
+    def durations() -> ExpectedDurations:
+        return store.durations.now
+
+    causes = HostCauses(store.event_log, install_moves, durations=durations, unserved=daemon.unserved, now=now)
+    return RackOverview(
+        install_moves,
+        services.inspection_records,
+        administration.boots,
+        store.newest_events,
+        causes,
+        daemon,
+        hosts=install_moves.hosts,
+        machine_of=seen.machine_of,
+        durations=durations,
+        now=now,
+    )
