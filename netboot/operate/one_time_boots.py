@@ -82,7 +82,7 @@ class OneTimeBoots:
             machine = host.name if host else name
             request = requested_boot(await self.inspections.of(macs))
             if host is None:
-                medium, reasons = await self._machine_inspection(name, request)
+                medium, reasons = await self.judge_machine_inspection(name, request)
             else:
                 medium, reasons = await self.judge_inspection(host, await self.install_moves.read(host.name), request)
             if reasons or medium is None:
@@ -100,7 +100,8 @@ class OneTimeBoots:
             reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
         return medium, [*reasons, *_more_urgent(host.name, request)]
 
-    async def _machine_inspection(self, name: str, request: RequestedBoot | None) -> tuple[str | None, list[str]]:
+    async def judge_machine_inspection(self, name: str, request: RequestedBoot | None) -> tuple[str | None, list[str]]:
+        """Return the medium that inspects an unregistered machine, and why it cannot be inspected."""
         medium, reasons = await self.readiness().inspection(None)
         return medium, [*reasons, *_more_urgent(name, request)]
 

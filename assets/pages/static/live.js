@@ -85,7 +85,7 @@
     const focused = old.contains(document.activeElement) ? keyOf(document.activeElement) : null;
     old.replaceWith(shown);
     shown.netbootSource = source;
-    if (focused) [...shown.querySelectorAll("a, button, input, select, summary")].find((each) => keyOf(each) === focused)?.focus();
+    if (focused) [...shown.querySelectorAll("a, button, input, select, summary, [tabindex]")].find((each) => keyOf(each) === focused)?.focus();
     return shown;
   }
 
@@ -102,7 +102,7 @@
   }
 
   function keyOf(element) {
-    return element.id || `${element.tagName} ${element.name ?? ""} ${element.value ?? ""} ${element.getAttribute("href") ?? ""} ${element.textContent}`;
+    return element.id || (element.hasAttribute("tabindex") && element.getAttribute("aria-label")) || `${element.tagName} ${element.name ?? ""} ${element.value ?? ""} ${element.getAttribute("href") ?? ""} ${element.textContent}`;
   }
 
   function lost(why) {

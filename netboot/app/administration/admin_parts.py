@@ -41,6 +41,7 @@ from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.boots.machine_boots import MachineBoots
 from netboot.admin.pages.content.content_page import ContentPage
 from netboot.admin.pages.hosts.host_pages import HostPages
+from netboot.admin.pages.machines.machine_pages import MachinePages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
 from netboot.app.administration.admin_listener import AdminListener
@@ -145,7 +146,8 @@ class AdminParts:
         administration = self.administration
         boots = MachineBoots(administration.boots, administration.logs, administration.captures, self.now)
         confirmations = ConfirmationPages(ActionRequests(administration), engine)
-        return [HostPages(administration, plans, boots, engine), confirmations]
+        machines = MachinePages(administration, self.registry.hosts, boots, engine)
+        return [HostPages(administration, plans, boots, engine), confirmations, machines]
 
     def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics

@@ -1,10 +1,13 @@
 """Gathers what a page shows of the boots of one machine: one of them with its timeline and log, and their list."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
+
+from aiohttp import web
 
 from netboot.admin.json_views import json_view
 from netboot.admin.pages.boots.boot_gantt import BootGantt, boot_gantt
@@ -15,6 +18,8 @@ from netboot.boot_records.shown_logs import BootLogs, NoLogError
 from netboot.model.words import printable
 from netboot.operate.boots.boot_files import file_number
 from netboot.operate.boots.boot_history import BootHistory, NoBootError, ShownBoot
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,19 @@ class BootsView:
     def is_running(self) -> bool:
         """Return whether a boot goes on, so that the page changes without an event."""
         return self.boot is not None and self.boot.is_running
+
+    def page(self, name: str, url: str) -> "BootPageView":
+        """Return what the page of the shown boot has; `url` is the page of its machine."""
+        return BootPageView(name, url, self)
+
+
+@dataclass(frozen=True, slots=True)
+class BootPageView:
+    """What the page of one boot shows."""
+
+    name: str
+    url: str
+    boots: BootsView
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +165,11 @@ def _end(found: Any) -> str:
 def _capture_url(name: str, number: int | None) -> str | None:
     path = f"/api/v1/installs/{quote(name, safe='')}/capture"
     return f"{path}?{urlencode({'boot': number})}" if number is not None else None
+
+
+def boot_number(request: web.Request) -> int:
+    """Read the number of a boot; raise HTTPNotFound."""
+    number = request.match_info["boot"]
+    if not _NUMBER.fullmatch(number):
+        raise web.HTTPNotFound(text="a boot has a number; 1 is the oldest")
+    return int(number)

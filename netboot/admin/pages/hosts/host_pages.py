@@ -1,13 +1,12 @@
 """The pages of one host: itself, one of its boots, its documents, its history; and its log as a file."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
 from netboot.admin.pages.boots.log_download import send_log
-from netboot.admin.pages.boots.machine_boots import BootsView, MachineBoots
+from netboot.admin.pages.boots.machine_boots import MachineBoots, boot_number
 from netboot.admin.pages.hosts import plan_view
 from netboot.admin.pages.hosts.host_view import MoveRow, host_url, host_view, move_rows
 from netboot.admin.pages.page_engine import PageEngine
@@ -17,17 +16,7 @@ from netboot.operate.administration import Administration
 from netboot.operate.planning.explanation import WrittenValues
 from netboot.operate.planning.host_plans import HostPlans
 
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
 _NO_VALUES: Final = WrittenValues((), ())
-
-
-@dataclass(frozen=True, slots=True)
-class HostBootView:
-    """What the page of one boot shows."""
-
-    name: str
-    url: str
-    boots: BootsView
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +54,8 @@ class HostPages:
     async def show_boot(self, request: web.Request) -> web.Response:
         """Show a boot with its log."""
         name, url = request.match_info["host"], host_url(request.match_info["host"])
-        page = HostBootView(name, url, await self._boots.of(name, page_url=url, number=boot_number(request)))
-        return await self._engine.answer(request, "boot.html.j2", page=page)
+        boots = await self._boots.of(name, page_url=url, number=boot_number(request))
+        return await self._engine.answer(request, "boot.html.j2", page=boots.page(name, url))
 
     async def show_history(self, request: web.Request) -> web.Response:
         """Show every line of a host's history."""
@@ -106,11 +95,3 @@ class HostPages:
     async def send_log(self, request: web.Request) -> web.StreamResponse:
         """Send the log of a boot as a text file."""
         return await send_log(request, self._administration.logs, request.match_info["host"])
-
-
-def boot_number(request: web.Request) -> int:
-    """Read the number of a boot; raise HTTPNotFound."""
-    number = request.match_info["boot"]
-    if not _NUMBER.fullmatch(number):
-        raise web.HTTPNotFound(text="a boot has a number; 1 is the oldest")
-    return int(number)

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 import click
 
+from netboot.errors import ConfigError
 from netboot.model.host.host import Role
 from netboot.operate.selection import HostSelection
-from netboot.yamlfile.faults import Faults, Place
-from netboot.yamlfile.nodes import Scalar
-from netboot.yamlfile.plain_values import PlainValue, plain_value
-from netboot.yamlfile.positions import parse
+from netboot.yamlfile.plain_values import PlainValue
+from netboot.yamlfile.typed_values import typed_value
 
 _FREE_KEYS: Final = ("labels", "variables")  # a dot belongs to the key below them
 
@@ -73,13 +72,7 @@ def _path(key: str) -> tuple[str, ...]:
 
 def value_of(key: str, text: str) -> PlainValue:
     """Read one VALUE; None if it is empty."""
-    if not text:
-        return None
-    if text[0] not in "[{":
-        scalar = Scalar(Place(key), text)
-        return text if scalar.is_null else plain_value(scalar)
-    faults = Faults()
-    node = parse(text, key, faults)
-    if node is None or faults:
-        raise click.UsageError(f"{faults.problems[0]} (a VALUE that begins with [ or {{ is YAML)")
-    return plain_value(node)
+    try:
+        return typed_value(key, text)
+    except ConfigError as error:
+        raise click.UsageError(f"{error.problems[0]} (a VALUE that begins with [ or {{ is YAML)") from None
