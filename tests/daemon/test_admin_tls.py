@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 from fixtures.daemon import wait_until
@@ -205,6 +206,32 @@ def test_a_renewal_is_for_new_connections_and_the_open_ones_continue(served: Rac
         assert status_of(line) == 200
         with connected(served) as newer:
             assert (status_of(newer), serial(newer) != before) == (200, True)
+
+
+def test_an_event_stream_continues_over_a_renewal(served: Rack):
+    token = json.loads(served.run("token", "create", "ci", "--role", "read-only", "--json").stdout)["token"]
+    command = ["curl", "-sSN", "--max-time", "30", "--cacert", str(served.directory / "tls/ca.pem"),
+               "-H", f"Authorization: Bearer {token}", f"{URL}/api/v1/events"]  # fmt: skip
+    stream = subprocess.Popen(["ip", "netns", "exec", served.client_namespace, *command], stdout=subprocess.PIPE)
+    try:
+        assert stream.stdout is not None
+        served.netboot("reload")
+        assert b"config.reloaded" in read_until(stream.stdout, b"config.reloaded")
+        served.netboot("ca", "issue")
+        wait_until(lambda: served.lines("admin.certificate_loaded")[1:] or None)
+        served.netboot("reload")
+        assert b"config.reloaded" in read_until(stream.stdout, b"config.reloaded")
+    finally:
+        stream.kill()
+        stream.wait()
+
+
+def read_until(stream: IO[bytes], text: bytes) -> bytes:
+    """Read lines until one has the text, or the stream ends."""
+    found = b""
+    while text not in found and (line := stream.readline()):
+        found += line
+    return found
 
 
 def test_a_faulty_renewal_keeps_the_certificate_that_is_in_force(served: Rack):

@@ -1,0 +1,117 @@
+"""The certificate in force: read when its files change, replaced by nothing that is worse."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from fixtures.certificates import server_pair
+
+from netboot.app.administration.certificate_in_force import CertificateInForce
+from netboot.model.admin_listen import NO_CERTIFICATE, SEE_CERTIFICATE
+from netboot.settings.admin_setting import AdminTls
+
+NOW = datetime.now(UTC) + timedelta(minutes=30)
+
+
+class Follower:
+    """A certificate whose time a test moves."""
+
+    def __init__(self, directory: Path | None) -> None:
+        tls = (
+            AdminTls.model_construct(certificate=directory / "own.pem", key=directory / "own.key")
+            if directory
+            else None
+        )
+        self.now = NOW
+        self.certificate = CertificateInForce(tls, now=lambda: self.now)
+
+    def refresh(self) -> None:
+        asyncio.run(self.certificate.refresh())
+
+
+def test_without_the_setting_the_way_to_a_certificate_is_the_reason():
+    follower = Follower(None)
+    follower.refresh()
+
+    found = follower.certificate
+    assert (found.context, found.missing, found.ends_at) == (None, NO_CERTIFICATE, None)
+    assert (found.problems(), found.warnings(["a"])) == ([], [])
+
+
+def test_files_that_appear_later_are_used_then(tmp_path: Path):
+    follower = Follower(tmp_path)
+    follower.refresh()
+    missing, problems = follower.certificate.missing, follower.certificate.problems()
+    server_pair(tmp_path, "a")
+    follower.refresh()
+
+    assert (missing, len(problems)) == (SEE_CERTIFICATE, 1)
+    assert (follower.certificate.missing, follower.certificate.problems()) == (None, [])
+    assert follower.certificate.context is not None
+    assert follower.certificate.ends_at is not None
+
+
+def test_files_that_did_not_change_are_not_read_again(tmp_path: Path):
+    server_pair(tmp_path, "a")
+    follower = Follower(tmp_path)
+    follower.refresh()
+    before = follower.certificate.context
+    follower.refresh()
+
+    assert follower.certificate.context is before
+
+
+def test_a_change_of_the_right_to_read_it_is_a_change(tmp_path: Path):
+    _, key = server_pair(tmp_path, "a")
+    follower = Follower(tmp_path)
+    follower.refresh()
+    before = follower.certificate.context
+    key.chmod(0o640)
+    follower.refresh()
+
+    assert follower.certificate.context is not before
+
+
+def test_a_faulty_pair_replaces_nothing_and_its_reason_ends_with_it(tmp_path: Path):
+    _, key = server_pair(tmp_path, "a")
+    good = key.read_bytes()
+    follower = Follower(tmp_path)
+    follower.refresh()
+    before = follower.certificate.context
+    key.write_bytes(b"rubbish")
+    follower.refresh()
+
+    [problem] = follower.certificate.problems()
+    assert problem.endswith("; the one that was read before stays in force")
+    assert (follower.certificate.context, follower.certificate.missing) == (before, None)
+    key.write_bytes(good)
+    follower.refresh()
+    assert follower.certificate.problems() == []
+
+
+def test_an_ended_certificate_is_served_and_is_a_problem_and_the_next_one_replaces_it(tmp_path: Path):
+    server_pair(tmp_path, "a", days=10)
+    follower = Follower(tmp_path)
+    follower.refresh()
+    follower.now += timedelta(days=11)
+
+    [problem] = follower.certificate.problems()
+    assert " ended at " in problem
+    assert follower.certificate.missing is None
+    server_pair(tmp_path, "a", days=30)
+    follower.refresh()
+    assert follower.certificate.problems() == []
+
+
+def test_a_pair_that_clients_refuse_replaces_none_that_they_accept(tmp_path: Path):
+    server_pair(tmp_path, "a", days=30)
+    follower = Follower(tmp_path)
+    follower.refresh()
+    before, end = follower.certificate.context, follower.certificate.ends_at
+    follower.now += timedelta(days=20)
+    server_pair(tmp_path, "a", days=10)
+    follower.refresh()
+
+    [problem] = follower.certificate.problems()
+    assert " ended at " in problem
+    assert (follower.certificate.context, follower.certificate.ends_at) == (before, end)
