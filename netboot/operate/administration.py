@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netboot.boot.inspection_records import InspectionRecords
@@ -248,6 +249,10 @@ class Administration:
     async def ignition_files(self) -> list[RoleFileStatus]:
         """List the Ignition files that roles and hosts name."""
         return await asyncio.to_thread(self._role_files.all)
+
+    async def ignition_of_another_cluster(self, request: IgnitionRequest) -> list[Path]:
+        """List the files in place that are of another cluster than a file to take; raise RoleFileError if it is bad."""
+        return await asyncio.to_thread(self._role_files.of_another_cluster, request)
 
     async def set_ignition(self, request: IgnitionRequest, *, actor: Actor | None = None) -> TakenIgnition:
         """Take a file for a role and read the hosts files again; raise RoleFileError if it is refused."""

@@ -195,6 +195,17 @@ def test_a_new_cluster_puts_the_files_of_the_old_one_aside(cluster: Cluster):
     assert (cluster.ign / "w.ign.previous").read_bytes() == altered("worker-join.ign", {IDENTITY: OTHER_CA})
 
 
+def test_the_files_of_another_cluster_are_listed_before_a_file_is_taken(cluster: Cluster):
+    cluster.take(WORKER, {IDENTITY: OTHER_CA})
+    request = IgnitionRequest(INIT, altered("init.ign", {}))
+
+    assert cluster.uses.of_another_cluster(request) == [cluster.ign / "w.ign"]
+    with pytest.raises(RoleFileError, match=r"^cannot take the Ignition file for init: it is for a worker"):
+        cluster.uses.of_another_cluster(IgnitionRequest(INIT, altered("worker-join.ign", {})))
+    cluster.uses.take(IgnitionRequest(INIT, altered("init.ign", {}), is_new_cluster=True))
+    assert cluster.uses.of_another_cluster(request) == []
+
+
 def test_the_files_of_the_old_cluster_stay_if_that_of_the_new_one_cannot_be_written(cluster: Cluster):
     cluster.take(WORKER, {IDENTITY: OTHER_CA})
     (cluster.ign / "init.ign.taken" / "in-the-way").mkdir(parents=True)

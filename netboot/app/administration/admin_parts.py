@@ -39,6 +39,7 @@ from netboot.admin.pages.appliance.activity_page import ActivityPages
 from netboot.admin.pages.appliance.appliance_page import AppliancePages
 from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.boots.machine_boots import MachineBoots
+from netboot.admin.pages.cluster.cluster_page import ClusterPage
 from netboot.admin.pages.content.content_page import ContentPage
 from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.machines.machine_pages import MachinePages
@@ -140,6 +141,7 @@ class AdminParts:
             ThroughputPages(self.throughput, engine, now=self.now),
             ContentPage(self.content, engine),
             RackPage(self.rack, engine),
+            ClusterPage(self.administration, engine, now=self.now),
         ]
 
     def _host_pages(self, engine: PageEngine, plans: HostPlans) -> list[Routes]:

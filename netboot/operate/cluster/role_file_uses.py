@@ -28,7 +28,7 @@ FaultsWith = Callable[[Contents], Sequence[Problem]]  # of the hosts files, with
 TAKEN_USES: Final = tuple(use.value for use in RoleUse if use is not RoleUse.JOIN)
 
 _SHOWN_PROBLEMS: Final = 10
-_KEYS: Final = {
+KEYS_OF_USES: Final = {
     RoleUse.INIT: "roles.control-plane.ignition.init",
     RoleUse.CONTROL_PLANE: "roles.control-plane.ignition.join",
     RoleUse.WORKER: "roles.worker.ignition.join",
@@ -104,10 +104,19 @@ class RoleFileUses:
         except RoleFileError as error:
             raise RoleFileError(f"cannot take the Ignition file for {request.use}: {error}") from error
 
+    def of_another_cluster(self, request: IgnitionRequest) -> list[Path]:
+        """List the files in place that are of another cluster than a file to take; raise RoleFileError if it is bad."""
+        try:
+            file = _verified(request)
+        except RoleFileError as error:
+            raise RoleFileError(f"cannot take the Ignition file for {request.use}: {error}") from error
+        return [path for path in self._paths() if _is_of_another(file, path)]
+
     def _take(self, request: IgnitionRequest) -> TakenIgnition:
         path = self._place_of(request.use)
         file = _verified(request)
-        aside = [other for other in self._paths() if request.is_new_cluster and _is_of_another(file, path, other)]
+        others = [other for other in self._paths() if other != path and request.is_new_cluster]
+        aside = [other for other in others if _is_of_another(file, other)]
         self._refuse_faults(path, request, aside)
         record = record_for(
             path,
@@ -138,8 +147,8 @@ class RoleFileUses:
     def _place_of(self, use: RoleUse) -> Path:
         path = self._hosts().cluster.ignition.get(use)
         if path is None:
-            cure = f"write its path to the hosts file, as {_KEYS[use]}: ign/{use}.ign, then netboot reload"
-            raise RoleFileError(f"the hosts files have no {_KEYS[use]}; {cure}")
+            cure = f"write its path to the hosts file, as {KEYS_OF_USES[use]}: ign/{use}.ign, then netboot reload"
+            raise RoleFileError(f"the hosts files have no {KEYS_OF_USES[use]}; {cure}")
         return path
 
     def _status(self, path: Path, faults: Sequence[Problem]) -> RoleFileStatus:
@@ -188,8 +197,8 @@ def _concerning(path: Path, faults: Sequence[Problem]) -> list[Problem]:
     return [fault for fault in faults if any(f"{path}{end}" in f"{fault.what} " for end in " :)")]
 
 
-def _is_of_another(file: RoleFile, path: Path, other: Path) -> bool:
-    read = None if other == path else _read(other)
+def _is_of_another(file: RoleFile, other: Path) -> bool:
+    read = _read(other)
     return read is not None and not set(read.file.authorities) & set(file.authorities)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from netboot.admin.pages.action_link import ActionLink
 from netboot.admin.pages.shell import DAMAGED, SOUND
 from netboot.content.library.uploads import Upload, UploadState
 from netboot.operate.content.content_administration import ContentDisk
@@ -17,16 +18,6 @@ SHOWN_VERIFICATIONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ContentAction:
-    """An action on an entry; `refusal` is why it is not possible now."""
-
-    verb: str
-    label: str
-    url: str
-    refusal: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ContentRow:
     """One medium, release or alias; `verify` is requested by a form, the others have a page that confirms them."""
 
@@ -35,9 +26,9 @@ class ContentRow:
     imported_at: datetime | None
     used_by: Sequence[str]
     more_users: int
-    verify: ContentAction
-    promote: ContentAction
-    remove: ContentAction
+    verify: ActionLink
+    promote: ActionLink
+    remove: ActionLink
     last_verified: str
 
     @classmethod
@@ -53,9 +44,9 @@ class ContentRow:
             datetime.fromisoformat(entry.imported_at) if entry.imported_at else None,
             entry.used_by[:SHOWN_USERS],
             max(0, len(entry.used_by) - SHOWN_USERS),
-            ContentAction("verify", "Verify", f"{url}/verify", verify_refusal),
-            ContentAction("promote", "Promote", f"{url}/promote"),
-            ContentAction("remove", "Remove", f"{url}/remove", shortened(reasons)),
+            ActionLink("verify", "Verify", f"{url}/verify", verify_refusal),
+            ActionLink("promote", "Promote", f"{url}/promote"),
+            ActionLink("remove", "Remove", f"{url}/remove", shortened(reasons)),
             _verified(entry.name, newest.get(entry.name)),
         )
 
@@ -133,7 +124,7 @@ class ContentView:
     releases: Sequence[ContentRow]
     uploads: Sequence[UploadRow]
     verifications: Sequence[VerificationRow]
-    verify_all: ContentAction
+    verify_all: ActionLink
     disk: ContentDisk
 
     @classmethod
@@ -153,7 +144,7 @@ class ContentView:
             [row for row in rows if row.entry.kind == "release"],
             [UploadRow.of(upload) for upload in reversed(uploads)],
             [VerificationRow.of(each) for each in verifications[:SHOWN_VERIFICATIONS]],
-            ContentAction("verify", "Verify everything", "/content/-/verify", verify_refusal),
+            ActionLink("verify", "Verify everything", "/content/-/verify", verify_refusal),
             disk,
         )
 

@@ -1,0 +1,1 @@
+"""The page of the cluster: its roles and their Ignition files."""
