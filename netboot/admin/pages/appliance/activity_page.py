@@ -72,7 +72,7 @@ class ActivityPages:
         self._activity, self._engine, self._now = activity, engine, now
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get(URL, self.show)]
+        return [web.get("/activity", self.show)]
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the newest events that match, or those before one."""
