@@ -216,14 +216,14 @@ def test_an_event_stream_continues_over_a_renewal(served: Rack):
     try:
         assert stream.stdout is not None
         served.netboot("reload")
-        assert b"config.reloaded" in read_until(stream.stdout, b"config.reloaded")
+        assert b"reload" in read_until(stream.stdout, b"reload")
         served.netboot("ca", "issue")
         wait_until(lambda: served.lines("admin.certificate_loaded")[1:] or None)
-        served.netboot("reload")
-        assert b"config.reloaded" in read_until(stream.stdout, b"config.reloaded")
+        served.netboot("install", "arm", "cp1")
+        assert b"install.moved" in read_until(stream.stdout, b"install.moved")
     finally:
         stream.kill()
-        stream.wait()
+        stream.communicate()
 
 
 def read_until(stream: IO[bytes], text: bytes) -> bytes:
