@@ -287,7 +287,8 @@ async def _opened(
         record_use = metrics.store_used if metrics is not None else None
         database = await Database.open(settings.store.url, held_by=held_by, record_use=record_use)
         stack.push_async_callback(database.close)
-        outbox = HookOutbox([each.hook() for each in settings.hooks], appliance=socket.gethostname())
+        hooks, public_url = [each.hook() for each in settings.hooks], settings.admin.public_url
+        outbox = HookOutbox(hooks, appliance=socket.gethostname(), public_url=public_url)
         event_log, machines, boots = EventLog(database, outbox=outbox), Machines(database), Boots(database)
         durations = LearnedDurations(boots)
         measured = [durations.step_measured, *([metrics.step_measured] if metrics is not None else [])]

@@ -102,6 +102,11 @@ def without_tokens_in_paths(text: str) -> str:
     return _TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text)
 
 
+def page_of_host(public_url: str, host: str) -> str:
+    """Return the page of a host at `admin.public_url`."""
+    return f"{public_url}/hosts/{quote(host, safe='')}"
+
+
 def log_server(base_url: str, port: int) -> str:
     """Return `ADDRESS:PORT` at which a machine reaches our receiver of logs; empty for port 0: there is none."""
     return f"{address_of(base_url)}:{port}" if port else ""

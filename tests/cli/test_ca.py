@@ -116,6 +116,18 @@ def test_what_is_missing_is_named(netboot: CommandLine):
     assert days.exit_code == 2
 
 
+def test_a_certificate_that_cannot_be_read_is_shown_with_its_problem(netboot: CommandLine):
+    admin = "listen: lo:8470, tls: {certificate: server.pem, key: server.key}"
+    netboot.config.write_text(netboot.config.read_text().replace("listen: 127.0.0.1:8470", admin))
+
+    problem = (
+        "admin.tls.certificate: cannot read ./server.pem: No such file or directory; "
+        "netboot ca issue makes a certificate and its key, or correct admin.tls.certificate"
+    )
+    assert netboot.json("ca", "show") == {"ca": None, "served": {"certificate": "./server.pem", "problem": problem}}
+    assert netboot.printed("ca", "show").splitlines()[1:] == ["certificate ./server.pem", f"  problem      {problem}"]
+
+
 def test_no_output_has_a_key(netboot: CommandLine):
     outputs = [netboot.printed("ca", verb, *more) for verb, *more in (["init"], ["issue", "a"], ["show"])]
     outputs += [netboot.printed("ca", verb, "--json", *more) for verb, *more in (["init"], ["issue", "a"], ["show"])]

@@ -69,6 +69,9 @@ def test_an_armed_host_is_summed_up_with_what_its_next_boot_wipes_and_installs()
         "  boot media  ol8u10-x86_64",
         "  attempts    3",
     ]
+    assert armed_summary(found, public_url="https://a.example.org:8470").splitlines()[-1] == (
+        "  page        https://a.example.org:8470/hosts/w1"
+    )
 
 
 @pytest.mark.parametrize(

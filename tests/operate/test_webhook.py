@@ -120,6 +120,21 @@ def test_the_same_event_of_another_appliance_has_another_id_without_a_full_stop(
     assert "." not in other.id
 
 
+def test_an_event_of_a_host_has_the_url_of_its_page_if_that_of_the_appliance_is_known():
+    of_a_machine = Event("boot.loader_sent", AT)
+
+    pages = [
+        json.loads(message_of(event, "box1", public_url=url).body).get("page")
+        for event, url in (
+            (Event("install.moved", AT, host="cp1"), "https://a:8470"),
+            (Event("install.moved", AT, host="cp1"), None),
+            (of_a_machine, "https://a:8470"),
+        )
+    ]
+
+    assert pages == ["https://a:8470/hosts/cp1", None, None]
+
+
 def test_text_of_a_machine_that_is_not_utf8_is_replaced():
     message = message_of(Event("boot.loader_sent", AT, data={"name": "caf\udce9\n☃"}), "box1")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from netboot.model.install.event import Event, event_fields
+from netboot.model.urls import page_of_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,15 @@ class HookMessage:
         return f"evt_{hashlib.sha256(self.body.encode()).hexdigest()[:32]}"
 
 
-def message_of(event: Event, appliance: str) -> HookMessage:
-    """Write an event of an appliance as the API shows it; bytes in a name that are not UTF-8 become `?`."""
-    text = json.dumps({**event_fields(event), "appliance": appliance}, ensure_ascii=False, separators=(",", ":"))
+def message_of(event: Event, appliance: str, *, public_url: str | None = None) -> HookMessage:
+    """Write an event of an appliance as the API shows it; bytes in a name that are not UTF-8 become `?`.
+
+    With the appliance's URL, an event of a host has the URL of its page.
+    """
+    fields = {**event_fields(event), "appliance": appliance}
+    if public_url is not None and event.host is not None:
+        fields["page"] = page_of_host(public_url, event.host)
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return HookMessage(text.encode("utf-8", "replace").decode())
 
 

@@ -17,7 +17,7 @@ from netboot.model.clock import utc_now
 from netboot.model.words import printable
 from netboot.registry.load import load_settings
 from netboot.serve.net.local_addresses import read_local_addresses
-from netboot.settings.admin_setting import Admin
+from netboot.settings.admin_setting import Admin, AdminTls
 
 if TYPE_CHECKING:
     from netboot.operate.certificates.authority import CertificateAuthority  # slow to load, as all that it uses
@@ -101,7 +101,6 @@ def issue(config: Path, names: tuple[str, ...], days: int, force: bool, as_json:
 def show(config: Path, as_json: bool) -> None:
     """Show the CA, and the certificate of the administration: names, fingerprint, until when."""
     from netboot.operate.certificates.authority import CertificateAuthority
-    from netboot.operate.certificates.server_certificate import read_server_certificate
 
     tls, authority = load_settings(config).admin.tls, CertificateAuthority.read(_directory(config))
     lines = ["no CA; netboot ca init makes one"] if authority is None else [*_authority_lines(authority)]
@@ -109,17 +108,30 @@ def show(config: Path, as_json: bool) -> None:
     if tls is None:
         lines.append("no certificate is named in admin.tls")
     else:
-        certificate = read_server_certificate(tls.certificate, tls.key)
-        names, now = ", ".join(certificate.names), utc_now()
-        served = {"certificate": str(tls.certificate), "names": [*certificate.names], "issuer": certificate.issuer}
-        served |= {"ends_at": certificate.ends_at.isoformat(), "problem": certificate.problem(now)}
-        lines += [f"certificate {tls.certificate}", f"  for          {names}", f"  issued by    {certificate.issuer}"]
-        lines.append(f"  valid until  {certificate.ends_at:%Y-%m-%d %H:%M} UTC")
-        lines += [f"  problem      {problem}" for problem in [certificate.problem(now)] if problem is not None]
+        served, more = _served(tls)
+        lines += more
     if authority is not None:
         lines += _trust_lines(authority)
     view = None if authority is None else _view(authority)
     print_found({"ca": view, "served": served}, as_json, map(printable, lines))
+
+
+def _served(tls: AdminTls) -> tuple[dict[str, Any], list[str]]:
+    """Return the certificate of `admin.tls` for programs, and in lines."""
+    from netboot.operate.certificates.server_certificate import read_server_certificate
+
+    served: dict[str, Any] = {"certificate": str(tls.certificate)}
+    lines = [f"certificate {tls.certificate}"]
+    try:
+        found = read_server_certificate(tls.certificate, tls.key)
+        served |= {"names": [*found.names], "issuer": found.issuer, "ends_at": found.ends_at.isoformat()}
+        lines += [f"  for          {', '.join(found.names)}", f"  issued by    {found.issuer}"]
+        lines.append(f"  valid until  {found.ends_at:%Y-%m-%d %H:%M} UTC")
+        problem = found.problem(utc_now())
+    except CertificateError as error:
+        problem = str(error)
+    lines += [f"  problem      {problem}"] if problem is not None else []
+    return served | {"problem": problem}, lines
 
 
 def _directory(config: Path) -> Path:

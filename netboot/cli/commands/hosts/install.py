@@ -30,9 +30,11 @@ from netboot.cli.views.event_words import event_words
 from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.install.install import MOST_ATTEMPTS
+from netboot.model.urls import page_of_host
 from netboot.model.words import printable
 from netboot.operate.arming import ArmRequest, CancelRequest
 from netboot.operate.selection import HostSelection
+from netboot.registry.load import load_settings
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient
@@ -79,15 +81,17 @@ def arm(
     check_selection(hosts, selection)
     request = ArmRequest(hosts, reason, attempts, force, selection)
     armed = run_with_administration(config, lambda daemon: daemon.arm(request), work=CHANGING)
-    print_found(armed[0] if len(hosts) == 1 else armed, as_json, map(armed_summary, armed))
+    public_url = load_settings(config).admin.public_url
+    summaries = (armed_summary(found, public_url=public_url) for found in armed)
+    print_found(armed[0] if len(hosts) == 1 else armed, as_json, summaries)
     warnings = [f"armed anyway: {reason}" for found in armed for reason in found["reasons"]]
     warnings += [warning for found in armed for warning in found["warnings"]]
     for warning in dict.fromkeys(() if as_json else warnings):
         click.echo(f"warning: {warning}", err=True)
 
 
-def armed_summary(found: Mapping[str, Any]) -> str:
-    """Describe what the next network boot of an armed host does."""
+def armed_summary(found: Mapping[str, Any], *, public_url: str | None = None) -> str:
+    """Describe what the next network boot of an armed host does; with the appliance's URL, name the host's page."""
     host, arming = found["host"], found["arming"]
     commit = f" (commit {arming['commit'][:12]})" if arming["commit"] else ""
     disk, release = arming["disk"] or "no disk", arming["release"] or "no release"
@@ -100,6 +104,8 @@ def armed_summary(found: Mapping[str, Any]) -> str:
     }
     lines = [f"  {name:<12}{printable(str(value))}" for name, value in values.items()]
     lines += [f"  {'deadline':<12}{text}" for text in deadline_texts(found.get("deadlines", ()))]
+    if public_url is not None:
+        lines.append(f"  {'page':<12}{page_of_host(public_url, host)}")
     head = f"{host} is armed: its next network boot wipes {disk} and installs {release}; netboot install watch {host}"
     return "\n".join([printable(head), *lines])
 
