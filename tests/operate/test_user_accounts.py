@@ -4,7 +4,7 @@ import pytest
 from fixtures.access import PASSWORD, ROOT, OpenAccess, with_access
 
 from netboot.errors import AccountRefusedError, UnknownAccountError
-from netboot.model.access.access_rule import UserRole
+from netboot.model.access.access_rule import RefusedCredential, UserRole
 from netboot.model.actor import Actor, Source
 from netboot.operate.access.user_accounts import MOST_USERS, NewUser, UserEdit
 
@@ -99,3 +99,22 @@ def test_the_number_of_users_is_bounded(sqlite_url: str, monkeypatch: pytest.Mon
 
     with_access(sqlite_url, scenario)
     assert MOST_USERS >= 100
+
+
+def test_one_login_of_a_user_is_ended_by_its_id_and_the_other_stays(store_url: str):
+    async def scenario(access: OpenAccess) -> None:
+        await access.uses.users.add(NewUser("alice", UserRole.ADMIN, PASSWORD))
+        first = await access.uses.logins.log_in("alice", PASSWORD, "192.0.2.1")
+        second = await access.uses.logins.log_in("alice", PASSWORD, "192.0.2.2")
+
+        ended = await access.uses.users.end_login("alice", first.session.id)
+
+        assert ended.address == "192.0.2.1"
+        assert isinstance(access.uses.logins.session_of(first.cookie, "192.0.2.1"), RefusedCredential)
+        assert access.uses.logins.session_of(second.cookie, "192.0.2.2") == second.session
+        with pytest.raises(UnknownAccountError, match="alice has no such login"):
+            await access.uses.users.end_login("alice", first.session.id)
+        outcomes = [data["outcome"] for data in access.named("audit.recorded") if data["action"] == "end login"]
+        assert outcomes == ["done", "refused"]
+
+    with_access(store_url, scenario)

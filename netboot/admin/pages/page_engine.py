@@ -5,17 +5,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from netboot import __version__
+from netboot.admin.access.browser_login import LOGIN_PATH
 from netboot.admin.access.requester import requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.page_files import PageFiles
 from netboot.admin.pages.shell import Flash, Shell, navigation_at
 from netboot.errors import ConfigError, NetbootError, StoreError
+from netboot.model.access.access_rule import Need
 from netboot.model.words import shown_age, shown_seconds, shown_size
 from netboot.operate.arming import ArmingRefusedError
 
@@ -67,9 +70,13 @@ class PageEngine:
             answer.del_cookie(_FLASH)
         return answer
 
+    def to(self, url: str) -> web.Response:
+        """Redirect to another page."""
+        return web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
+
     def back(self, url: str, *, done: str, kind: str = "good") -> web.Response:
         """Redirect after a change; the next page shows what was done."""
-        answer = web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
+        answer = self.to(url)
         flash = Flash(kind, done).cookie()
         answer.set_cookie(_FLASH, flash, max_age=_FLASH_S, httponly=True, samesite="Strict")
         return answer
@@ -88,6 +95,8 @@ class PageEngine:
             sentence = "The files have faults, so what was accepted before stays in force. Correct them, then reload."
             reasons = [str(fault) for fault in error.problems]
         back = request.path if request.method == "POST" else "/"
+        if status == web.HTTPUnauthorized.status_code:
+            back = _login_url(request)
         values = {"title": _title(status), "sentence": sentence, "reasons": reasons, "back": back}
         return await self.answer(request, "refused.html.j2", status=status, **values)
 
@@ -100,13 +109,17 @@ class PageEngine:
             last_event = None if requester.is_anonymous else await self._last_event_id()
         except StoreError:
             last_event = None  # the content of the page reports it
+        refusal = requester.refusal(Need.CHANGE)
         return Shell(
-            navigation=navigation_at(request.path),
-            user=requester.actor.name,
+            navigation=() if requester.is_anonymous else navigation_at(request.path),
+            user="" if requester.is_anonymous else requester.actor.name,
+            role=requester.role,
+            login_url=_login_url(request) if requester.has_users and requester.role is None else None,
+            refusal=refusal.sentence if refusal is not None else None,
             csrf=requester.csrf,
             flash=Flash.of_cookie(request.cookies.get(_FLASH, "")),
             now=self._now(),
-            version=__version__,
+            version="" if requester.is_anonymous else __version__,
             last_event=last_event,
             addresses=self.files.addresses,
         )
@@ -125,6 +138,12 @@ def errors_as_pages(engine: PageEngine) -> Middleware:
             return await engine.refusal(request, error)
 
     return show
+
+
+def _login_url(request: web.Request) -> str:
+    """Return the URL of the login; it leads back to a page, not to a change."""
+    wanted = request.path_qs if request.method == "GET" else "/"
+    return f"{LOGIN_PATH}?next={quote(wanted, safe='/')}" if request.path != LOGIN_PATH else LOGIN_PATH
 
 
 def _clock(at: datetime) -> str:

@@ -71,10 +71,17 @@ class Flash:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The frame of one page. `csrf` is the token of its forms, `last_event` the id of the newest event, or None."""
+    """The frame of one page. `csrf` is the token of its forms, `last_event` the id of the newest event, or None.
+
+    `role` is that of a login, `login_url` leads to the login of a browser that has none, `refusal` is why this
+    requester may change nothing.
+    """
 
     navigation: tuple[NavigationLink, ...]
     user: str
+    role: str | None
+    login_url: str | None
+    refusal: str | None
     csrf: str
     flash: Flash | None
     now: datetime

@@ -33,6 +33,8 @@ from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.application import Routes, admin_application
+from netboot.admin.pages.access.login_page import LoginPages
+from netboot.admin.pages.access.users_page import UsersPages
 from netboot.admin.pages.actions.action_requests import ActionRequests
 from netboot.admin.pages.actions.confirmation_pages import ConfirmationPages
 from netboot.admin.pages.appliance.activity_page import ActivityPages
@@ -142,6 +144,8 @@ class AdminParts:
             ContentPage(self.content, engine),
             RackPage(self.rack, engine),
             ClusterPage(self.administration, engine, now=self.now),
+            LoginPages(self.access.logins, engine),
+            UsersPages(self.access, engine),
         ]
 
     def _host_pages(self, engine: PageEngine, plans: HostPlans) -> list[Routes]:

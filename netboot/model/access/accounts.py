@@ -49,6 +49,11 @@ class LoginSession:
     began_at: datetime
     used_at: datetime
 
+    @property
+    def id(self) -> str:
+        """Name it among the sessions of its user; nobody gets its cookie from this."""
+        return self.sha256[:16]
+
     def ends_at(self) -> datetime:
         """Return when it ends if it is not used until then."""
         return min(self.used_at + SESSION_IDLE, self.began_at + SESSION_LONGEST)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from netboot.errors import AccountRefusedError
+from netboot.errors import AccountRefusedError, UnknownAccountError
 from netboot.events.event_bus import EventBus
 from netboot.model.access.access_rule import UserRole
 from netboot.model.access.accounts import LoginSession, User
@@ -129,6 +129,16 @@ class UserAccounts:
                 before = self._status(self._accounts.named(name))
                 await self._accounts.remove_user(name)
         return UserChange(before, [*_ended(name, len(before.sessions)), *self._notes()])
+
+    async def end_login(self, name: str, login: str, *, actor: Actor | None = None) -> LoginSession:
+        """End one login of a user, by its id; raise UnknownAccountError."""
+        await self._accounts.load_once()
+        with audited(self._events, "end login", actor or self._user, subject=name[:32]):
+            found = next((each for each in self._accounts.sessions_of(name) if each.id == login), None)
+            if found is None:
+                raise UnknownAccountError(f"{name[:32]} has no such login; it may have ended by itself")
+            await self._accounts.end_session(found)
+        return found
 
     def _status(self, user: User) -> UserStatus:
         now = self._now()

@@ -1,0 +1,1 @@
+"""The pages of access: login, users and API tokens."""
