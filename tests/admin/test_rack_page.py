@@ -10,6 +10,8 @@ from fixtures.html_page import HtmlPage
 from safety.appliance import Appliance, Response, link_shared, prepare
 from safety.declared import AT_FIRST
 
+from netboot.admin.pages.shell import Flash
+
 HTML = ("Host: localhost", "Accept: text/html")
 FORM = (*HTML, "Content-Type: application/x-www-form-urlencoded")
 MARKUP = "<script>alert(1)</script>"
@@ -203,6 +205,28 @@ def test_a_disk_is_wiped_only_if_the_name_is_typed(box: Appliance):
 
     assert typed.status == 303
     assert "old1" not in [each["name"] for each in box.api("GET", "/hosts").json()]
+
+
+def test_of_several_hosts_those_that_were_removed_before_one_is_refused_are_named(box: Appliance):
+    assert box.api("POST", "/hosts", {"name": "old1", "values": OLD1}).status == 201
+    assert (
+        box.api(
+            "POST", "/hosts", {"name": "old2", "values": {**OLD1, "role": "control-plane", "mac": "52:54:00:aa:00:96"}}
+        ).status
+        == 201
+    )
+    text = AT_FIRST.text()
+    box.edit_hosts(text.replace("init: cp1", "init: old2"))
+    assert box.reload() == 200
+
+    done = confirm(box, "/installs/remove?host=old1&host=old2")
+    message = Flash.of_cookie(done.headers["set-cookie"].split("=", 1)[1].split(";")[0].strip('"'))
+
+    assert done.status == 303
+    assert message is not None
+    assert message.kind == "warning"
+    assert message.text.startswith("old1 removed; not old2: ")
+    assert {"old1", "old2"} & {each["name"] for each in box.api("GET", "/hosts").json()} == {"old2"}
 
 
 def test_the_selected_hosts_are_exported(box: Appliance):

@@ -11,6 +11,7 @@ from netboot.model.install.install import InstallState
     [
         ("/", ["Rack"]),
         ("/hosts/cp1", ["Rack"]),
+        ("/installs/arm", ["Rack"]),
         ("/machines/52:54:00:00:00:01", ["Machines"]),
         ("/content", ["Content"]),
         ("/contents", []),

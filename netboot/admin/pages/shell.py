@@ -100,8 +100,8 @@ class Shell:
 
 
 def navigation_at(path: str) -> tuple[NavigationLink, ...]:
-    """Return the navigation; the page of a host belongs to the rack."""
-    sections = (*(url for url, _ in NAVIGATION[1:]), "/hosts")
+    """Return the navigation; the pages of hosts, and of actions on several, belong to the rack."""
+    sections = (*(url for url, _ in NAVIGATION[1:]), "/hosts", "/installs")
     section = next((url for url in sections if path == url or path.startswith(f"{url}/")), path)
-    section = "/" if section == "/hosts" else section
+    section = "/" if section in ("/hosts", "/installs") else section
     return tuple(NavigationLink(url, label, url == section) for url, label in NAVIGATION)

@@ -18,9 +18,10 @@ LABELS: Final[Mapping[HostVerb, str]] = {
 }
 
 
-def host_url(host: str, verb: HostVerb) -> str:
-    """Return the URL of the confirmation for one host."""
-    return f"/hosts/{quote(host, safe='')}/{verb}"
+def host_url(host: str, verb: HostVerb | None = None) -> str:
+    """Return the URL of the confirmation for one host; without an action that of its page."""
+    url = f"/hosts/{quote(host, safe='')}"
+    return f"{url}/{verb}" if verb is not None else url
 
 
 def hosts_url(hosts: Sequence[str], verb: HostVerb, *, back: str = "/") -> str:

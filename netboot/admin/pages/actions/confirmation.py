@@ -69,6 +69,7 @@ class Confirmation:
     back: str
     answers: Answers = NO_ANSWERS
     faults: Sequence[str] = field(default=())
+    denied: str | None = None  # why this operator may not change anything
 
     @property
     def what(self) -> str:
@@ -118,7 +119,9 @@ class Confirmation:
 
     @property
     def can_be_requested(self) -> bool:
-        """Whether the button does anything: all hosts, or for an end at least one."""
+        """Whether the button does anything: for all hosts, or for an end for at least one."""
+        if self.denied is not None:
+            return False
         if self.verb in _OF_ANY:
             return bool(self.possible)
         return not self.refused or self.is_forcible

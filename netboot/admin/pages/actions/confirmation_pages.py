@@ -9,12 +9,14 @@ from typing import Final
 
 from aiohttp import web
 
-from netboot.admin.access.requester import actor_of
+from netboot.admin.access.requester import actor_of, requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.actions.action_requests import ActionRequests
+from netboot.admin.pages.actions.action_urls import host_url
 from netboot.admin.pages.actions.confirmation import Answers, Confirmation, ConfirmedHost
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.errors import NetbootError
+from netboot.model.access.access_rule import Need
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.operate.actions.host_actions import HostVerb
 from netboot.operate.arming import ArmingRefusedError
@@ -66,7 +68,7 @@ class ConfirmationPages:
             now = await self._confirmation(request, names, back)
             faults = [] if isinstance(error, ArmingRefusedError) and now.refused else str(error).splitlines()
             return await self._answer(request, replace(now, answers=answers, faults=faults), status=status_of(error))
-        return self._engine.back(form_page.back, done=done)
+        return self._engine.back(form_page.back, done=done.text, kind="good" if done.is_complete else "warning")
 
     async def _answer(self, request: web.Request, page: Confirmation, *, status: int = 200) -> web.Response:
         return await self._engine.answer(request, "confirmation.html.j2", status=status, page=page)
@@ -87,7 +89,13 @@ class ConfirmationPages:
             for each, actions in judged
         ]
         leaves = verb in _REMOVALS or host is None
-        return Confirmation(verb, hosts, _local(back) or ("/" if leaves else f"/hosts/{wanted[0]}"))
+        denied = requester_of(request).refusal(Need.CHANGE)
+        return Confirmation(
+            verb,
+            hosts,
+            _local(back) or ("/" if leaves else host_url(wanted[0])),
+            denied=denied.sentence if denied is not None else None,
+        )
 
 
 def _fault(form_page: Confirmation) -> str | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote
 
 from netboot.admin.pages.actions.action_urls import LABELS, host_url
 from netboot.admin.pages.rack.rack_filter import ARMED, RackFilter
@@ -186,7 +185,7 @@ def _unregistered(count: int) -> Iterable[AttentionRow]:
 
 
 def _row(row: HostRow) -> AttentionRow:
-    name, url = row.host.name, f"/hosts/{quote(row.host.name, safe='')}"
+    name, url = row.host.name, host_url(row.host.name)
     sentence, cure, since = _sentence(row)
     is_error = row.cause is not None and row.cause.severity is CauseSeverity.ERROR
     can_arm = row.install.state is InstallState.FAILED
