@@ -5,12 +5,14 @@ from typing import Final
 
 from aiohttp import web
 
+from netboot.admin.access.requester import requester_of
 from netboot.admin.pages.boots.log_download import send_log
 from netboot.admin.pages.boots.machine_boots import MachineBoots, boot_number
 from netboot.admin.pages.hosts import plan_view
 from netboot.admin.pages.hosts.host_view import MoveRow, host_url, host_view, move_rows
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.errors import NetbootError
+from netboot.model.access.access_rule import Need
 from netboot.model.host.host import HostName
 from netboot.operate.administration import Administration
 from netboot.operate.planning.explanation import WrittenValues
@@ -49,7 +51,10 @@ class HostPages:
         report, actions = await self._administration.host(name), await self._administration.host_actions.of(name)
         boots = await self._boots.of(name, page_url=host_url(name))
         history = await self._administration.history(name)
-        return await self._engine.answer(request, "host.html.j2", page=host_view(report, actions, boots, history))
+        refusal = requester_of(request).refusal(Need.CHANGE)
+        sentence = refusal.sentence if refusal is not None else None
+        page = host_view(report, actions, boots, history, refusal=sentence)
+        return await self._engine.answer(request, "host.html.j2", page=page)
 
     async def show_boot(self, request: web.Request) -> web.Response:
         """Show a boot with its log."""

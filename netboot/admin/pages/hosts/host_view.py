@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from netboot.admin.json_views import json_view
 from netboot.admin.pages.action_link import ActionLink
+from netboot.admin.pages.actions.action_urls import LABELS
+from netboot.admin.pages.actions.action_urls import host_url as confirmation_url
 from netboot.admin.pages.boots.machine_boots import BootsView
 from netboot.admin.pages.machines.seen_view import Fact, InspectionView, SeenCard, inspection_view, seen_card
 from netboot.admin.texts.deadline_text import deadline_texts
@@ -17,20 +19,10 @@ from netboot.admin.texts.wait_text import wait_texts
 from netboot.model.boot.causes.cause import Cause, CauseSeverity
 from netboot.model.install.install import Move
 from netboot.model.words import printable
-from netboot.operate.actions.host_actions import HostAction, HostVerb
+from netboot.operate.actions.host_actions import HostAction
 from netboot.operate.host_status import HostReport
 
 NEWEST_MOVES: Final = 15  # on the page of the host
-_LABELS: Final = {
-    HostVerb.ARM: "Arm…",
-    HostVerb.CANCEL: "Cancel arming…",
-    HostVerb.INSPECT: "Inspect…",
-    HostVerb.RESCUE: "Rescue…",
-    HostVerb.CANCEL_RESCUE: "Cancel rescue…",
-    HostVerb.RETIRE: "Retire…",
-    HostVerb.WIPE: "Retire and wipe…",
-    HostVerb.REMOVE: "Remove…",
-}
 _KINDS: Final = {CauseSeverity.ERROR: "bad", CauseSeverity.WARNING: "warning", CauseSeverity.INFO: "info"}
 
 
@@ -106,12 +98,19 @@ class HostView:
     moves: int  # in the whole history
 
 
-def host_view(report: HostReport, actions: Sequence[HostAction], boots: BootsView, history: Sequence[Move]) -> HostView:
-    """Show a host; `history` is the whole one, oldest first."""
+def host_view(
+    report: HostReport,
+    actions: Sequence[HostAction],
+    boots: BootsView,
+    history: Sequence[Move],
+    *,
+    refusal: str | None = None,
+) -> HostView:
+    """Show a host; `history` is the whole one, oldest first. `refusal`: why the requester may change nothing."""
     host, install = report.host, report.install.status.install
     reported = [view for each in report.inspections if (view := inspection_view(each)) is not None]
     url, cause = host_url(host.name), _cause(report.install.cause)
-    links = [ActionLink(each.verb, _LABELS[each.verb], f"{url}/{each.verb}", each.refusal) for each in actions]
+    links = [_link(each, refusal) for each in actions]
     return HostView(
         host.name,
         url,
@@ -134,6 +133,12 @@ def host_view(report: HostReport, actions: Sequence[HostAction], boots: BootsVie
         move_rows(history)[:NEWEST_MOVES],
         len(history),
     )
+
+
+def _link(action: HostAction, refusal: str | None) -> ActionLink:
+    """Return an action as a link; the confirmation of one that can be forced has the reasons, so it is no refusal."""
+    reasons = None if action.is_forcible else action.refusal
+    return ActionLink(action.verb, LABELS[action.verb], confirmation_url(action.host, action.verb), refusal or reasons)
 
 
 def _grouped(links: Sequence[ActionLink]) -> tuple[RefusedActions, ...]:
