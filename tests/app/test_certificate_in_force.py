@@ -25,8 +25,12 @@ class Follower:
         self.now = NOW
         self.certificate = CertificateInForce(tls, now=lambda: self.now)
 
-    def refresh(self) -> None:
+    def look(self) -> None:
         asyncio.run(self.certificate.refresh())
+
+    def refresh(self) -> None:
+        self.look()
+        self.look()
 
 
 def test_without_the_setting_the_way_to_a_certificate_is_the_reason():
@@ -59,6 +63,24 @@ def test_files_that_did_not_change_are_not_read_again(tmp_path: Path):
     follower.refresh()
 
     assert follower.certificate.context is before
+
+
+def test_a_renewal_that_has_replaced_one_of_the_files_is_awaited(tmp_path: Path):
+    server_pair(tmp_path, "a")
+    follower = Follower(tmp_path)
+    follower.look()
+    (tmp_path / "new").mkdir()
+    certificate, key = server_pair(tmp_path / "new", "a", days=30)
+    key.replace(tmp_path / "own.key")
+    follower.look()
+    between = follower.certificate.problems()
+    certificate.replace(tmp_path / "own.pem")
+    follower.look()
+    before = follower.certificate.ends_at
+    follower.look()
+
+    assert (between, follower.certificate.problems()) == ([], [])
+    assert follower.certificate.ends_at != before
 
 
 def test_a_change_of_the_right_to_read_it_is_a_change(tmp_path: Path):

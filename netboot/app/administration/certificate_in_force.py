@@ -20,12 +20,13 @@ log = structlog.get_logger()
 
 
 class CertificateInForce:
-    """Read in a thread, at the start and whenever one of the two files changes."""
+    """Read in a thread: at the start, and after a change once both files are the same at two looks."""
 
     def __init__(self, tls: AdminTls | None, *, now: Callable[[], datetime]) -> None:
         self._tls = tls
         self._now = now
         self._read_of: list[object] = []  # what identifies the files that were read last
+        self._seen: list[object] = []  # what identified them at the last look
         self._context: ssl.SSLContext | None = None
         self._certificate: ServerCertificate | None = None
         self._fault: str | None = None  # why the files are not in force
@@ -56,7 +57,7 @@ class CertificateInForce:
         return [] if self._certificate is None else [*self._certificate.warnings(self._now(), wanted=wanted)]
 
     async def refresh(self) -> None:
-        """Read the files, if they changed."""
+        """Look at the files, and read them if they changed and do not change any more."""
         if self._tls is not None:
             await asyncio.to_thread(self._refresh, self._tls)
 
@@ -64,7 +65,9 @@ class CertificateInForce:
         from netboot.operate.certificates.server_certificate import read_server_certificate, tls_context
 
         found = [_identity(tls.certificate), _identity(tls.key)]
-        if found == self._read_of:
+        is_settled = found == self._seen or not self._read_of
+        self._seen = found
+        if found == self._read_of or not is_settled:  # a renewal replaces one file after the other
             return
         self._read_of = found
         try:

@@ -90,8 +90,10 @@ class CertificateAuthority:
         certificate = builder.sign(key, SHA256())
         try:
             make_directory(directory, group=group)
-            _write(_key_path(directory), _pem_of(key), mode=_KEY_MODE)
-            _write(_certificate_path(directory), certificate.public_bytes(Encoding.PEM), mode=_OPEN_MODE)
+            _replace(
+                (_key_path(directory), _pem_of(key), _KEY_MODE, None),
+                (_certificate_path(directory), certificate.public_bytes(Encoding.PEM), _OPEN_MODE, None),
+            )
         except OSError as error:
             raise _cannot_write(error) from error
         return cls(directory, certificate)
@@ -149,8 +151,10 @@ class IssuedCertificate:
         try:
             for directory in (key.parent, certificate.parent):
                 make_directory(directory, group=group)
-            _write(key, _pem_of(self._key), mode=_KEY_MODE if group is None else _SHARED_MODE, group=group)
-            _write(certificate, self.certificate.public_bytes(Encoding.PEM), mode=_OPEN_MODE)
+            _replace(
+                (key, _pem_of(self._key), _KEY_MODE if group is None else _SHARED_MODE, group),
+                (certificate, self.certificate.public_bytes(Encoding.PEM), _OPEN_MODE, None),
+            )
         except OSError as error:
             raise _cannot_write(error) from error
 
@@ -198,20 +202,25 @@ def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _write(path: Path, content: bytes, *, mode: int, group: int | None = None) -> None:
-    """Replace a file by one rename; raise OSError."""
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # with mode 0600
+def _replace(*files: tuple[Path, bytes, int, int | None]) -> None:
+    """Replace files, each with its content, mode and group, by renames that follow each other; raise OSError."""
+    drafts: list[tuple[Path, Path]] = []
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            if group is not None:
-                os.fchown(file.fileno(), -1, group)
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
+        for path, content, mode, group in files:
+            descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # with mode 0600
+            drafts.append((Path(draft), path))
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                if group is not None:
+                    os.fchown(file.fileno(), -1, group)
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+        for written, path in drafts:
+            written.replace(path)
     finally:
-        Path(draft).unlink(missing_ok=True)
+        for written, _ in drafts:
+            written.unlink(missing_ok=True)
 
 
 def _certificate_path(directory: Path) -> Path:
