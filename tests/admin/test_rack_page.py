@@ -235,3 +235,24 @@ def test_the_selected_hosts_are_exported(box: Appliance):
     assert [line.split(",")[0] for line in answer.body.decode().splitlines()] == ["name", "cp1", "cp2"]
     assert answer.headers["content-type"].startswith("text/csv")
     assert len(box.administration("GET", "/rack.csv?q=nothing-has-this").body.splitlines()) == 1
+
+
+def test_the_page_of_a_host_leads_to_an_arming_that_force_alone_permits(box: Appliance):
+    text = AT_FIRST.text()
+    box.edit_hosts(text.replace("release: ock-1.31-amd64", "release: missing"))
+    assert box.reload() == 200
+
+    page = get(box, "/hosts/cp1")
+    forced = confirm(box, "/hosts/cp1/arm", force="1")
+
+    assert [each.text for each in page.find("a", href="/hosts/cp1/arm")] != []
+    assert (forced.status, armed(box)["cp1"]) == (303, True)
+
+
+def test_a_rescue_offers_the_boot_media(box: Appliance):
+    page = get(box, "/hosts/cp1/rescue")
+
+    media = box.api("GET", "/status").json()["media"]
+    assert page.texts("option")[1:] == media
+    assert confirm(box, "/hosts/cp1/rescue", medium=media[0]).status == 303
+    assert box.api("GET", "/hosts/cp1/install").json()["next_boot"]["medium"] == media[0]

@@ -97,6 +97,15 @@ def test_every_column_sorts_hosts_that_have_nothing_last(key: str):
         assert len(rows) == 4
 
 
+def test_numbers_in_names_are_ordered_as_numbers():
+    names = ["w10", "w9", "w9a", "w", "10", "9", "cp2", "w1-10", "w1-9"]
+    rows = [HostRow(host(name, 9), Install(HostName(name))) for name in names]
+
+    found = [row.host.name for row in RackFilter().applied(rows)]
+
+    assert found == ["9", "10", "cp2", "w", "w1-9", "w1-10", "w9", "w9a", "w10"]
+
+
 def test_a_filter_is_its_url_and_a_url_its_filter():
     wanted = RackFilter(state="failed", q="a&b=c", sort="mac", order="desc")
 

@@ -70,6 +70,7 @@ class Confirmation:
     answers: Answers = NO_ANSWERS
     faults: Sequence[str] = field(default=())
     denied: str | None = None  # why this operator may not change anything
+    media: Sequence[str] = ()  # the boot media that a rescue can have
 
     @property
     def what(self) -> str:

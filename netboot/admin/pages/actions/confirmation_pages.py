@@ -95,6 +95,7 @@ class ConfirmationPages:
             hosts,
             _local(back) or ("/" if leaves else host_url(wanted[0])),
             denied=denied.sentence if denied is not None else None,
+            media=(await self._administration.status()).daemon.media if verb is HostVerb.RESCUE else (),
         )
 
 

@@ -1,5 +1,6 @@
 """Which hosts the rack shows and in which order, as the query of its URL has it. Pure."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -58,9 +59,18 @@ class RackFilter:
         """Return the hosts that are shown, in their order; those without a value come last."""
         key = SORT_KEYS[self.sort]
         shown = [row for row in rows if self.matches(row)]
-        known = [row for row in shown if key(row) not in (None, "")]
+        known = [row for row in shown if key(row) not in (None, _NO_TEXT)]
         known.sort(key=key, reverse=self.order == "desc")
-        return [*known, *(row for row in shown if key(row) in (None, ""))]
+        return [*known, *(row for row in shown if key(row) in (None, _NO_TEXT))]
+
+
+_NUMBER: Final = re.compile(r"([0-9]+)")
+_NO_TEXT: Final = ("",)
+
+
+def _natural(text: str) -> tuple[str | int, ...]:
+    """Return a key by which `w10` follows `w9`: numbers stand at odd places, so that only like parts are compared."""
+    return tuple(int(part[:18]) if place % 2 else part for place, part in enumerate(_NUMBER.split(text)))
 
 
 def _event_at(row: HostRow) -> datetime | None:
@@ -73,14 +83,14 @@ def _address(row: HostRow) -> IPv4Address | None:
 
 # The columns by which the table is sorted.
 SORT_KEYS: Final[Mapping[str, Callable[[HostRow], Any]]] = {
-    "name": lambda row: row.host.name,
+    "name": lambda row: _natural(row.host.name),
     "role": lambda row: row.host.role.value,
     "state": lambda row: row.install.state.value,
     "since": lambda row: row.since,
     "address": _address,
     "mac": lambda row: str(row.host.mac),
-    "model": lambda row: f"{row.model} {row.serial}".strip(),
-    "port": lambda row: row.switch_port,
+    "model": lambda row: _natural(f"{row.model} {row.serial}".strip()),
+    "port": lambda row: _natural(row.switch_port),
     "event": _event_at,
 }
 

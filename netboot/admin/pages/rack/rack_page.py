@@ -46,7 +46,11 @@ class RackPage:
         rows, names = (await self._rack.read()).rows, frozenset(request.query.getall("host", []))
         wanted = RackFilter.of_query(request.query)
         shown = [row for row in wanted.applied(rows) if not names or row.host.name in names]
-        headers = {"Content-Disposition": 'attachment; filename="rack.csv"', "Cache-Control": "no-store"}
+        headers = {
+            "Content-Disposition": 'attachment; filename="rack.csv"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
         return web.Response(text=csv_text(shown), content_type="text/csv", headers=headers)
 
 
