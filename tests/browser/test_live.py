@@ -40,6 +40,56 @@ def test_a_change_in_the_daemon_changes_the_row_without_a_reload(pages: Pages, r
     assert is_the_same_page(page)
 
 
+def test_what_the_operator_selects_types_and_focuses_stays(pages: Pages, rack: Rack):
+    page = opened(pages)
+    page.get_by_label("Select cp1").check()
+    page.get_by_label("Select w1").check()
+    search = page.get_by_label("Search")
+    search.press_sequentially("rack-")
+
+    rack.netboot("install", "arm", "cp1")
+
+    expect(page.locator("#host-cp1")).to_contain_text("armed")
+    expect(page.get_by_label("Select cp1")).to_be_checked()
+    expect(page.get_by_label("Select w1")).to_be_checked()
+    expect(search).to_have_value("rack-")
+    expect(search).to_be_focused()
+    page.keyboard.type("one")
+    expect(search).to_have_value("rack-one")
+    assert is_the_same_page(page)
+
+
+def test_a_focused_checkbox_of_a_row_that_changes_keeps_the_focus(pages: Pages, rack: Rack):
+    page = opened(pages)
+    page.get_by_label("Select cp1").focus()
+
+    rack.netboot("install", "arm", "cp1")
+
+    expect(page.locator("#host-cp1")).to_contain_text("armed")
+    expect(page.get_by_label("Select cp1")).to_be_focused()
+
+
+def test_an_action_in_one_browser_is_shown_in_another(pages: Pages, rack: Rack):
+    first, second = opened(pages), opened(pages)
+    for name in ("cp1", "w1"):
+        first.get_by_label(f"Select {name}").check()
+    first.get_by_role("group", name="Actions on the selected hosts").get_by_role(
+        "button", name="Arm", exact=True
+    ).click()
+    expect(first.get_by_role("heading", level=1)).to_have_text("Arm 2 hosts")
+    axe(first)
+    screenshot(first, "arm-two-hosts")
+    first.get_by_label("Reason").fill("from a page")
+    first.get_by_role("button", name="Arm 2 hosts").click()
+
+    expect(first.get_by_role("status").filter(has_text="cp1, w1 armed")).to_be_visible()
+    screenshot(first, "rack-after-arming")
+    for name in ("cp1", "w1"):
+        expect(second.locator(f"#host-{name}")).to_contain_text("armed")
+    assert is_the_same_page(second)
+    assert rack.api("/api/v1/hosts/cp1/install")["arming"]["reason"] == "from a page"
+
+
 def test_two_browsers_show_the_same(pages: Pages, rack: Rack):
     first, second = opened(pages), opened(pages)
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +10,8 @@ import pytest
 from fixtures.files import SETTINGS, write_files
 from fixtures.page_routes import page_routes
 from fixtures.rack import Rack, running
+
+from netboot.operate.actions.host_actions import HostVerb
 
 pytestmark = pytest.mark.integration
 
@@ -153,12 +154,9 @@ def test_a_form_with_other_fields_than_those_of_its_page_changes_nothing(rack: R
 
 
 def paths_of(route: str) -> list[str]:
-    """Write a path for each alternative of a route; a name is cp1."""
-    parts = re.split(r"{(\w+)(?::([^}]+))?}", route)
-    choices = [[text] for text in parts[::3]]
-    for place, pattern in enumerate(parts[2::3]):
-        choices.insert(2 * place + 1, pattern.split("|") if pattern else ["cp1"])
-    return ["".join(words) for words in product(*choices)]
+    """Write the paths of a route: one for each action on hosts; every name is cp1."""
+    actions = [verb.value for verb in HostVerb] if "{action}" in route else [""]
+    return [re.sub(r"{\w+}", "cp1", route.replace("{action}", action)) for action in actions]
 
 
 def assert_no_fault_of_ours(rack: Rack) -> None:
