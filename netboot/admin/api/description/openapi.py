@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel
 
-from netboot import __version__
+from netboot import __version__, errors
 from netboot.admin.api.description.schemas import Mode, Schemas
 from netboot.admin.api.operation import EVENTS, JSON, Operation, operation_of
 from netboot.admin.api.problems import PROBLEM_JSON, PROBLEMS_MEMBER, ProblemView, problem_title, statuses_of
@@ -199,13 +199,20 @@ def _refusals(operation: Operation) -> dict[int, str]:
 
 
 def _problems(operations: Iterable[Operation]) -> Mapping[str, View]:
-    """Describe each code that an operation can answer with; `type` of a problem refers to it."""
-    errors: dict[str, type[NetbootError]] = {error.code: error for found in operations for error in found.errors}
+    """Describe each code of an error; `type` of a problem refers to it."""
+    common = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, NetbootError)]
+    declared = [error for found in operations for error in found.errors]
+    named = {
+        base
+        for error in (*common, *declared)
+        for base in error.__mro__
+        if issubclass(base, NetbootError) and "code" in vars(base)
+    }
     return {
-        code: {
-            "title": problem_title(code),
-            "description": errors[code].__doc__ or "",
-            "status": statuses_of(errors[code]),
+        error.code: {
+            "title": problem_title(error.code),
+            "description": error.__doc__ or "",
+            "status": statuses_of(error),
         }
-        for code in sorted(errors)
+        for error in sorted(named, key=lambda error: error.code)
     }
