@@ -82,8 +82,25 @@ def test_a_read_only_user_sees_the_pages_and_why_nothing_can_be_changed(pages: P
     page = log_in(pages, "bob", "/appliance")
 
     expect(page.get_by_role("button", name="Reload files")).to_be_disabled()
-    expect(page.locator(".heading").first).to_contain_text("role read-only may not change anything")
+    expect(page.locator("#no-change")).to_contain_text("role read-only may not change anything")
+    page.goto("/hosts/cp1")
+    expect(page.locator("#actions").get_by_role("button", name="Arm…", exact=True)).to_be_disabled()
+    page.goto("/hosts/cp1/retire")
+    expect(page.locator("form.confirm button")).to_be_disabled()
     screenshot(page, "appliance-read-only")
+    axe(page)
+
+
+@pytest.mark.parametrize(
+    "url", ["/", "/hosts/cp1", "/hosts/cp1/arm", "/machines", "/content", "/cluster", "/appliance"]
+)
+def test_no_form_of_a_change_can_be_sent_by_a_read_only_user(pages: Pages, url: str):
+    page = log_in(pages, "bob", url)
+
+    enabled = page.locator("form[method=post] button:not(:disabled)").all()
+    actions = {each.evaluate("button => new URL(button.form.action).pathname") for each in enabled}
+    assert actions <= {"/logout", "/appliance/check"}
+    expect(page.locator("#no-change")).to_contain_text("role read-only may not change anything")
     axe(page)
 
 

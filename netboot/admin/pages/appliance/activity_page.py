@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -132,11 +132,18 @@ def _row(event: Event) -> ActivityRow:
         event.at,
         event.name,
         subject,
-        f"/hosts/{event.host}" if event.host else "/machines" if event.mac else "",
+        _page_of(event),
         actor_in(event.data) or "",
         event_sentence(event),
         _tone(event),
     )
+
+
+def _page_of(event: Event) -> str:
+    """Return the URL of the host or machine of an event; the page of a machine leads to its host, if it has one."""
+    if event.host:
+        return f"/hosts/{quote(event.host, safe='')}"
+    return f"/machines/{event.mac}" if event.mac else ""
 
 
 def _tone(event: Event) -> str:

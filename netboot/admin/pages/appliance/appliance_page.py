@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from netboot.admin.access.needs import needs
-from netboot.admin.access.requester import actor_of, requester_of
+from netboot.admin.access.requester import actor_of
 from netboot.admin.json_views import json_view
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.texts.reload_text import report
@@ -41,7 +41,7 @@ class SettingsSection:
 
 @dataclass(frozen=True, slots=True)
 class ApplianceView:
-    """What the page shows. `refusal` is why nothing can be changed, `hooks_fault` why the hooks are not known."""
+    """What the page shows; `hooks_fault` is why the hooks are not known."""
 
     status: ApplianceStatus
     health: Health
@@ -51,7 +51,6 @@ class ApplianceView:
     hooks_fault: str | None
     checked: CheckedAppliance | None
     is_checking: bool
-    refusal: str | None
 
     @staticmethod
     def tone_of(state: PartState) -> str:
@@ -85,7 +84,6 @@ class AppliancePages:
         if self.checks.last is None:
             self.checks.begin()
         hooks, hooks_fault = await self._hooks()
-        refusal = requester_of(request).refusal(Need.CHANGE)
         view = ApplianceView(
             await self.administration.status(),
             await self.check_health(),
@@ -95,7 +93,6 @@ class AppliancePages:
             hooks_fault,
             self.checks.last,
             self.checks.is_running,
-            refusal.sentence if refusal is not None else None,
         )
         return await self.engine.answer(request, "appliance.html.j2", page=view)
 
