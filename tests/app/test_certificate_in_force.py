@@ -25,12 +25,12 @@ class Follower:
         self.now = NOW
         self.certificate = CertificateInForce(tls, now=lambda: self.now)
 
-    def look(self) -> None:
+    def refresh_once(self) -> None:
         asyncio.run(self.certificate.refresh())
 
     def refresh(self) -> None:
-        self.look()
-        self.look()
+        self.refresh_once()
+        self.refresh_once()
 
 
 def test_without_the_setting_the_way_to_a_certificate_is_the_reason():
@@ -68,16 +68,16 @@ def test_files_that_did_not_change_are_not_read_again(tmp_path: Path):
 def test_a_renewal_that_has_replaced_one_of_the_files_is_awaited(tmp_path: Path):
     server_pair(tmp_path, "a")
     follower = Follower(tmp_path)
-    follower.look()
+    follower.refresh_once()
     (tmp_path / "new").mkdir()
     certificate, key = server_pair(tmp_path / "new", "a", days=30)
     key.replace(tmp_path / "own.key")
-    follower.look()
+    follower.refresh_once()
     between = follower.certificate.problems()
     certificate.replace(tmp_path / "own.pem")
-    follower.look()
+    follower.refresh_once()
     before = follower.certificate.ends_at
-    follower.look()
+    follower.refresh_once()
 
     assert (between, follower.certificate.problems()) == ([], [])
     assert follower.certificate.ends_at != before

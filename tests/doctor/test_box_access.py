@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from doctor.conftest import Write
+from fixtures.files import SETTINGS
 
 from netboot.doctor.box import BoxReport
-from netboot.doctor.box_access import check_access
+from netboot.doctor.box_access import check_access, group_of_daemon
 
 NOBODY = pwd.getpwnam("nobody")
 SHIPPED = Path(__file__).parents[2] / "systemd" / "netboot.service"
@@ -218,3 +219,29 @@ def test_files_and_commands_of_hooks_must_be_open_to_the_daemons_user(appliance:
         f"{directory}/notify: {may_not} run it (the command of a hook); "
         f"chgrp nobody {directory}/notify && chmod g+rx {directory}/notify",
     ]
+
+
+def test_the_key_of_the_administration_that_root_alone_can_read_is_a_problem(appliance: Write, directory: Path):
+    (directory / "server.pem").write_text("")
+    (directory / "server.key").write_text("")
+    tls = "tls: {certificate: server.pem, key: server.key}"
+    rest = SETTINGS.partition("\n")[2].replace("listen: 127.0.0.1:8470", f"listen: 127.0.0.1:8470, {tls}")
+    configuration = appliance(rest=rest)
+    install_unit(directory, more=f"ReadWritePaths={directory}")
+    give_to_nobody(directory)
+    key = directory / "server.key"
+    os.chown(key, 0, 0)
+    key.chmod(0o600)
+
+    assert check_access(configuration).problems == [
+        f"{key}: nobody, the daemon's user, may not read it (a file of admin.tls); "
+        f"chgrp nobody {key} && chmod g+r {key}"
+    ]
+
+
+def test_root_gives_files_to_the_group_of_the_units_user(directory: Path):
+    install_unit(directory)
+    of_nobody = group_of_daemon()
+    install_unit(directory, user="no-such-user")
+
+    assert (of_nobody, group_of_daemon()) == (NOBODY.pw_gid, None)

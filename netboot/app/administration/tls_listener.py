@@ -23,6 +23,7 @@ HANDSHAKE_S: Final = 10.0  # from the connection to the end of the handshake
 _BACKLOG: Final = 128
 SHUTDOWN_S: Final = 5.0  # for the client's own end of TLS
 _FAILED_ACCEPT_S: Final = 1.0  # pause, as if the process has no descriptor left
+_PAUSE_S: Final = 0.01  # between two connections: a flood of handshakes takes little time from machines that boot
 _RECORD_OF_HANDSHAKE: Final = b"\x16"  # RFC 8446 §5.1: the first byte of a TLS connection
 _MOST_OF_PLAIN_BYTES: Final = 65_536
 _PREFIX_OF_CLIENT: Final = 64  # of IPv6
@@ -101,6 +102,7 @@ class TlsListener:
                 await asyncio.sleep(_FAILED_ACCEPT_S)
                 continue
             self._admit(accepted, _client_of(peer[0]))
+            await asyncio.sleep(_PAUSE_S)
 
     def _admit(self, accepted: socket.socket, client: str) -> None:
         """Serve a connection, unless its interface or the number of the client's connections forbids it."""
