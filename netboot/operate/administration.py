@@ -107,9 +107,7 @@ class Administration:
         )
 
         self._arming = self._host_arming(machines, readiness, attempts)
-        self.host_actions = HostActions(
-            self._arming, self.one_time_boots, self.host_changes, install_moves=install_moves, hosts=hosts, now=now
-        )
+        self.host_actions = HostActions(self._arming, self.one_time_boots, self.host_changes, hosts=hosts, now=now)
 
     def _one_time_boots(self, readiness: "Callable[[], Readiness]") -> OneTimeBoots:
         return OneTimeBoots(

@@ -109,6 +109,29 @@ def test_hosts_are_armed_from_the_form(box: Appliance):
     assert (move["what"], move["note"], move["source"]) == ("armed", "from the page", move["source"])
 
 
+def test_a_selection_that_is_too_long_for_a_url_is_shown_and_changes_nothing(box: Appliance):
+    *_, selection = get(box, "/").forms
+    chosen = [("host", "cp1"), ("host", "cp2")] * 400
+    selection.fields += chosen
+
+    shown = post(box, "/installs/arm", selection.body())
+
+    page = HtmlPage.of(shown.body)
+    assert (shown.status, page.texts("h1"), armed(box)) == (200, ["Arm 2 hosts"], {})
+    (form,) = page.forms
+    assert post(box, "/installs/arm", form.body(force="1")).status == 303
+    assert set(armed(box)) == {"cp1", "cp2"}
+
+
+def test_a_selection_is_exported_by_the_form_too(box: Appliance):
+    *_, selection = get(box, "/").forms
+    selection.fields.append(("host", "w1"))
+
+    answer = post(box, "/rack.csv", selection.body())
+
+    assert [line.split(",")[0] for line in answer.body.decode().splitlines()] == ["name", "w1"]
+
+
 def test_a_form_without_its_token_changes_nothing(box: Appliance):
     (form,) = get(box, "/hosts/cp1/arm").forms
 

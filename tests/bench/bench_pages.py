@@ -81,6 +81,7 @@ def measure(daemon: Daemon) -> float:
         "the rack, those that need attention": "/?attention=1",
         "the rack as CSV": "/rack.csv",
         "to arm 10 hosts": "/installs/arm?" + "&".join(f"host=n{number:04}" for number in range(10)),
+        "to arm 500 hosts": "/installs/arm?" + "&".join(f"host=n{number:04}" for number in range(500)),
         "one host": "/api/v1/hosts/n0001/actions",
         "all hosts by the API": "/api/v1/hosts",
     }.items():

@@ -22,6 +22,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import HostName
+from netboot.operate.actions import host_arming
 from netboot.operate.actions.host_actions import HostAction, HostActions, HostVerb
 from netboot.operate.actions.host_arming import HostArming
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
@@ -86,7 +87,7 @@ def uses(services: BuiltServices, config: str = "netboot.yaml") -> Uses:
         attempts=3,
         user=user,
     )
-    return Uses(HostActions(arming, once, changes, install_moves=moves, hosts=hosts, now=now), arming, once, changes)
+    return Uses(HostActions(arming, once, changes, hosts=hosts, now=now), arming, once, changes)
 
 
 async def sentences(work: Any, error: type[NetbootError]) -> list[str]:
@@ -272,9 +273,29 @@ def test_without_a_directory_for_commands_no_host_is_removed(with_services: With
     with_services(scenario)
 
 
+@pytest.mark.parametrize("few", [0, 20])
+def test_one_action_on_several_hosts_is_that_of_each(
+    with_services: WithServices, site, monkeypatch: pytest.MonkeyPatch, few: int
+):
+    monkeypatch.setattr(host_arming, "FEW", few)
+
+    async def scenario(services: BuiltServices) -> None:
+        declared_by_commands(services, site)
+        made = uses(services)
+        await made.arming.arm(ArmRequest(["w1"]))
+        for verb in HostVerb:
+            together = [action for _, action in await made.actions.on(["w1", "cp1", "w1"], verb)]
+            alone = [each for name in ("w1", "cp1") for each in await made.actions.of(name) if each.verb is verb]
+            assert together == alone
+
+    with_services(scenario)
+
+
 def test_an_unknown_host_has_no_actions(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         with pytest.raises(UnknownHostError):
-            await uses(services).actions.of_hosts(["w1", "w9"])
+            await uses(services).actions.of("w9")
+        with pytest.raises(UnknownHostError):
+            await uses(services).actions.on(["w1", "w9"], HostVerb.ARM)
 
     with_services(scenario)

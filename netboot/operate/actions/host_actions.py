@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from netboot.boot.install_moves import InstallMoves
-from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.inspection import OneTimeBoot
-from netboot.model.install.install import Install
-from netboot.operate.actions.host_arming import FEW, HostArming, JudgedHost
+from netboot.operate.actions.host_arming import HostArming, JudgedHost, ObservedHost
 from netboot.operate.arming import cancel_refusals
 from netboot.operate.one_time_boots import OneTimeBoots, no_rescue
 from netboot.operate.registration.host_changes import HostChanges, running_refusals
@@ -30,6 +29,9 @@ class HostVerb(StrEnum):
     RETIRE = "retire"
     WIPE = "wipe"  # the host is retired, and its disk is wiped
     REMOVE = "remove"
+
+
+REMOVALS: Final = frozenset({HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,63 +57,54 @@ class HostActions:
         one_time_boots: OneTimeBoots,
         host_changes: HostChanges,
         *,
-        install_moves: InstallMoves,
         hosts: Callable[[], HostSet],
         now: Callable[[], datetime],
     ) -> None:
         self._arming, self._one_time_boots, self._host_changes = arming, one_time_boots, host_changes
-        self._install_moves, self._hosts, self._now = install_moves, hosts, now
+        self._hosts, self._now = hosts, now
 
     async def of(self, name: str) -> list[HostAction]:
         """List the actions on one host; raise UnknownHostError, StoreError."""
-        return (await self.of_hosts([name]))[HostName(name)]
+        (observed,) = await self._arming.observe([self._hosts().named(name)])
+        (judged,) = await self._arming.judge([observed])
+        kept = await self._host_changes.removal_refusals([observed.host])
+        others = [await self._action(verb, observed, kept) for verb in HostVerb if verb is not HostVerb.ARM]
+        return [_arm(judged), *others]
 
-    async def of_hosts(self, names: Sequence[str]) -> Mapping[HostName, list[HostAction]]:
-        """List the actions on each of these hosts; raise UnknownHostError, StoreError."""
-        return {each.host.name: actions for each, actions in await self.judged(names)}
-
-    async def judged(self, names: Sequence[str]) -> list[tuple[JudgedHost, list[HostAction]]]:
-        """Judge hosts for every action; raise UnknownHostError, StoreError."""
+    async def on(self, names: Sequence[str], verb: HostVerb) -> list[tuple[ObservedHost, HostAction]]:
+        """Return one action on each of these hosts; raise UnknownHostError, StoreError."""
         hosts = [self._hosts().named(name) for name in dict.fromkeys(names)]
-        installs = await self._installs(hosts)
-        kept = await self._host_changes.removal_refusals(hosts)
-        found = await self._arming.judge(hosts, installs)
-        return [(each, await self._actions(each, kept.get(each.host.name))) for each in found]
+        observed = await self._arming.observe(hosts)
+        if verb is HostVerb.ARM:
+            return [(each.observed, _arm(each)) for each in await self._arming.judge(observed)]
+        kept = await self._host_changes.removal_refusals(hosts) if verb in REMOVALS else {}
+        return [(each, await self._action(verb, each, kept)) for each in observed]
 
-    async def _installs(self, hosts: Sequence[Host]) -> Mapping[HostName, Install]:
-        if len(hosts) > FEW:
-            return await self._install_moves.all()
-        return {host.name: await self._install_moves.read(host.name) for host in hosts}
+    async def _action(self, verb: HostVerb, observed: ObservedHost, kept: Mapping[HostName, str]) -> HostAction:
+        """Return an action other than an arming; `kept`: why the files of hosts are not deleted."""
+        host, install, request, once = observed.host, observed.install, observed.request, self._one_time_boots
+        match verb:
+            case HostVerb.CANCEL:
+                return HostAction(host.name, verb, cancel_refusals(install))
+            case HostVerb.INSPECT:
+                return HostAction(host.name, verb, (await once.judge_inspection(host, install, request))[1])
+            case HostVerb.RESCUE:
+                return HostAction(host.name, verb, (await once.judge_rescue(host, install))[1])
+            case HostVerb.CANCEL_RESCUE:
+                is_rescued = request is not None and request.kind is OneTimeBoot.RESCUE
+                return HostAction(host.name, verb, () if is_rescued else (no_rescue(host.name),))
+            case _:
+                return await self._removal(verb, observed, kept.get(host.name))
 
-    async def _actions(self, judged: JudgedHost, kept: str | None) -> list[HostAction]:
-        """Return the actions on one host; `kept`: why its file is not deleted."""
-        host, install, request = judged.host, judged.install, judged.request
-        is_rescued = request is not None and request.kind is OneTimeBoot.RESCUE
-        inspection = await self._one_time_boots.judge_inspection(host, install, request)
-        rescue = await self._one_time_boots.judge_rescue(host, install)
-        return [
-            HostAction(
-                host.name,
-                HostVerb.ARM,
-                judged.refusals,
-                judged.warnings,
-                is_forcible=bool(judged.refusals) and not judged.binding,
-            ),
-            HostAction(host.name, HostVerb.CANCEL, cancel_refusals(install)),
-            HostAction(host.name, HostVerb.INSPECT, inspection[1]),
-            HostAction(host.name, HostVerb.RESCUE, rescue[1]),
-            HostAction(host.name, HostVerb.CANCEL_RESCUE, () if is_rescued else (no_rescue(host.name),)),
-            *await self._removals(host, judged, kept),
-        ]
+    async def _removal(self, verb: HostVerb, observed: ObservedHost, kept: str | None) -> HostAction:
+        """Return an action that ends with the removal of a host's file."""
+        running = running_refusals(observed.install, self._now())
+        wipe = (await self._one_time_boots.judge_wipe(observed.host))[1] if verb is HostVerb.WIPE else []
+        binding = [*([kept] if kept is not None else []), *wipe]
+        is_forcible = bool(running) and not binding
+        return HostAction(observed.host.name, verb, [*binding, *running], is_forcible=is_forcible)
 
-    async def _removals(self, host: Host, judged: JudgedHost, kept: str | None) -> list[HostAction]:
-        """Return the actions that end with the removal of a host's file."""
-        running = running_refusals(judged.install, self._now())
-        reasons = [*([kept] if kept is not None else []), *running]
-        is_forcible = bool(running) and kept is None
-        wipe = (await self._one_time_boots.judge_wipe(host))[1]
-        return [
-            HostAction(host.name, HostVerb.RETIRE, reasons, is_forcible=is_forcible),
-            HostAction(host.name, HostVerb.WIPE, [*reasons, *wipe], is_forcible=is_forcible and not wipe),
-            HostAction(host.name, HostVerb.REMOVE, reasons, is_forcible=is_forcible),
-        ]
+
+def _arm(judged: JudgedHost) -> HostAction:
+    is_forcible = bool(judged.refusals) and not judged.binding
+    return HostAction(judged.host.name, HostVerb.ARM, judged.refusals, judged.warnings, is_forcible=is_forcible)

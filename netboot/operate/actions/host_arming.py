@@ -9,7 +9,7 @@ from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.model.actor import Actor
 from netboot.model.boot.boot_client import Machine
-from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection, OneTimeBoot, RequestedBoot, last_reported, requested_boot
 from netboot.model.install.install import Install
@@ -28,15 +28,31 @@ FEW: Final = 20  # hosts that are read one by one
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedHost:
-    """A host, its install, what its machine boots once, and what an arming of it needs to consider now."""
+class ObservedHost:
+    """A host, its stored install, and what was observed of its machine: each card, and what it boots once."""
 
     host: Host
     install: Install
-    request: RequestedBoot | None
+    machines: Sequence[Machine]
+    cards: Sequence[Inspection]
+
+    @property
+    def request(self) -> RequestedBoot | None:
+        return requested_boot(self.cards)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedHost:
+    """A host, and what an arming of it needs to consider now."""
+
+    observed: ObservedHost
     unready: Sequence[str]  # why it could not be installed now; an operator may force the arming
     rescue: Sequence[str]  # why no arming is possible while a rescue is requested
     warnings: Sequence[str]  # what an operator needs to read before
+
+    @property
+    def host(self) -> Host:
+        return self.observed.host
 
     @property
     def refusals(self) -> Sequence[str]:
@@ -50,7 +66,7 @@ class JudgedHost:
 
     def _refusals(self, reasons: Sequence[str]) -> Sequence[str]:
         name = self.host.name
-        return arming_refusals({name: self.install}, {name: reasons}).get(name, ())
+        return arming_refusals({name: self.observed.install}, {name: reasons}).get(name, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +83,37 @@ class HostArming:
     attempts: int  # of a request that has none
     user: Actor  # of this process: the actor of a change that names none
 
-    async def judge(self, hosts: Sequence[Host], installs: Mapping[HostName, Install]) -> list[JudgedHost]:
-        """Judge hosts by their stored installs and what was observed of their machines."""
-        recorded, inspected = await self._observed(hosts)
-        readiness, server = self.readiness(), self.problems()
-        cluster, judged = self.hosts().cluster, []
-        for host in hosts:
-            install = installs.get(host.name) or Install(host.name)
-            machines, cards = _of_cards(host, recorded), _of_cards(host, inspected)
-            request = requested_boot(cards)
-            unready = await readiness.reasons(host, machines=machines, hardware=last_reported(cards))
-            warnings = [*readiness.warnings(host, install, cluster, machines=machines), *server]
-            judged.append(
-                JudgedHost(
-                    host,
-                    install,
-                    request,
-                    unready,
-                    rescue_reasons(host.name, request),
-                    list(dict.fromkeys(warnings)),
-                )
-            )
-        return judged
-
-    async def _observed(self, hosts: Sequence[Host]) -> tuple[Mapping[Mac, Machine], Mapping[Mac, Inspection]]:
-        """Read the machines and the inspections of hosts; of many of them, all that are stored."""
+    async def observe(self, hosts: Sequence[Host]) -> list[ObservedHost]:
+        """Read installs, machines and inspections of hosts; of many of them, all that are stored."""
         if len(hosts) > FEW:
-            return await self.machines.all(), await self.inspections.all()
-        macs = [mac for host in hosts for mac in host.macs]
-        machines, inspections = await self.machines.of(macs), await self.inspections.of(macs)
-        return {each.mac: each for each in machines}, {each.mac: each for each in inspections}
+            installs, machines = await self.install_moves.all(), await self.machines.all()
+            inspections: Mapping[Mac, Inspection] = await self.inspections.all()
+        else:
+            macs = [mac for host in hosts for mac in host.macs]
+            installs = {host.name: await self.install_moves.read(host.name) for host in hosts}
+            machines = {each.mac: each for each in await self.machines.of(macs)}
+            inspections = {each.mac: each for each in await self.inspections.of(macs)}
+        return [
+            ObservedHost(
+                host,
+                installs.get(host.name) or Install(host.name),
+                _of_cards(host, machines),
+                _of_cards(host, inspections),
+            )
+            for host in hosts
+        ]
+
+    async def judge(self, hosts: Sequence[ObservedHost]) -> list[JudgedHost]:
+        """Judge whether hosts can be armed now."""
+        readiness, server, cluster = self.readiness(), self.problems(), self.hosts().cluster
+        judged = []
+        for each in hosts:
+            host, machines = each.host, each.machines
+            unready = await readiness.reasons(host, machines=machines, hardware=last_reported(each.cards))
+            warnings = [*readiness.warnings(host, each.install, cluster, machines=machines), *server]
+            rescue = rescue_reasons(host.name, each.request)
+            judged.append(JudgedHost(each, unready, rescue, list(dict.fromkeys(warnings))))
+        return judged
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.
@@ -106,11 +123,10 @@ class HostArming:
         """
         names = request.hosts or request.selection.names(self.hosts())
         hosts = list({name: self.hosts().named(name) for name in names}.values())
-        installs = {host.name: await self.install_moves.read(host.name) for host in hosts}
-        judged = await self.judge(hosts, installs)
+        judged = await self.judge(await self.observe(hosts))
         _refuse(judged, is_forced=request.force)
         armed = await self.install_moves.arm_all(
-            list(installs),
+            [host.name for host in hosts],
             reason=one_line(request.reason) or "no reason given",
             attempts=request.attempts or self.attempts,
             actor=actor or self.user,

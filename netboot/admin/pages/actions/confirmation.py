@@ -22,6 +22,7 @@ _CONSEQUENCES: Final[Mapping[HostVerb, str]] = {
     HostVerb.REMOVE: "The arming ends, and the file of the host is deleted. Addresses of pools are released. "
     "The disk is not changed.",
 }
+LONGEST_URL: Final = 6_000  # bytes; a listener refuses 8 kB
 DANGEROUS: Final = frozenset({HostVerb.ARM, HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
 _OF_ANY: Final = frozenset({HostVerb.CANCEL, HostVerb.CANCEL_RESCUE})  # hosts with nothing to end are left out
 _USED: Final = frozenset({InstallState.INSTALLING, InstallState.INSTALLED, InstallState.READY, InstallState.FAILED})
@@ -139,10 +140,11 @@ class Confirmation:
 
     @property
     def without_refused(self) -> str | None:
-        """The URL of the same for the hosts that are not refused; None: for all or for none of them."""
+        """The URL of the same for the hosts that are not refused; None: for all or none of them, or for very many."""
         if self.verb in _OF_ANY or not self.refused or not self.possible:
             return None
-        return hosts_url([each.host.name for each in self.possible], self.verb, back=self.back)
+        url = hosts_url([each.host.name for each in self.possible], self.verb, back=self.back)
+        return url if len(url) <= LONGEST_URL else None
 
     @property
     def warnings(self) -> Sequence[str]:

@@ -18,11 +18,11 @@ from netboot.admin.pages.page_engine import PageEngine
 from netboot.errors import NetbootError
 from netboot.model.access.access_rule import Need
 from netboot.model.install.install import MOST_ATTEMPTS
-from netboot.operate.actions.host_actions import HostVerb
+from netboot.operate.actions.host_actions import REMOVALS, HostVerb
 from netboot.operate.arming import ArmingRefusedError
 
+LONGEST_MESSAGE: Final = 800  # characters of a cookie, of which browsers keep 4 kB
 MOST_REMOVED: Final = 100  # at once: each removal reads all hosts files
-_REMOVALS: Final = frozenset({HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
 _VERBS: Final = {verb.value: verb for verb in HostVerb}
 
 
@@ -48,6 +48,8 @@ class ConfirmationPages:
         """Do what was confirmed, and lead back; or show the page again with the reasons."""
         form = await request.post()
         names, back = [str(each) for each in form.getall("host", [])], str(form.get("back", ""))
+        if "seen" not in form:  # the selection of the rack, which may be too long for a URL
+            return await self._answer(request, await self._confirmation(request, names, back))
         answers = Answers(
             reason=str(form.get("reason", "")),
             attempts=str(form.get("attempts", "")).strip(),
@@ -68,7 +70,8 @@ class ConfirmationPages:
             now = await self._confirmation(request, names, back)
             faults = [] if isinstance(error, ArmingRefusedError) and now.refused else str(error).splitlines()
             return await self._answer(request, replace(now, answers=answers, faults=faults), status=status_of(error))
-        return self._engine.back(form_page.back, done=done.text, kind="good" if done.is_complete else "warning")
+        text = done.text if len(done.text) <= LONGEST_MESSAGE else f"{done.text[: LONGEST_MESSAGE - 1]}…"
+        return self._engine.back(form_page.back, done=text, kind="good" if done.is_complete else "warning")
 
     async def _answer(self, request: web.Request, page: Confirmation, *, status: int = 200) -> web.Response:
         return await self._engine.answer(request, "confirmation.html.j2", status=status, page=page)
@@ -81,14 +84,11 @@ class ConfirmationPages:
         wanted = [host] if host is not None else list(dict.fromkeys(names))
         if not wanted:
             raise web.HTTPBadRequest(text="No host is selected. Select hosts in the table of the rack.")
-        if verb in _REMOVALS and len(wanted) > MOST_REMOVED:
+        if verb in REMOVALS and len(wanted) > MOST_REMOVED:
             raise web.HTTPBadRequest(text=f"{MOST_REMOVED} hosts can be removed at once; select fewer.")
-        judged = await self._administration.host_actions.judged(wanted)
-        hosts = [
-            ConfirmedHost(each.host, each.install, next(action for action in actions if action.verb is verb))
-            for each, actions in judged
-        ]
-        leaves = verb in _REMOVALS or host is None
+        found = await self._administration.host_actions.on(wanted, verb)
+        hosts = [ConfirmedHost(each.host, each.install, action) for each, action in found]
+        leaves = verb in REMOVALS or host is None
         denied = requester_of(request).refusal(Need.CHANGE)
         return Confirmation(
             verb,

@@ -2,13 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
+from netboot.admin.access.needs import needs
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_filter import RackFilter
 from netboot.admin.pages.rack.rack_view import rack_view, usual
+from netboot.model.access.access_rule import Need
 from netboot.operate.rack.rack_overview import RackOverview
 from netboot.operate.rack.rack_row import HostRow
 
@@ -34,16 +36,18 @@ class RackPage:
         self._rack, self._engine = rack, engine
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/", self.show), web.get("/rack.csv", self.export)]
+        return [web.get("/", self.show), web.get("/rack.csv", self.export), web.post("/rack.csv", self.export)]
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the rack, filtered and sorted by the query."""
         page = rack_view(await self._rack.read(), RackFilter.of_query(request.query))
         return await self._engine.answer(request, "rack.html.j2", page=page, usual=usual)
 
+    @needs(Need.READ)
     async def export(self, request: web.Request) -> web.Response:
-        """Answer with the hosts of the query as CSV (RFC 4180): those selected by `host`, else those of the filter."""
-        rows, names = (await self._rack.read()).rows, frozenset(request.query.getall("host", []))
+        """Answer with hosts as CSV (RFC 4180): those that `host` selects, in query or form; else all of the filter."""
+        form = await request.post() if request.method == "POST" else {}
+        rows, names = (await self._rack.read()).rows, _selected(request.query) | _selected(form)
         wanted = RackFilter.of_query(request.query)
         shown = [row for row in wanted.applied(rows) if not names or row.host.name in names]
         headers = {
@@ -52,6 +56,10 @@ class RackPage:
             "X-Content-Type-Options": "nosniff",
         }
         return web.Response(text=csv_text(shown), content_type="text/csv", headers=headers)
+
+
+def _selected(values: Mapping[str, object]) -> frozenset[str]:
+    return frozenset(str(value) for name, value in values.items() if name == "host")
 
 
 def csv_text(rows: Iterable[HostRow]) -> str:
