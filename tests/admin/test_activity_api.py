@@ -85,6 +85,13 @@ def test_the_export_is_a_file_of_all_that_match(box: Appliance):
     assert lines == box.api("GET", "/activity?host=cp1").json()
 
 
+@pytest.mark.parametrize(("form", "lines"), [("csv", 1), ("jsonl", 0)])
+def test_an_export_of_nothing_is_a_file_without_events(box: Appliance, form: str, lines: int):
+    response = box.api("GET", f"/activity.{form}?before=1")
+
+    assert (response.status, len(response.body.splitlines())) == (200, lines)
+
+
 def test_without_a_store_an_export_has_a_status(box: Appliance):
     with box.failing_store("events"):
         assert box.api("GET", "/activity.csv").status == 503

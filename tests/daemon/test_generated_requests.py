@@ -19,10 +19,12 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
 def schemathesis(rack: Rack, *options: str, timeout_s: float) -> str:
-    """Send requests to the daemon on loopback; return the report, and raise an error if a check of it fails."""
+    """Send requests to the daemon with an API token; return the report, and raise an error if a check of it fails."""
+    created = rack.api("/api/v1/tokens", "-d", '{"name": "generated", "role": "admin", "expires_in_s": 86400}')
     command = ["ip", "netns", "exec", rack.server_namespace, str(PROGRAM)]
     command += ["--config-file", str(TESTS / "fixtures/schemathesis.toml"), "run"]
     command += ["http://127.0.0.1:8470/api/v1/openapi.json", "--request-timeout", "30", "--warnings", "off", *options]
+    command += ["--header", f"Authorization: Bearer {created['token']}"]
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "fixtures.schemathesis_hooks", "PYTHONPATH": str(TESTS)}
     done = subprocess.run(
         command, cwd=rack.directory, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False

@@ -95,7 +95,8 @@ class ActivityApi:
             "Cache-Control": "no-store",
         }
         async with aclosing(self._activity.all(wanted, most=KEPT)) as batches:
-            first: Sequence[Event] = await anext(batches, ())  # before the answer begins, a failure can have its status
+            none: Sequence[Event] = []  # a tuple as the default of `anext` is a SystemError before Python 3.13
+            first = await anext(batches, none)  # before the answer begins, a failure can have its status
             answer = web.StreamResponse(headers=headers)
             await answer.prepare(request)
             try:
