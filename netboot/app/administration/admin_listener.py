@@ -124,7 +124,7 @@ class AdminListener:
         """Wait for running requests, then stop."""
         for opened in self._opened.values():
             if isinstance(opened, TlsListener):
-                await opened.close()
+                await opened.stop()
         await self._runner.cleanup()
 
     async def _follow(self, changed: asyncio.Event) -> None:

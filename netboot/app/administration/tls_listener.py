@@ -79,14 +79,18 @@ class TlsListener:
         self._socket = listening
         self._start(self._accept(listening))
 
-    async def close(self) -> None:
-        """Accept no more connections, and close those that are open."""
+    async def stop(self) -> None:
+        """Accept no more connections, and end the handshakes; the handlers have the others."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self._socket is not None:
             self._socket.close()
+
+    async def close(self) -> None:
+        """Accept no more connections, and close those that are open."""
+        await self.stop()
         for connection in self._open:
             if isinstance(connection.transport, asyncio.WriteTransport):
                 connection.transport.abort()
@@ -125,11 +129,12 @@ class TlsListener:
 
     async def _serve(self, accepted: socket.socket, connection: _Connection) -> None:
         """Complete the handshake; then the handler has the connection."""
-        loop = asyncio.get_running_loop()
+        loop, is_passed_on = asyncio.get_running_loop(), False
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 first = await _first_byte(accepted)
                 if first == _RECORD_OF_HANDSHAKE:
+                    is_passed_on = True  # the transport closes the socket, also after a failure
                     connection.transport, _ = await loop.connect_accepted_socket(
                         self._handler,
                         accepted,
@@ -138,14 +143,14 @@ class TlsListener:
                         ssl_shutdown_timeout=SHUTDOWN_S,
                     )
                     return
-                self._counters.count("admin_connections_refused", reason="plain-http")
                 if first:
+                    self._counters.count("admin_connections_refused", reason="plain-http")
                     await self._answer_plain(accepted)
         except (OSError, TimeoutError):  # ssl.SSLError is one: the client refuses our certificate, or offers TLS 1.1
             self._counters.count("admin_connections_refused", reason="handshake")
         finally:
-            if connection.transport is None:
-                connection.has_failed = True
+            connection.has_failed = connection.transport is None
+            if not is_passed_on:
                 accepted.close()
 
     async def _answer_plain(self, accepted: socket.socket) -> None:
