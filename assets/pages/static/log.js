@@ -42,7 +42,7 @@
   function beginOf(found) {
     const item = document.createElement("li");
     item.className = "begin";
-    item.textContent = `Boot ${found.number} of ${found.boots} began at ${found.began_at.slice(0, 19).replace("T", " ")}`;
+    item.textContent = `A boot began at ${found.began_at.slice(0, 19).replace("T", " ")} UTC`;
     return item;
   }
 

@@ -159,6 +159,20 @@ def test_two_machines_are_approved_by_the_form(box: Appliance):
     assert b'"source": "control-socket"' in audits[-1] or b'"source": "page"' in audits[-1]
 
 
+@pytest.mark.parametrize("macs", [(X, OTHER), (OTHER, X)])
+def test_the_machines_are_listed_in_the_order_in_which_they_get_names_and_addresses(
+    box: Appliance, macs: tuple[str, str]
+):
+    fields = [*(("mac", mac) for mac in macs), ("role", "worker"), ("addresses", "192.0.2.61/24 192.0.2.62/24")]
+
+    response = post(box, "/machines/approve", [*fields, ("preview", "1")])
+
+    preview, table = words(response).split("The machines, in this order")
+    assert [preview.index(mac) < preview.index(macs[1]) for mac in macs] == [True, False]
+    assert table.index(macs[0]) < table.index(macs[1])
+    assert preview.index(f"{macs[0]} ") < preview.index("192.0.2.61/24") < preview.index("192.0.2.62/24")
+
+
 def test_one_machine_leads_to_its_host(box: Appliance):
     response = post(box, "/machines/approve", [("mac", X), ("role", "worker"), ("name", "solo")])
 

@@ -190,8 +190,9 @@ def _mac_in(request: web.Request) -> Mac:
 
 
 def _rows(found: Sequence[DiscoveredMachine], macs: Sequence[str]) -> list[MachineRow]:
-    wanted = set(macs)
-    return [machine_row(each) for each in found if each.machine.mac in wanted]
+    """Return the machines with these MACs, in this order: addresses are given in it."""
+    known = {str(each.machine.mac): each for each in found}
+    return [machine_row(known[mac]) for mac in dict.fromkeys(macs) if mac in known]
 
 
 def _after(changed: HostsChanged) -> str:
