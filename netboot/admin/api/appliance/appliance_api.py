@@ -44,7 +44,7 @@ class RescanBody(RequestModel):
         return self
 
 
-EventId = Annotated[str, StringConstraints(pattern="^[0-9]{1,18}$")]
+EventId = Annotated[str, StringConstraints(pattern="^[0-9]{0,18}$")]  # empty: from the beginning
 
 
 class EventsQuery(RequestModel):

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from netboot import __version__, errors
+from netboot.admin.access.browser_login import SESSION_COOKIE
 from netboot.admin.api.description.schemas import Mode, Schemas
 from netboot.admin.api.operation import EVENTS, JSON, Operation, operation_of
 from netboot.admin.api.problems import PROBLEM_JSON, PROBLEMS_MEMBER, ProblemView, problem_title, statuses_of
@@ -22,6 +23,15 @@ _OF_EACH: Final = {
     401: "a login or an API token is needed, or the given one is not valid",
     403: "a page of another site, a name in `Host` that is not this appliance's, or a role that may not do this",
     421: "the daemon runs with another configuration than `Netboot-Configuration` names",
+}
+_CREDENTIALS: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "an API token"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "the login of a browser; a change needs the header X-CSRF-Token too",
+    },
 }
 _PATH_PARAMETERS: Final = {
     "host": "the name of a host; where its boots, logs and captures are read, also the MAC of an unregistered machine",
@@ -60,7 +70,8 @@ def openapi(router: web.UrlDispatcher) -> View:
         "info": {"title": "netboot", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas.definitions},
+        "components": {"schemas": schemas.definitions, "securitySchemes": _CREDENTIALS},
+        "security": [{}, *({name: []} for name in _CREDENTIALS)],
         PROBLEMS_MEMBER: _problems(operation for _, _, operation in routes),
     }
 
