@@ -21,7 +21,7 @@ from netboot.model.host.host_secrets import host_shown
 from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
 from netboot.model.words import without_disks
-from netboot.operate.actions.host_actions import HostAction
+from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.boots.boot_history import ShownBoot
 from netboot.operate.boots.boot_waits import WaitStatus

@@ -12,7 +12,7 @@ from netboot.admin.pages.actions.confirmation import Confirmation, ConfirmedHost
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install, InstallState
-from netboot.operate.actions.host_actions import HostAction, HostVerb
+from netboot.operate.actions.host_verbs import HostAction, HostVerb
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from fixtures.files import SETTINGS, write_files
 from fixtures.page_routes import page_routes
 from fixtures.rack import Rack, running
 
-from netboot.operate.actions.host_actions import HostVerb
+from netboot.operate.actions.host_verbs import HostVerb
 
 pytestmark = pytest.mark.integration
 

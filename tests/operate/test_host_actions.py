@@ -23,8 +23,9 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import HostName
 from netboot.operate.actions import host_arming
-from netboot.operate.actions.host_actions import HostAction, HostActions, HostVerb
+from netboot.operate.actions.host_actions import HostActions
 from netboot.operate.actions.host_arming import HostArming
+from netboot.operate.actions.host_verbs import HostAction, HostVerb
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.host_status import InstallStatus
 from netboot.operate.one_time_boots import OneTimeBoots, RescueRequest

@@ -5,49 +5,15 @@ Changes nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
 
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.inspection import OneTimeBoot
 from netboot.operate.actions.host_arming import HostArming, JudgedHost, ObservedHost
+from netboot.operate.actions.host_verbs import REMOVALS, HostAction, HostVerb
 from netboot.operate.arming import cancel_refusals
 from netboot.operate.one_time_boots import OneTimeBoots, no_rescue
 from netboot.operate.registration.host_changes import HostChanges, running_refusals
-
-
-class HostVerb(StrEnum):
-    """An action on a host, as the commands name it."""
-
-    ARM = "arm"
-    CANCEL = "cancel"
-    INSPECT = "inspect"
-    RESCUE = "rescue"
-    CANCEL_RESCUE = "cancel-rescue"
-    RETIRE = "retire"
-    WIPE = "wipe"  # the host is retired, and its disk is wiped
-    REMOVE = "remove"
-
-
-REMOVALS: Final = frozenset({HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
-
-
-@dataclass(frozen=True, slots=True)
-class HostAction:
-    """One action on one host. `reasons`: every sentence with which it is refused now; empty: it can be requested."""
-
-    host: HostName
-    verb: HostVerb
-    reasons: Sequence[str] = ()
-    warnings: Sequence[str] = ()  # what an operator needs to read before
-    is_forcible: bool = False  # it is refused, and `force` overrides every reason
-
-    @property
-    def refusal(self) -> str | None:
-        """Every reason, one a line; None: it is not refused."""
-        return "\n".join(self.reasons) or None
 
 
 class HostActions:

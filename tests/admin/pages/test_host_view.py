@@ -15,7 +15,7 @@ from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.install import Install, InstallState, Move
-from netboot.operate.actions.host_actions import HostAction, HostVerb
+from netboot.operate.actions.host_verbs import HostAction, HostVerb
 from netboot.operate.host_status import Heard, HostReport, InstallReport, InstallStatus
 
 AT = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)

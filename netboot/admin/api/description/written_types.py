@@ -30,7 +30,7 @@ from netboot.model.install.checks import InstallCheck
 from netboot.model.install.event import Event, Step
 from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import InstallState, Move
-from netboot.operate.actions.host_actions import HostAction
+from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.boots.boot_history import ShownBoot
 from netboot.operate.boots.boot_waits import WaitStatus
 from netboot.operate.content_uses import ContentUse

@@ -5,7 +5,8 @@ from aiohttp import web
 from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer
 from netboot.errors import StoreError, UnknownHostError
-from netboot.operate.actions.host_actions import HostAction, HostActions
+from netboot.operate.actions.host_actions import HostActions
+from netboot.operate.actions.host_verbs import HostAction
 
 
 class HostActionsApi:

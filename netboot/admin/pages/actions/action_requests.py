@@ -8,7 +8,7 @@ from netboot.admin.pages.actions.confirmation import Answers
 from netboot.errors import NetbootError
 from netboot.model.actor import Actor
 from netboot.model.host.host import HostName
-from netboot.operate.actions.host_actions import HostVerb
+from netboot.operate.actions.host_verbs import HostVerb
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmRequest, CancelRequest
 from netboot.operate.one_time_boots import RescueRequest

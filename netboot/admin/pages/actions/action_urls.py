@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from netboot.operate.actions.host_actions import HostVerb
+from netboot.operate.actions.host_verbs import HostVerb
 
 LABELS: Final[Mapping[HostVerb, str]] = {
     HostVerb.ARM: "Arm",

@@ -8,7 +8,7 @@ from typing import Final
 from netboot.admin.pages.actions.action_urls import LABELS, hosts_url
 from netboot.model.host.host import Host
 from netboot.model.install.install import Install, InstallState
-from netboot.operate.actions.host_actions import HostAction, HostVerb
+from netboot.operate.actions.host_verbs import HostAction, HostVerb
 
 _CONSEQUENCES: Final[Mapping[HostVerb, str]] = {
     HostVerb.ARM: "The next network boot wipes the disk and installs the release. It is permitted once.",

@@ -18,7 +18,7 @@ from netboot.admin.pages.page_engine import PageEngine
 from netboot.errors import NetbootError
 from netboot.model.access.access_rule import Need
 from netboot.model.install.install import MOST_ATTEMPTS
-from netboot.operate.actions.host_actions import REMOVALS, HostVerb
+from netboot.operate.actions.host_verbs import REMOVALS, HostVerb
 from netboot.operate.arming import ArmingRefusedError
 
 LONGEST_MESSAGE: Final = 800  # characters of a cookie, of which browsers keep 4 kB

@@ -19,7 +19,7 @@ from netboot.admin.texts.wait_text import wait_texts
 from netboot.model.boot.causes.cause import Cause, CauseSeverity
 from netboot.model.install.install import Move
 from netboot.model.words import printable
-from netboot.operate.actions.host_actions import HostAction
+from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.host_status import HostReport
 
 NEWEST_MOVES: Final = 15  # on the page of the host

@@ -12,7 +12,7 @@ from netboot.admin.pages.rack.rack_filter import ARMED, RackFilter
 from netboot.model.boot.causes.cause import CauseSeverity
 from netboot.model.boot.expected_durations import usual_text
 from netboot.model.install.install import InstallState
-from netboot.operate.actions.host_actions import HostVerb
+from netboot.operate.actions.host_verbs import HostVerb
 from netboot.operate.rack.rack_overview import Rack
 from netboot.operate.rack.rack_row import Attention, HostRow
 
