@@ -51,7 +51,7 @@ FIELDS: Final = {
     "a thousand hosts": b"&host=cp1" * 1_000,
     "a thousand machines": b"&mac=52:54:00:00:00:01" * 1_000,
 }
-NO_FIELDS: Final = {"/appliance/check", "/appliance/reload", "/content/-/collect", "/content/-/verify"}
+NO_FIELDS: Final = {"/appliance/check", "/appliance/reload", "/content/-/collect", "/content/-/verify", "/logout"}
 REFUSED: Final = range(400, 423)
 
 
