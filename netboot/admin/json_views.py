@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -149,7 +150,12 @@ def _plain(found: Any) -> Any:
 
 def _fields(found: Any) -> dict[str, Any]:
     """Return the fields of a dataclass without those that `repr` hides: tokens and other secrets."""
-    return {each.name: getattr(found, each.name) for each in fields(found) if each.repr}
+    return {name: getattr(found, name) for name in _shown_names(found.__class__)}
+
+
+@cache
+def _shown_names(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.repr)
 
 
 def _host(host: Host) -> View:

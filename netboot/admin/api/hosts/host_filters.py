@@ -36,10 +36,10 @@ class HostsQuery(PageQuery):
         """Return whether a host of the selection is listed."""
         host, install = found.host, found.install.install
         return (
-            self.group in (None, *host.groups)
+            (self.group is None or self.group in host.groups)
             and self.state in (None, install.state)
             and self.armed in (None, install.is_armed)
-            and _has(self.q, _texts(host))
+            and (not self.q or _has(self.q, _texts(host)))
         )
 
 
@@ -54,7 +54,7 @@ class MachinesQuery(PageQuery):
         machine, inspection = found.machine, found.inspection
         is_inspected = inspection is not None and inspection.hardware is not None
         texts = [machine.mac, machine.uuid or "", *map(str, machine.addresses), *machine.facts.values()]
-        return self.inspected in (None, is_inspected) and _has(self.q, texts)
+        return self.inspected in (None, is_inspected) and (not self.q or _has(self.q, texts))
 
 
 class InstallsQuery(PageQuery):
@@ -79,4 +79,4 @@ def _texts(host: Host) -> list[str]:
 
 
 def _has(wanted: str, texts: Iterable[str]) -> bool:
-    return not wanted or any(wanted.lower() in text.lower() for text in texts)
+    return any(wanted.lower() in text.lower() for text in texts)
