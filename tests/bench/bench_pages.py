@@ -82,7 +82,10 @@ def measure(daemon: Daemon) -> float:
         "the rack as CSV": "/rack.csv",
         "to arm 10 hosts": "/installs/arm?" + "&".join(f"host=n{number:04}" for number in range(10)),
         "to arm 500 hosts": "/installs/arm?" + "&".join(f"host=n{number:04}" for number in range(500)),
-        "one host": "/api/v1/hosts/n0001/actions",
+        "one host": "/hosts/n0001",
+        "what one host would receive": "/hosts/n0001/plan",
+        "unregistered machines": "/machines",
+        "the actions on one host": "/api/v1/hosts/n0001/actions",
         "all hosts by the API": "/api/v1/hosts",
     }.items():
         first_ms, size = fetched(connection, path)

@@ -228,13 +228,14 @@ def test_without_a_machine_there_is_nothing_to_confirm(box: Appliance, path: str
     assert (response.status, "No machine is selected." in words(response)) == (400, True)
 
 
-def test_too_many_machines_are_refused(box: Appliance):
+@pytest.mark.parametrize("action", ["approve", "inspect"])
+def test_too_many_machines_are_refused(box: Appliance, action: str):
     query = urlencode([("mac", f"52:54:00:98:{number // 256:02x}:{number % 256:02x}") for number in range(501)])
 
-    response = get(box, f"/machines/approve?{query}")
+    response = get(box, f"/machines/{action}?{query}")
 
     assert response.status == 400
-    assert "500 machines can be approved at once" in words(response)
+    assert "500 machines can be selected at once" in words(response)
 
 
 def test_an_inspection_that_is_impossible_is_refused_with_its_cure(box: Appliance):

@@ -117,10 +117,7 @@ class MachinePages:
         *,
         error: NetbootError | None = None,
     ) -> web.Response:
-        if not form.macs:
-            raise web.HTTPBadRequest(text="No machine is selected. Select machines in the list.")
-        if len(form.macs) > MOST_MACHINES:
-            raise web.HTTPBadRequest(text=f"{MOST_MACHINES} machines can be approved at once; select fewer.")
+        _verify_number(form.macs)
         page = ApprovalView(
             form,
             tuple(_rows(await self._administration.machines(), form.macs)),
@@ -137,15 +134,15 @@ class MachinePages:
 
     async def inspect(self, request: web.Request) -> web.Response:
         """Let each machine be inspected at its next boot; those that cannot be are shown with the reasons."""
-        posted = await request.post()
+        macs = [str(each) for each in (await request.post()).getall("mac", [])]
+        _verify_number(macs)
         done, faults = [], list[str]()
-        for mac in dict.fromkeys(str(each) for each in posted.getall("mac", [])):
+        for mac in dict.fromkeys(macs):
             try:
                 done.append(await self._administration.one_time_boots.inspect(mac, actor=actor_of(request)))
             except NetbootError as error:
                 faults += faults_of(error)
-        if faults or not done:
-            macs = [str(each) for each in posted.getall("mac", [])]
+        if faults:
             return await self._answer_inspection(request, macs, [each.machine for each in done], faults)
         what = f"{len(done)} machines" if len(done) > 1 else done[0].machine
         where = machine_url(done[0].machine) if len(done) == 1 else _URL
@@ -154,8 +151,7 @@ class MachinePages:
     async def _answer_inspection(
         self, request: web.Request, macs: Sequence[str], done: Sequence[str] = (), faults: Sequence[str] = ()
     ) -> web.Response:
-        if not macs:
-            raise web.HTTPBadRequest(text="No machine is selected. Select machines in the list.")
+        _verify_number(macs)
         medium, reasons = await self._administration.one_time_boots.judge_machine_inspection("", None)
         rows = tuple(_rows(await self._administration.machines(), macs))
         page = InspectionFormView(rows, medium or "", tuple(reasons), tuple(done), tuple(faults))
@@ -187,6 +183,14 @@ def _mac_in(request: web.Request) -> Mac:
         return Mac.parse(name)
     except ValueError:
         raise web.HTTPNotFound(text=f"{name[:40]!r} is no MAC") from None
+
+
+def _verify_number(macs: Sequence[str]) -> None:
+    """Raise HTTPBadRequest for no machine, and for too many."""
+    if not macs:
+        raise web.HTTPBadRequest(text="No machine is selected. Select machines in the list.")
+    if len(macs) > MOST_MACHINES:
+        raise web.HTTPBadRequest(text=f"{MOST_MACHINES} machines can be selected at once; select fewer.")
 
 
 def _rows(found: Sequence[DiscoveredMachine], macs: Sequence[str]) -> list[MachineRow]:
