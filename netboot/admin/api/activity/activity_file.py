@@ -1,18 +1,16 @@
 """Writes events as a file: CSV for spreadsheets, JSON Lines for programs. Pure."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from netboot.admin.texts.csv_rows import csv_rows
 from netboot.model.install.event import Event, actor_in, event_fields
 from netboot.operate.boots.event_sentence import event_sentence
 
 _COLUMNS: Final = ("id", "at", "event", "host", "mac", "step", "actor", "source", "text", "data")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")  # with which spreadsheets begin a formula
 
 
 class FileFormat(StrEnum):
@@ -44,32 +42,22 @@ class ActivityEvent:
 
 def file_head(form: FileFormat) -> bytes:
     """Return what a file begins with: the names of the columns (RFC 4180), in JSON Lines nothing."""
-    return _rows([_COLUMNS]) if form is FileFormat.CSV else b""
+    return _encoded(csv_rows([_COLUMNS])) if form is FileFormat.CSV else b""
 
 
 def file_lines(form: FileFormat, events: Sequence[Event]) -> bytes:
     """Return one line for each event; text that a spreadsheet would calculate begins with an apostrophe."""
     shown = [asdict(ActivityEvent.of(event)) for event in events]
     if form is FileFormat.CSV:
-        return _rows([_cells(each) for each in shown])
+        return _encoded(csv_rows(map(_cells, shown)))
     return _encoded("".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in shown))
 
 
-def _cells(event: Mapping[str, Any]) -> list[str]:
+def _cells(event: Mapping[str, Any]) -> list[object]:
     data = event["data"]
     found = {**event, "actor": actor_in(data), "source": data.get("source")}
     found["data"] = json.dumps(data, ensure_ascii=False)
-    return ["" if found[name] is None else _inert(str(found[name])) for name in _COLUMNS]
-
-
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _rows(rows: Sequence[Sequence[str]]) -> bytes:
-    written = io.StringIO()
-    csv.writer(written).writerows(rows)
-    return _encoded(written.getvalue())
+    return [found[name] for name in _COLUMNS]
 
 
 def _encoded(text: str) -> bytes:

@@ -1,7 +1,5 @@
 """The first page: counts by state, what needs attention, the rack as a table; and the table as CSV."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 
 from aiohttp import web
@@ -10,6 +8,7 @@ from netboot.admin.access.needs import needs
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_filter import RackFilter
 from netboot.admin.pages.rack.rack_view import rack_view, usual
+from netboot.admin.texts.csv_rows import csv_rows
 from netboot.model.access.access_rule import Need
 from netboot.operate.rack.rack_overview import RackOverview
 from netboot.operate.rack.rack_row import HostRow
@@ -64,11 +63,7 @@ def _selected(values: Mapping[str, object]) -> frozenset[str]:
 
 def csv_text(rows: Iterable[HostRow]) -> str:
     """Write hosts as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    writer.writerows([_cell(value) for value in _values(row)] for row in rows)
-    return text.getvalue()
+    return csv_rows([_COLUMNS, *map(_values, rows)])
 
 
 def _values(row: HostRow) -> tuple[object, ...]:
@@ -88,9 +83,3 @@ def _values(row: HostRow) -> tuple[object, ...]:
         event and event.at.isoformat(),
         row.cause.sentence if row.attention is not None and row.cause is not None else row.attention,
     )
-
-
-def _cell(value: object) -> str:
-    """Write a value so that no spreadsheet takes a machine's text for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
