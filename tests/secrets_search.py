@@ -26,6 +26,7 @@ _TOKEN_COLUMNS: Final = {
     "installs": ("kickstart_token", "ignition_token", "report_token"),
     "inspections": ("token",),
 }
+_HASH_COLUMNS: Final = {"users": "password_hash", "api_tokens": "sha256", "sessions": "sha256"}
 _IN_A_ROLE_FILE: Final = {
     "bootstrap token": re.compile(rb"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"),
     "certificate key": re.compile(rb"(?i)certificate-?key:?[ =]+([0-9a-f]{64})"),
@@ -115,6 +116,18 @@ def secrets_of_store(database: Path) -> list[Secret]:
             for column in columns
             for (value,) in connection.execute(f"SELECT {column} FROM {table}")
             if value
+        ]
+    connection.close()
+    return found
+
+
+def secrets_of_accounts(database: Path) -> list[Secret]:
+    """Collect the hashes that an SQLite store has of passwords, API tokens and logins."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        found = [
+            Secret(f"{column} of {table}", value)
+            for table, column in _HASH_COLUMNS.items()
+            for (value,) in connection.execute(f"SELECT {column} FROM {table}")
         ]
     connection.close()
     return found

@@ -29,6 +29,7 @@ _DATA_URL: Final = re.compile(r"(\bdata:[\w/+.=;-]{0,128},)[^\s\"'\\]+")  # the 
 _MEMBER: Final = re.compile(r'("([^"\s]{1,64})"\s{0,8}:\s{0,8}")(?:[^"\\]|\\.)*')
 _CREDENTIALS: Final = re.compile(r"\b(Bearer|Basic) [A-Za-z0-9+/=._~-]{8,}")
 _BOOTSTRAP_TOKEN: Final = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")  # kubeadm's
+_API_TOKEN: Final = re.compile(r"\bnb_[A-Za-z0-9_-]{43}")  # of this appliance's administration
 _CRYPT: Final = re.compile(r"\$(?:[1256y]|2[aby]|argon2\w{1,2})\$[^\s\"'$]+\$[^\s\"']+")
 # A line of a PEM file; the key that `kubeadm init phase upload-certs` prints on a line of its own.
 _LINE_OF_KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/]{40,}={0,2}|[0-9a-f]{64}")
@@ -95,4 +96,4 @@ def _without_forms(line: str) -> str:
     line = _without_members(without_assigned(without_users(line)))
     line = _CREDENTIALS.sub(rf"\1 {HIDDEN}", _OPTION.sub(rf"\1{HIDDEN}", line))
     line = _ROOT_PASSWORD.sub(rf"\1{HIDDEN}", _without_value_of_yaml(line))
-    return _CRYPT.sub(HIDDEN, _BOOTSTRAP_TOKEN.sub(HIDDEN, line))
+    return _CRYPT.sub(HIDDEN, _API_TOKEN.sub(HIDDEN, _BOOTSTRAP_TOKEN.sub(HIDDEN, line)))

@@ -15,10 +15,11 @@ from fixtures.daemon import wait_until
 from fixtures.packets import SERVER
 from fixtures.planted_secrets import write_appliance
 from fixtures.rack import Machine, Rack, a_rack, token_in
-from secrets_search import Finding, Secret, contents_of, files_below, search, secrets_of_store
+from secrets_search import Finding, Secret, contents_of, files_below, search, secrets_of_accounts, secrets_of_store
 
 pytestmark = pytest.mark.integration
 
+PASSWORD = "planted18-login-x7Qz"
 CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
 COMMANDS = {
     "plan": ("plan",),
@@ -33,6 +34,8 @@ COMMANDS = {
     "host list": ("host", "list", "--json"),
     "install logs": ("install", "logs", "cp1"),
     "install history": ("install", "history", "cp1", "--json"),
+    "user list": ("user", "list", "--json"),
+    "token list": ("token", "list", "--json"),
     "install show": ("install", "show", "cp1", "--json"),
 }
 ROUTES = (
@@ -65,7 +68,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         later = fail(cp1, database)
         records = directory / "records"
         wait_until(lambda: any(b"Environment=" in data for data in files_below(records).values()) or None)
-        yield Run(rack, [*secrets, *tokens, *later], served, outputs_of(rack))
+        accounts, kept = use_accounts(rack)
+        yield Run(rack, [*secrets, *tokens, *later, *accounts], served | kept, outputs_of(rack))
 
 
 def boot(cp1: Machine, database: Path) -> tuple[dict[str, bytes], list[Secret]]:
@@ -98,6 +102,31 @@ def fail(cp1: Machine, database: Path) -> list[Secret]:
         send_options(cp1, secret.text.encode())
         cp1.get(f"/boot/{cp1.mac}.ipxe?token={secret.text}&serial={secret.text}&product={secret.text}")
     return tokens
+
+
+def use_accounts(rack: Rack) -> tuple[list[Secret], dict[str, bytes]]:
+    """Add a user and an API token, and send password and token where they belong and where they do not.
+
+    Returns these secrets with their hashes, and what the user and the program keep of them.
+    """
+    password, wrong = (rack.directory / name for name in ("password", "wrong-password"))
+    password.write_text(PASSWORD)
+    wrong.write_text(PASSWORD[:11])
+    rack.netboot("user", "add", "alice", "--role", "admin", "--password-file", str(password))
+    rack.netboot("user", "add", PASSWORD, "--role", "admin", "--password-file", str(password), status=1)
+    rack.netboot("user", "set", "alice", "--password-file", str(wrong), status=1)
+    token = json.loads(rack.netboot("token", "create", "ci", "--role", "admin", "--json"))["token"]
+    bearer = f"Authorization: Bearer {token}"
+    assert rack.curl_api("-H", bearer, "-X", "POST", "/api/v1/content/rescan").status == 200
+    assert rack.curl_api("-H", f"{bearer}x", "/api/v1/users").status == 401
+    assert rack.curl_api("-H", f"Authorization: Basic {token}", "/api/v1/users").status == 401
+    assert rack.curl_api("-b", f"netboot-session={token}", "/api/v1/users").status == 401
+    body = json.dumps({"name": "eve", "role": "admin", "password": {"text": PASSWORD}})
+    assert rack.curl_api("-H", bearer, "-d", body, "/api/v1/users").status == 400
+    assert rack.curl_api("-H", bearer, f"/api/v1/hosts/{token}").status == 404
+    secrets = [Secret("password of a user", PASSWORD), Secret("API token", token)]
+    kept = {"file of the user's password": PASSWORD.encode(), "program": token.encode()}
+    return [*secrets, *secrets_of_accounts(rack.directory / "netboot.db")], kept
 
 
 def lines_of_role(role: str) -> list[str]:
@@ -156,6 +185,7 @@ def send_lines(cp1: Machine, token: str) -> None:
 def outputs_of(rack: Rack) -> dict[str, bytes]:
     """Collect what the appliance shows, logs and stores for operators."""
     found = {f"netboot {name}": _printed(rack, *arguments) for name, arguments in COMMANDS.items()}
+    found |= {f"GET {route}": rack.api_text(f"/api/v1/{route}") for route in ("users", "tokens", "session")}
     found |= {f"GET {route}": rack.curl_api(f"/api/v1/{route}").body.encode() for route in ROUTES}
     found["metrics"] = rack.curl_api("/metrics").body.encode()
     found["log of the daemon"] = rack.log.encode()

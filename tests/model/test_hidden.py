@@ -20,6 +20,7 @@ from netboot.model.hidden import without_secrets, without_secrets_in
         ("  --control-plane --certificate-key " + "ab" * 32, "  --control-plane --certificate-key hidden"),
         ("ab" * 32, "hidden"),
         ("Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.abc", "Authorization: Bearer hidden"),
+        ("curl: (22) nb_" + "aZ0_-" * 8 + "abc: 401", "curl: (22) hidden: 401"),
         ("root:$6$salt$hash/hash.:19000:0", "root:hidden"),
         ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "hidden"),
         ('{"auths": {"r.example": {"auth":"dXNlcjpwYXNz"}}}', '{"auths": {"r.example": {"auth":"hidden"}}}'),

@@ -71,6 +71,7 @@ def test_a_user_that_cannot_be_added_is_refused_and_audited(sqlite_url: str, new
 
         assert [user.name for user in await access.uses.users.all()] == ["bob"]
         assert [audit["outcome"] for audit in audits(access)] == ["done", "refused"]
+        assert new.password not in repr(audits(access))
 
     with_access(sqlite_url, scenario)
 

@@ -11,6 +11,7 @@ from netboot.events.event_bus import EventBus
 from netboot.model.access.access_rule import UserRole
 from netboot.model.access.accounts import LoginSession, User
 from netboot.model.actor import Actor
+from netboot.model.hidden import HIDDEN
 from netboot.operate.access.known_accounts import KnownAccounts
 from netboot.operate.access.passwords import Passwords
 from netboot.operate.audit import audited
@@ -79,7 +80,8 @@ class UserAccounts:
     async def add(self, new: NewUser, *, actor: Actor | None = None) -> UserChange:
         """Add a user; raise AccountRefusedError if the name is used or a value is not accepted."""
         await self._accounts.load_once()
-        with audited(self._events, "add user", actor or self._user, subject=f"{new.name[:32]}: role {new.role}"):
+        name = HIDDEN if _is_password(new.name, new.password) else new.name[:32]
+        with audited(self._events, "add user", actor or self._user, subject=f"{name}: role {new.role}"):
             if not _NAME.fullmatch(new.name):
                 raise AccountRefusedError(f"cannot add this user: {NAME_FORM}")
             _check_password(new.name, new.password)
@@ -158,8 +160,13 @@ def _ended(name: str, count: int) -> list[str]:
     return [f"{count} login{'s' if count != 1 else ''} of {name} ended"] if count else []
 
 
+def _is_password(name: str, password: str) -> bool:
+    """Return whether a user's name is the password, which is then written nowhere."""
+    return password.casefold() == name.casefold()
+
+
 def _check_password(name: str, password: str) -> None:
-    if password.casefold() == name.casefold():
+    if _is_password(name, password):
         raise AccountRefusedError("the password is the name of the user; choose another one")
     if any(not sign.isprintable() for sign in password):
         raise AccountRefusedError("the password has a line feed or another control character; remove it")

@@ -47,7 +47,8 @@ def create(config: Path, name: str, role: str, expires: timedelta | None, as_jso
     """
     new = NewToken(name, UserRole(role), expires)
     created = run_with_access(config, lambda uses: uses.tokens.create(new))
-    click.echo(f"netboot: token {name} of role {role}, {_end(created)}; it is shown only once", err=True)
+    if not as_json:
+        click.echo(f"netboot: token {name} of role {role}, {_end(created)}; it is shown only once", err=True)
     print_found(created, as_json, [created["token"]])
 
 
