@@ -1,6 +1,7 @@
 """What the confirmation of an action shows: the hosts, what is typed, whether it can be requested."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from netboot.admin.pages.actions.action_requests import listed
 from netboot.admin.pages.actions.action_urls import host_url, hosts_url
-from netboot.admin.pages.actions.confirmation import Confirmation, ConfirmedHost
+from netboot.admin.pages.actions.confirmation import DANGEROUS, Confirmation, ConfirmedHost
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install, InstallState
@@ -96,6 +97,24 @@ def test_a_host_that_changed_is_not_what_was_seen():
     assert seen == page(confirmed("w1", warnings=["x"])).seen
     assert seen != page(confirmed("w1", disk="/dev/sdb")).seen
     assert seen != page(confirmed("w1"), confirmed("w2")).seen
+
+
+@pytest.mark.parametrize("verb", DANGEROUS)
+def test_a_dangerous_form_is_confirmed_anew_after_each_write_and_for_other_reasons(verb: HostVerb):
+    before = confirmed("w1", verb, "no release", is_forcible=True)
+    written = replace(before, install=replace(before.install, version=before.install.version + 1))
+    ready, otherwise = confirmed("w1", verb), confirmed("w1", verb, "no release", "no disk", is_forcible=True)
+
+    found = [page(each, verb=verb).seen for each in (before, written, ready, otherwise)]
+
+    assert len(set(found)) == len(found)
+
+
+def test_an_end_is_not_delayed_by_a_machine_that_proceeds():
+    before = confirmed("w1", HostVerb.CANCEL)
+    written = replace(before, install=replace(before.install, version=7))
+
+    assert page(before, verb=HostVerb.CANCEL).seen == page(written, verb=HostVerb.CANCEL).seen
 
 
 def test_the_url_of_a_confirmation_has_names_of_any_kind():

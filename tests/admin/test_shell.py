@@ -1,5 +1,7 @@
 """The navigation around each page."""
 
+import base64
+
 import pytest
 
 from netboot.admin.pages.shell import NAVIGATION, Flash, Shell, navigation_at
@@ -27,6 +29,12 @@ def test_a_message_survives_its_cookie():
     flash = Flash("warning", "cp1: „armed“; 2 of 3 <b>")
 
     assert Flash.of_cookie(flash.cookie()) == flash
+
+
+@pytest.mark.parametrize("text", ["", "[" * 5_000, '["good"]', '[["good"], "x"]', '["unknown", "x"]', "7"])
+def test_a_cookie_that_another_port_of_this_name_set_is_no_message(text: str):
+    assert Flash.of_cookie(base64.urlsafe_b64encode(text.encode()).decode()) is None
+    assert Flash.of_cookie(text) is None
 
 
 def test_each_state_of_an_install_has_its_colour():

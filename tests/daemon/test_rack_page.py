@@ -51,6 +51,35 @@ def test_what_the_command_refuses_the_page_refuses_with_the_same_sentences(rack:
     assert is_armed(rack) == {"cp1": False, "w1": False}
 
 
+def test_a_form_that_is_sent_twice_arms_once(rack: Rack):
+    (form,) = HtmlPage(rack.curl_api(*HTML, "/hosts/w1/arm").body).forms
+    sent = (*HTML, "--data-binary", form.body().decode(), "/hosts/w1/arm")
+
+    first = rack.curl_api(*sent)
+    rack.netboot("install", "cancel", "w1")
+    again = rack.curl_api(*sent)
+
+    assert (first.status, again.status) == (303, 422)
+    assert "A host changed since this page was made." in again.body
+    assert is_armed(rack) == {"cp1": False, "w1": False}
+
+
+def test_a_refused_form_arms_nothing_when_the_reason_is_gone_and_it_is_sent_again(rack: Rack):
+    hosts = rack.directory / "hosts.yaml"
+    good = hosts.read_text()
+    hosts.write_text(good.replace("release: ock-1.31-amd64", "release: missing"))
+    rack.netboot("reload")
+    (form,) = HtmlPage(rack.curl_api(*HTML, "/hosts/w1/arm").body).forms
+    sent = (*HTML, "--data-binary", form.body().decode(), "/hosts/w1/arm")
+    refused = rack.curl_api(*sent)
+    (rack.directory / "content" / "ostree" / "missing").symlink_to("ock-1.31-amd64")
+    rack.netboot("reload")
+    again = rack.curl_api(*sent)
+
+    assert (refused.status, again.status) == (409, 422)
+    assert is_armed(rack) == {"cp1": False, "w1": False}
+
+
 def test_a_form_of_another_run_of_the_daemon_changes_nothing(rack: Rack):
     (form,) = HtmlPage(rack.curl_api(*HTML, "/hosts/w1/arm").body).forms
     rack.kill()

@@ -64,7 +64,7 @@ class Flash:
         """Read the value of a cookie; None if it is not one of ours."""
         try:
             kind, text = json.loads(base64.urlsafe_b64decode(value))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         return cls(str(kind), str(text)) if kind in ("good", "info", "warning", "bad") else None
 

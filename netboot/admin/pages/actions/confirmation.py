@@ -153,9 +153,14 @@ class Confirmation:
 
     @property
     def seen(self) -> str:
-        """A digest of what would be wiped, so that a host that changed meanwhile is confirmed anew."""
-        shown = [
-            (each.host.name, *sorted(each.host.macs), str(each.host.disk), str(each.host.release))
-            for each in self.hosts
-        ]
-        return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+        """A digest of what would be wiped, so that a host that changed meanwhile is confirmed anew.
+
+        Of a dangerous action it has every write of the install and the reasons against it, so that a form that is sent
+        again, by a reload or from an old window, does nothing a second time and overrides no reason that was not shown.
+        """
+        return hashlib.sha256(repr([self._shown(each) for each in self.hosts]).encode()).hexdigest()[:16]
+
+    def _shown(self, each: ConfirmedHost) -> Sequence[str]:
+        host = each.host
+        shown = [host.name, *sorted(host.macs), str(host.disk), str(host.release_members), str(host.release)]
+        return [*shown, str(each.install.version), *each.action.reasons] if self.is_dangerous else shown
