@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from netboot.admin.access.csrf import FormTokens
 from netboot.admin.access.guard import guard
 from netboot.admin.access.origin import no_browser_from_elsewhere
+from netboot.admin.access.turns import end_turn
 from netboot.admin.api.problems import errors_as_json
 from netboot.admin.pages.page_engine import PageEngine, errors_as_pages
 from netboot.control_socket import CONFIGURATION_HEADER
@@ -42,6 +43,7 @@ def admin_application(
     origin, of_configuration = no_browser_from_elsewhere(public_host), _of_configuration(configuration)
     middlewares = [errors_as_json, errors_as_pages(engine), origin, of_configuration, guard(access, forms, metrics)]
     app = web.Application(middlewares=middlewares)
+    app.on_response_prepare.append(end_turn)
     app.add_routes(engine.files.routes())
     for part in parts:
         app.add_routes(part.routes())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
@@ -19,6 +20,7 @@ from netboot.admin.access.browser_login import SESSION_COOKIE
 from netboot.admin.access.csrf import FormTokens
 from netboot.admin.access.needs import needs
 from netboot.admin.access.requester import actor_of, requester_of
+from netboot.admin.access.turns import AT_ONCE
 from netboot.admin.application import admin_application
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.content.assets import assets_directory
@@ -38,6 +40,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.changes: list[dict[str, Any]] = []
+        self.running = self.most_running = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -49,6 +52,7 @@ class Pages:
             web.post("/large", self.large),
             web.post("/api/v1/change", self.change),
             web.get("/api/v1/stream", self.stream),
+            web.get("/api/v1/slow", self.slow),
         ]
 
     @needs(Need.OPEN)
@@ -75,6 +79,13 @@ class Pages:
         while True:
             await answer.write(b".")
             await asyncio.sleep(0.01)
+
+    async def slow(self, _request: web.Request) -> web.Response:
+        self.running += 1
+        self.most_running = max(self.running, self.most_running)
+        await asyncio.sleep(0.05)
+        self.running -= 1
+        return web.Response()
 
     @needs(Need.CHANGE, largest_form_bytes=3 << 20)
     async def large(self, request: web.Request) -> web.Response:
@@ -294,6 +305,42 @@ def test_a_stream_ends_with_the_session_or_token_that_requested_it(sent: str):
                     await stream.content.read()
 
     served(scenario)
+
+
+def test_of_each_requester_a_few_requests_are_answered_at_once():
+    async def scenario(box: Served) -> tuple[int, int]:
+        token = (await credentials(box, UserRole.READ_ONLY))["token"]
+        await asyncio.gather(*[box.send("GET", "/api/v1/slow", headers=token) for _ in range(20)])
+        of_one = box.pages.most_running
+        await asyncio.gather(
+            *[box.send("GET", "/api/v1/slow", headers=each) for each in (token, {}) for _ in range(20)]
+        )
+        return of_one, box.pages.most_running
+
+    of_one, of_two = served(scenario)
+    assert of_one == AT_ONCE
+    assert AT_ONCE < of_two <= 2 * AT_ONCE
+
+
+def test_streams_leave_their_turns_to_other_requests():
+    async def scenario(box: Served) -> tuple[int, str]:
+        async with AsyncExitStack() as open_streams:
+            for _ in range(AT_ONCE):
+                await open_streams.enter_async_context(box.client.get("/api/v1/stream"))
+            async with asyncio.timeout(3):
+                return await box.send("GET", "/api/v1/slow")
+
+    assert served(scenario) == (200, "")
+
+
+def test_a_request_that_waits_leaves_its_turn_to_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("netboot.admin.access.turns.LONGEST_S", 0.01)
+
+    async def scenario(box: Served) -> int:
+        await asyncio.gather(*[box.send("GET", "/api/v1/slow") for _ in range(3 * AT_ONCE)])
+        return box.pages.most_running
+
+    assert served(scenario) > AT_ONCE
 
 
 def test_a_stream_ends_when_its_token_expires():

@@ -17,6 +17,7 @@ from netboot.admin.access.browser_login import LOGIN_PATH, SESSION_COOKIE, clear
 from netboot.admin.access.csrf import FormTokens, verified_form
 from netboot.admin.access.needs import need_of
 from netboot.admin.access.requester import Requester, actor_on, channel_of, is_api, note_requester
+from netboot.admin.access.turns import Found, ReadingTurns
 from netboot.errors import StoreError
 from netboot.model.access.access_rule import (
     AccessRefusal,
@@ -30,15 +31,13 @@ from netboot.model.access.accounts import SESSION_LONGEST, ApiToken, LoginSessio
 from netboot.operate.access.access_uses import AccessUses
 from netboot.telemetry.metrics import Metrics
 
-Found = LoginSession | ApiToken | RefusedCredential | None
-
 _READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _NO_BEARER: Final = RefusedCredential("Authorization must be Bearer with an API token; netboot token create", False)
 
 
 def guard(access: AccessUses, forms: FormTokens, metrics: Metrics) -> Middleware:
     """Make the middleware that serves only what the requester may request, and notes who it is."""
-    streams = _Streams(access.now)
+    streams, turns = _Streams(access.now), ReadingTurns()
     access.on_ended(streams.end)
 
     @web.middleware
@@ -53,7 +52,7 @@ def guard(access: AccessUses, forms: FormTokens, metrics: Metrics) -> Middleware
             metrics.count("admin_refused", reason=refusal.kind.value)
             return _refused(request, refusal, found)
         with streams.of(request, found):
-            async with verified_form(request, requester, metrics) as verified:
+            async with verified_form(request, requester, metrics) as verified, turns.of(verified, need, found):
                 answer = await handler(verified)
         if isinstance(found, RefusedCredential) and not answer.prepared:
             clear_session(answer, request)
