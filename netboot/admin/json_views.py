@@ -13,6 +13,7 @@ from typing import Any, Final
 from netboot.content.library.uploads import Upload, UploadError
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.access.accounts import LoginSession
 from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.other_server import OtherServer
 from netboot.model.boot.reasons import reason_of
@@ -138,6 +139,8 @@ def _plain(found: Any) -> Any:
             return {name: value for name, value in _fields(found).items() if name != "metadata"}
         case HostAction():
             return {**_fields(found), "refusal": found.refusal}
+        case LoginSession():
+            return {"id": found.id, **_fields(found), "ends_at": found.ends_at()}
         case _ if is_dataclass(found):
             return _fields(found)
         case datetime():

@@ -351,6 +351,20 @@ def test_a_login_is_a_session_that_reads_changes_and_ends(login: Login):
     assert login.box.rack.lines("access.logged_in")[-1]["user"] == "alice"
 
 
+def test_an_admin_ends_one_login_by_the_api_and_the_other_stays(login: Login, tmp_path: Path):
+    rack, other = login.box.rack, Login(login.box, tmp_path / "other-cookies", OTHER_CLIENT)
+    assert (login.log_in().status, other.log_in().status) == (303, 303)
+    own = json.loads(login.get("/api/v1/session").body)["session"]
+
+    ended = rack.api(f"/api/v1/users/alice/logins/{own['id']}", "-X", "DELETE")
+    again = rack.curl_api("-X", "DELETE", *login.box.headers("admin"), f"/api/v1/users/alice/logins/{own['id']}")
+    by_reader = rack.curl_api("-X", "DELETE", *login.box.headers("watch"), "/api/v1/users/alice/logins/0")
+
+    assert (ended["id"], ended["address"]) == (own["id"], CLIENT)
+    assert (login.get("/api/v1/session").status, other.get("/api/v1/session").status) == (401, 200)
+    assert (again.status, json.loads(again.body)["code"], by_reader.status) == (404, "account-unknown", 403)
+
+
 def test_a_login_survives_a_restart_and_its_cookie_is_worthless_elsewhere(login: Login):
     assert login.log_in().status == 303
     login.box.rack.kill()

@@ -10,6 +10,7 @@ from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import read_body
 from netboot.errors import AccountRefusedError, StoreError, UnknownAccountError
 from netboot.model.access.access_rule import Need, UserRole
+from netboot.model.access.accounts import LoginSession
 from netboot.operate.access.user_accounts import NewUser, UserAccounts, UserChange, UserEdit, UserStatus
 
 
@@ -23,6 +24,7 @@ class UsersApi:
             web.post("/api/v1/users", self.add),
             web.patch("/api/v1/users/{user}", self.edit),
             web.delete("/api/v1/users/{user}", self.remove),
+            web.delete("/api/v1/users/{user}/logins/{login}", self.end_login),
         ]
 
     @needs(Need.MANAGE)
@@ -55,3 +57,10 @@ class UsersApi:
     async def remove(self, request: web.Request) -> web.Response:
         """Remove a user, whose logins end."""
         return json_answer(await self._users.remove(request.match_info["user"], actor=actor_of(request)))
+
+    @needs(Need.MANAGE)
+    @operation(LoginSession, errors=[UnknownAccountError, StoreError])
+    async def end_login(self, request: web.Request) -> web.Response:
+        """End one login of a user, by its id."""
+        user, login = request.match_info["user"], request.match_info["login"]
+        return json_answer(await self._users.end_login(user, login, actor=actor_of(request)))

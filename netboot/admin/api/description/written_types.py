@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NotRequired, Union, get_args, get_origin
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 from netboot.content.library.uploads import Upload
+from netboot.model.access.accounts import LoginSession
 from netboot.model.actor import Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_progress import BootProgress
@@ -184,6 +185,7 @@ _WRITTEN: Final[Mapping[type, Fields]] = {
     HostExplanation: {"host": str, **_fields(WrittenValues), "install": InstallReport | None, **_fields(NextBoot)},
     Upload: _fields(Upload, "metadata"),
     HostAction: {**_fields(HostAction), "refusal": str | None},
+    LoginSession: {"id": str, **_fields(LoginSession), "ends_at": datetime},
 }
 
 
