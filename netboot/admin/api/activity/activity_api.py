@@ -1,6 +1,5 @@
 """The routes of activity: a page of it, and all that match as a file."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -11,10 +10,10 @@ from multidict import MultiDict
 
 from netboot.admin.api.activity.activity_file import ActivityEvent, FileFormat, file_head, file_lines
 from netboot.admin.api.activity.activity_query import ActivityPageQuery, ActivityQuery
-from netboot.admin.api.event_stream import STALLED_S
 from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import read_query
+from netboot.admin.api.sent_file import send_piece
 from netboot.errors import NetbootError, StoreError
 from netboot.events.activity import ActivityFilter, ActivityLog
 from netboot.events.event_log import KEPT
@@ -100,10 +99,10 @@ class ActivityApi:
             answer = web.StreamResponse(headers=headers)
             await answer.prepare(request)
             try:
-                await _write(answer, file_head(form) + file_lines(form, first))
+                await send_piece(request, answer, file_head(form) + file_lines(form, first))
                 async for events in batches:
-                    await _write(answer, file_lines(form, events))
-            except (NetbootError, TimeoutError):
+                    await send_piece(request, answer, file_lines(form, events))
+            except NetbootError:
                 if request.transport is not None:
                     request.transport.abort()
                 raise ConnectionResetError("the export ended early") from None
@@ -114,9 +113,3 @@ class ActivityApi:
             return query.filter(self._now())
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
-
-
-async def _write(answer: web.StreamResponse, piece: bytes) -> None:
-    if piece:
-        async with asyncio.timeout(STALLED_S):
-            await answer.write(piece)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from netboot.admin.api.boots.boot_requests import CaptureQuery
 from netboot.admin.api.request_models import read_query
+from netboot.admin.api.sent_file import send_piece
 from netboot.boot_records.shown_logs import BootLogs
 from netboot.model.boot.log_line import LogLine
 from netboot.model.words import printable
@@ -34,9 +35,9 @@ async def send_log(request: web.Request, logs: BootLogs, name: str) -> web.Strea
             if isinstance(line, LogLine):
                 waiting.append(line)
             if len(waiting) == _AT_ONCE:
-                await answer.write(_text(waiting))
+                await send_piece(request, answer, _text(waiting))
                 waiting = []
-    await answer.write(_text(waiting))
+    await send_piece(request, answer, _text(waiting))
     return answer
 
 
