@@ -35,7 +35,7 @@ async def sent(imports: UploadImports, data: bytes = b"data") -> Upload:
 
 async def ended(imports: UploadImports, id_: str) -> Upload:
     async with asyncio.timeout(20):
-        while not (upload := await imports.get(id_)).has_ended:  # noqa: ASYNC110
+        while not (upload := await imports.get(id_)).has_ended or imports.counts()["importing"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return upload
 

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from netboot.cli.main import cli
 from netboot.errors import StoreError
+from netboot.events.activity import ActivityFilter, ActivityLog
 from netboot.events.event_feed import EventFeed
 from netboot.events.event_log import EventLog
 from netboot.model.boot.boot_record import LONGEST_STEP
@@ -21,6 +22,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.token import TokenKind
 from netboot.store import database
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.access.account_store import AccountStore
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
@@ -70,8 +72,11 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Installs.get": lambda store: Installs(store).get(CP1),
     "Installs.by_token": lambda store: Installs(store).by_token(TokenKind.KICKSTART, "1" * 32),
     "Installs.history": lambda store: Installs(store).history(CP1),
+    "Installs.histories": lambda store: Installs(store).histories([CP1]),
     "EventLog.after": lambda store: EventLog(store).after(0),
     "EventLog.newest": lambda store: EventLog(store).newest(CP1, limit=5),
+    "EventLog.newest_of": lambda store: EventLog(store).newest_of([CP1], limit=5),
+    "EventLog.newest_of_each_host": lambda store: EventLog(store).newest_of_each_host(),
     "EventLog.last_id": lambda store: EventLog(store).last_id(),
     "EventFeed.follow": lambda store: anext(EventLog(store).feed.follow(0)),
     "Machines.all": lambda store: Machines(store).all(),
@@ -86,7 +91,15 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Boots.newest_running": lambda store: Boots(store).newest_running(NOW - LONGEST_STEP),
     "Boots.newest_of_hosts": lambda store: Boots(store).newest_of_hosts(5),
     "AcceptedFiles.all": lambda store: AcceptedFiles(store).all(),
+    "AccountStore.all": lambda store: AccountStore(store).all(),
+    "ActivityLog.page": lambda store: ActivityLog(store).page(ActivityFilter(), limit=5),
+    "ActivityLog.all": lambda store: anext(ActivityLog(store).all(ActivityFilter(), most=5), None),
+    "ActivityLog.names": lambda store: ActivityLog(store).names(),
 }
+ACCOUNT_CHANGES: Final = (
+    *("keep_user", "remove_user", "keep_token", "remove_token", "begin_session", "end_session"),
+    *("note_use_of_session", "note_use_of_token"),
+)
 WRITES: Final = {
     "Inspections.change",
     "Inspections.forget",
@@ -100,6 +113,7 @@ WRITES_BEHIND: Final = {
     *(f"{behind}.{method}" for behind in ("Boots", "Machines") for method in ("flush", "run", "close")),
     "LeaseStore.keep",
     "AcceptedFiles.keep",
+    *(f"AccountStore.{change}" for change in ACCOUNT_CHANGES),
 }
 NO_STORE: Final = {
     "Installs.finish",
@@ -114,11 +128,24 @@ NO_STORE: Final = {
     "Machines.waiting_count",
     "Boots.keep",
     "Boots.waiting_count",
+    "AccountStore.finish",
+    "AccountStore.begin",
 }
 
 
 def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write():
-    classes = (Installs, Inspections, EventLog, EventFeed, Machines, Boots, LeaseStore, AcceptedFiles)
+    classes = (
+        Installs,
+        Inspections,
+        EventLog,
+        EventFeed,
+        Machines,
+        Boots,
+        LeaseStore,
+        AcceptedFiles,
+        AccountStore,
+        ActivityLog,
+    )
     methods = {f"{each.__name__}.{name}" for each in classes for name in vars(each) if not name.startswith("_")}
 
     assert methods == {*READS} | WRITES | WRITES_BEHIND | NO_STORE
