@@ -37,6 +37,10 @@ def test_a_cookie_that_another_port_of_this_name_set_is_no_message(text: str):
     assert Flash.of_cookie(text) is None
 
 
+def test_a_message_that_cannot_be_sent_as_it_is_has_another_sign():
+    assert Flash.of_cookie(Flash("bad", "a\ud800b").cookie()) == Flash("bad", "a?b")
+
+
 def test_each_state_of_an_install_has_its_colour():
     colours = {state.value: Shell.colour_of(state) for state in InstallState}
 

@@ -66,7 +66,8 @@ class Flash:
             kind, text = json.loads(base64.urlsafe_b64decode(value))
         except (ValueError, TypeError, RecursionError):
             return None
-        return cls(str(kind), str(text)) if kind in ("good", "info", "warning", "bad") else None
+        shown = str(text).encode("utf-8", "replace").decode()  # a surrogate cannot be sent
+        return cls(str(kind), shown) if kind in ("good", "info", "warning", "bad") else None
 
 
 @dataclass(frozen=True, slots=True)
