@@ -333,6 +333,17 @@ def test_streams_leave_their_turns_to_other_requests():
     assert served(scenario) == (200, "")
 
 
+def test_what_is_open_waits_for_no_page():
+    async def scenario(box: Served) -> int:
+        pages = [asyncio.create_task(box.send("GET", "/api/v1/slow")) for _ in range(10 * AT_ONCE)]
+        await box.send("GET", "/login")
+        unanswered = sum(not each.done() for each in pages)
+        await asyncio.gather(*pages)
+        return unanswered
+
+    assert served(scenario) > AT_ONCE
+
+
 def test_a_request_that_waits_leaves_its_turn_to_others(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("netboot.admin.access.turns.LONGEST_S", 0.01)
 

@@ -16,7 +16,7 @@ from netboot.model.access.access_rule import Channel, Need, RefusedCredential
 from netboot.model.access.accounts import ApiToken, LoginSession
 
 AT_ONCE: Final = 4  # of a requester
-LONGEST_S: Final = 5.0  # then another may begin: this one waits for something else
+LONGEST_S: Final = 1.0  # then another may begin: this one waits for something else
 
 Found = LoginSession | ApiToken | RefusedCredential | None
 
@@ -32,7 +32,7 @@ class _Turns:
 
 class ReadingTurns:
     def __init__(self) -> None:
-        self._turns: dict[str, _Turns] = {}
+        self._turns: dict[tuple[Need, str], _Turns] = {}
 
     @asynccontextmanager
     async def of(self, request: web.Request, need: Need, found: Found) -> AsyncIterator[None]:
@@ -41,7 +41,8 @@ class ReadingTurns:
             yield
             return
         requester = found.sha256 if isinstance(found, LoginSession | ApiToken) else request.remote or ""
-        turns = self._turns.setdefault(requester, _Turns())
+        key = need, requester  # what is open, as the health, waits for no page
+        turns = self._turns.setdefault(key, _Turns())
         turns.requests += 1
         try:
             await turns.free.acquire()
@@ -56,7 +57,7 @@ class ReadingTurns:
         finally:
             turns.requests -= 1
             if not turns.requests:
-                self._turns.pop(requester, None)
+                self._turns.pop(key, None)
 
 
 async def end_turn(request: web.BaseRequest, _answer: web.StreamResponse) -> None:
