@@ -120,6 +120,23 @@ def test_pages_are_shown_in_no_frame_and_no_image(
     assert all("Rack" not in frame.content() for frame in page.frames)
 
 
+@pytest.mark.parametrize("origin", [SAME_SITE, OTHER_SITE])
+def test_a_link_of_another_origin_opens_a_page_that_it_cannot_read(pages: Pages, site: HostileSite, origin: str):
+    """As the link in a message of a hook."""
+    pages.expect(FAULTS)
+    site.html = f"<a href='{LOOPBACK}/hosts/cp1'>follow</a><button>open</button>"
+    page = pages.context().new_page()
+    page.goto(origin)
+    opened = page.evaluate(f"() => {{ window.ours = window.open('{LOOPBACK}/'); }}")
+    page.wait_for_timeout(500)
+    readable = page.evaluate("() => { try { return window.ours.document.title } catch (error) { return error.name } }")
+    page.get_by_role("link").click()
+
+    assert opened is None
+    assert "Rack" not in str(readable)
+    assert page.locator("h1").inner_text() == "cp1"
+
+
 def test_a_name_that_is_bound_to_our_address_later_is_refused(pages: Pages, rack: Rack):
     """A page of rebound.test reads answers of its own origin: the name must not be ours."""
     pages.expect(FAULTS)

@@ -1,10 +1,12 @@
-"""Refuses requests of other sites' pages, and host names that are not this appliance's."""
+"""Refuses requests of other sites' pages and host names that are not this appliance's; a link to a page is followed."""
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+
+from netboot.admin.access.requester import is_api
 
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
@@ -26,7 +28,8 @@ def no_browser_from_elsewhere(public_host: str = "") -> Middleware:
             names = {urlsplit(f"//{host}").hostname for host in hosts}
         except ValueError:
             is_ours, names = False, {None}
-        if not is_ours or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        is_from_here = request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+        if not is_ours or not (is_from_here or _is_link(request)):
             raise web.HTTPForbidden(text=f"a page of {', '.join(origins) or 'another site'} may not use this API")
         ours = [name for name in (_own_address(request), public_host.lower()) if name]
         if not names <= _OUR_NAMES.union(ours) or any("@" in host for host in hosts):
@@ -35,6 +38,16 @@ def no_browser_from_elsewhere(public_host: str = "") -> Middleware:
         return await handler(request)
 
     return check
+
+
+def _is_link(request: web.Request) -> bool:
+    """Return whether an operator follows a link, as in a message of a hook, to a page that the other site cannot read.
+
+    Scripts cannot set these headers (Fetch Metadata, W3C). In a frame, the destination is another one.
+    """
+    is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
+    is_shown_alone = request.headers.get("Sec-Fetch-Dest") == "document"
+    return request.method == "GET" and is_navigation and is_shown_alone and not is_api(request)
 
 
 def _own_address(request: web.Request) -> str:
