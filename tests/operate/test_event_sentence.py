@@ -45,6 +45,32 @@ MAC = Mac("52:54:00:aa:bb:01")
         ),
         (Event("boot.offered", AT, None, MAC, data={"loader": "snponly.efi", "path": None}), "loader snponly.efi"),
         (
+            Event(
+                "boot.offered",
+                AT,
+                CP1,
+                MAC,
+                data={"kind": "loader", "stage": "firmware", "boot_file": "snponly.efi", "arch": "x64-uefi"},
+            ),
+            "the firmware of cp1 was offered: loader snponly.efi (x64-uefi)",
+        ),
+        (
+            Event("boot.offered", AT, None, MAC, data={"kind": "local-disk", "stage": "ipxe", "boot_file": None}),
+            "the iPXE of 52:54:00:aa:bb:01 was offered: local-disk",
+        ),
+        (
+            Event("boot.script_served", AT, CP1, MAC, data={"plan": "install", "address": "192.0.2.50"}),
+            "cp1 received the script that installs it, at 192.0.2.50",
+        ),
+        (
+            Event("boot.content_sent", AT, CP1, MAC, data={"name": "vmlinuz", "bytes": 14_000_000, "seconds": 0.2}),
+            "cp1 received vmlinuz, 14.0 MB",
+        ),
+        (
+            Event("hooks.delivery_resumed", AT, data={"hook": "pager"}),
+            "hook pager delivers again",
+        ),
+        (
             Event("access.login_failed", AT, data={"user": None, "address": "192.0.2.9", "reason": "unknown-user"}),
             "a login as unknown from 192.0.2.9 was refused: unknown-user",
         ),
@@ -65,6 +91,9 @@ def test_an_event_is_one_line(event: Event, sentence: str | None):
     assert sentence in (None, found)
 
 
-@pytest.mark.parametrize("name", ["access.logged_in", "audit.recorded", "install.moved", "boot.alarm_raised"])
+@pytest.mark.parametrize(
+    "name",
+    ["access.logged_in", "audit.recorded", "install.moved", "boot.alarm_raised", "boot.script_served", "boot.offered"],
+)
 def test_an_event_of_another_version_with_other_data_has_a_line_too(name: str):
     assert isinstance(event_sentence(Event(name, AT, data={"actor": "alice"})), str)
