@@ -26,7 +26,12 @@ class HostSelection:
         ]
 
     def names(self, hosts: Iterable[Host]) -> list[HostName]:
-        """Return the names of the selected hosts; raise UnknownHostError if there is none."""
+        """Return the names of the selected hosts; raise UnknownHostError if there is none.
+
+        Without role and label nothing is selected: an empty request must not change every host.
+        """
+        if self.is_all:
+            raise UnknownHostError("no host is named; name hosts, or select them by role or label")
         found = [host.name for host in self.of(hosts)]
         if not found:
             raise UnknownHostError(f"no host has {self}; netboot host list shows the hosts")

@@ -22,7 +22,6 @@ HOSTS = [
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
-        (EVERY_HOST, ["cp1", "w1", "w2"]),
         (HostSelection("worker"), ["w1", "w2"]),
         (HostSelection(labels={"rack": "r1"}), ["cp1", "w1"]),
         (HostSelection("worker", {"rack": "r1"}), ["w1"]),
@@ -31,7 +30,13 @@ HOSTS = [
 )
 def test_role_and_every_label_must_hold(selection: HostSelection, expected: list[str]):
     assert selection.names(HOSTS) == [host.name for host in selection.of(HOSTS)] == expected
-    assert selection.is_all is (selection == EVERY_HOST)
+    assert not selection.is_all
+
+
+def test_every_host_is_listed_but_none_is_changed_without_a_name_a_role_or_a_label():
+    assert [host.name for host in EVERY_HOST.of(HOSTS)] == ["cp1", "w1", "w2"]
+    with pytest.raises(UnknownHostError, match="no host is named; name hosts, or select them by role or label"):
+        EVERY_HOST.names(HOSTS)
 
 
 @pytest.mark.parametrize(
