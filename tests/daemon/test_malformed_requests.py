@@ -48,10 +48,12 @@ BODIES: Final[dict[str, tuple[str, bytes]]] = {
 FIELDS: Final = {
     "none": b"",
     "values of no use": b"&host=%00&seen=1&confirm=1&attempts=-1&reason=%FF%FE&mac=x&role=%0A&name=%2e%2e&kind=x",
+    "an old confirmation": b"&host=cp1&seen=0123456789abcdef&force=1",
     "a thousand hosts": b"&host=cp1" * 1_000,
     "a thousand machines": b"&mac=52:54:00:00:00:01" * 1_000,
 }
 NO_FIELDS: Final = {"/appliance/check", "/appliance/reload", "/content/-/collect", "/content/-/verify", "/logout"}
+ONLY_SHOW: Final = re.compile(r"/rack\.csv|/(hosts/cp1|installs)/[a-z-]+")  # unless the form is a confirmation
 REFUSED: Final = range(400, 423)
 
 
@@ -144,6 +146,8 @@ def test_a_form_with_other_fields_than_those_of_its_page_changes_nothing(rack: R
             body = b"csrf=" + token + FIELDS[name]
             status, kind, answer = send(rack, "POST", path, body, Content_Type=FORM, Accept="text/html")
             if status == 303 and path in NO_FIELDS:
+                continue
+            if status == 200 and ONLY_SHOW.fullmatch(path) and (b"&seen=" not in body or path == "/rack.csv"):
                 continue
             if status not in REFUSED or kind != "text/html":
                 faults.append((path, status, kind, answer[:200]))
