@@ -48,6 +48,7 @@ TEST_PACKAGES := \
 	isc-dhcp-server \
 	isomd5sum \
 	kea-dhcp4-server \
+	libatomic1 \
 	network-manager \
 	nftables \
 	nginx \

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ NO_PROGRAMS = {
     "ksvalidator": "installed by pip",
     **dict.fromkeys(COMMANDS, "a command of netboot"),
 }
+OF_APT = {"libc6", "libgcc-s1", "libstdc++6"}  # apt depends on them, and every Debian has apt
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/dracut/modules.d/30ignition"
 
 
@@ -53,6 +55,20 @@ def test_every_program_that_the_code_names_is_in_a_listed_package_or_in_the_base
 
     found = {name: package or ONLY_FOR_BENCHES.get(name) for name, package in found.items()}
     assert {(name, package, named[name]) for name, package in found.items() if package not in listed | base} == set()
+
+
+def test_every_library_that_the_python_packages_load_is_in_a_listed_package_or_in_the_base():
+    """As Playwright's driver, a node of its own, which loads libatomic."""
+    listed = {package for _, lines in LISTS for package in lines.replace("\\", "").split()}
+    venv = Path(sys.prefix)
+    loaders = [*venv.rglob("*.so"), *venv.rglob("*.so.*"), *venv.rglob("driver/node")]
+    needed = set(re.findall(r"^\t(\S+) => (\S+|not found)", _output("ldd", *map(str, loaders)), re.MULTILINE))
+    outside = {name: path for name, path in needed if not path.startswith(str(venv.resolve()))}
+
+    assert {name for name, path in outside.items() if path == "not"} == set()
+    owners = owners_of(outside.values())
+    found = {name: owners.get(path) for name, path in outside.items()}
+    assert {(name, package) for name, package in found.items() if package not in listed | required() | OF_APT} == set()
 
 
 def test_every_package_of_the_lab_is_in_the_list_of_the_lab():
@@ -92,11 +108,19 @@ def _text(word: ast.expr) -> str:
 def packages_of(programs: Iterable[str]) -> dict[str, str | None]:
     """Find each program's package by dpkg, which lists some files below /bin, now a link to /usr/bin."""
     paths = {name: str(Path(shutil.which(name, path=PATH) or "/missing").resolve()) for name in programs}
-    known = _output("dpkg", "-S", *paths.values(), *(path.removeprefix("/usr") for path in paths.values()))
+    owners = owners_of(paths.values())
+    return {name: owners.get(path) for name, path in paths.items()}
+
+
+def owners_of(paths: Iterable[str]) -> dict[str, str]:
+    """Find the package of each file by dpkg."""
+    other = {path: path.removeprefix("/usr") if path.startswith("/usr/") else f"/usr{path}" for path in paths}
+    known = _output("dpkg", "-S", *other.keys(), *other.values())
     owners = {
         path: package.split(":")[0] for package, path in re.findall(r"^([^:,]+)(?::\S+)?: (/\S+)$", known, re.MULTILINE)
     }
-    return {name: owners.get(path) or owners.get(path.removeprefix("/usr")) for name, path in paths.items()}
+    found = {path: owners.get(path) or owners.get(elsewhere) for path, elsewhere in other.items()}
+    return {path: package for path, package in found.items() if package is not None}
 
 
 def _output(*command: str) -> str:
