@@ -331,6 +331,14 @@ def login(with_user: Box, tmp_path: Path) -> Login:
     return Login(with_user, tmp_path / "cookies")
 
 
+@pytest.fixture
+def limits_forgotten(with_user: Box) -> Iterator[None]:
+    """Restart the daemon after the test: the limits of logins are in its memory."""
+    yield
+    with_user.rack.kill()
+    with_user.rack.start(timeout_s=60)
+
+
 def test_a_login_is_a_session_that_reads_changes_and_ends(login: Login):
     refused = login.get("/")
     begun = login.log_in()
@@ -380,6 +388,7 @@ def test_a_login_survives_a_restart_and_its_cookie_is_worthless_elsewhere(login:
     assert (refused["address"], refused["login_address"]) == (OTHER_CLIENT, CLIENT)
 
 
+@pytest.mark.usefixtures("limits_forgotten")
 def test_a_thousand_wrong_logins_delay_no_offer_and_lock_nobody_out(login: Login, tmp_path: Path):
     rack, csrf = login.box.rack, login.csrf("/login")
     tries = "".join(f'url = "{URL}/login"\noutput = "/dev/null"\n' for _ in range(1000))
