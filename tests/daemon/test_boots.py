@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,10 +84,16 @@ def test_the_watch_of_a_host_says_what_its_boot_waits_for(rack: Rack):
     cp1 = rack.machine(*CP1)
     rack.netboot("install", "arm", "cp1")
 
+    expected = "waits for kernel (usually 2 s, at most 2 min; the default)"
     with watching(rack, "cp1") as watch:
         cp1.boots()
         cp1.script()
+        assert watch.stdout is not None
+        end = threading.Timer(TIMEOUT_S, watch.kill)
+        end.start()
+        printed = [next((line for line in watch.stdout if line.strip() == expected), "")]
 
-    printed, _ = watch.communicate(timeout=TIMEOUT_S)
-    expected = "waits for kernel (usually 2 s, at most 2 min; the default)"
-    assert printed.splitlines()[-1].strip() == expected
+    with watch:
+        printed += watch.stdout.read().splitlines()
+    end.cancel()
+    assert [line.strip() for line in printed] == [expected]
