@@ -10,7 +10,7 @@ from netboot.app.administration.certificate_in_force import CertificateInForce
 from netboot.model.admin_listen import NO_CERTIFICATE, SEE_CERTIFICATE
 from netboot.settings.admin_setting import AdminTls
 
-NOW = datetime.now(UTC) + timedelta(minutes=30)
+NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certificate, however long the run is
 
 
 class Follower:

@@ -11,7 +11,7 @@ from fixtures.certificates import server_pair
 from netboot.errors import CertificateError
 from netboot.operate.certificates.server_certificate import read_server_certificate, tls_context
 
-NOW = datetime.now(UTC) + timedelta(minutes=30)  # the certificates are made later
+NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certificate, however long the run is
 
 
 def refused(certificate: Path, key: Path) -> str:
