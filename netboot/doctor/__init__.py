@@ -1,1 +1,1 @@
-"""Checks of this appliance: interfaces, addresses, ports, file access, and faults that concern several hosts."""
+"""Checks of this appliance, its content, its configuration and the LAN: what would stop a boot, and the cure."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from netboot import __version__
-from netboot.doctor.box import Links, links_here
+from netboot.doctor.configuration.listening_checks import Links, links_here
 from netboot.operate.appliance.appliance_facts import ApplianceFacts, DiskSpace, InterfaceFacts
 from netboot.settings.settings import Settings
 

@@ -21,7 +21,7 @@ from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
 from netboot.app.support import appliance_files
 from netboot.boot_records.record_files import Owner, RecordFiles
-from netboot.doctor.box import links_here
+from netboot.doctor.configuration.listening_checks import links_here
 from netboot.errors import ConfigError, NetbootError, StoreError, UnknownHostError
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName

@@ -10,7 +10,7 @@ import click
 
 from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found
-from netboot.doctor.box_access import group_of_daemon
+from netboot.doctor.configuration.access_checks import group_of_daemon
 from netboot.errors import CertificateError
 from netboot.model.admin_listen import AddressEndpoint, expected_names
 from netboot.model.clock import utc_now

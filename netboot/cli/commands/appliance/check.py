@@ -20,13 +20,14 @@ from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
-from netboot.doctor.admin_checks import check_admin
-from netboot.doctor.box import BoxReport, Links, check_box, links_here
-from netboot.doctor.box_access import check_access
-from netboot.doctor.hook_checks import check_hooks
-from netboot.doctor.host_findings import and_others, check_hosts
-from netboot.doctor.host_warnings import anchor_warnings, embedded_warnings, host_warnings
-from netboot.doctor.remote_releases import unreachable_releases
+from netboot.doctor.configuration.access_checks import check_access
+from netboot.doctor.configuration.admin_checks import check_admin
+from netboot.doctor.configuration.check_report import CheckReport
+from netboot.doctor.configuration.hook_checks import check_hooks
+from netboot.doctor.configuration.host_findings import and_others, check_hosts
+from netboot.doctor.configuration.host_warnings import anchor_warnings, embedded_warnings, host_warnings
+from netboot.doctor.configuration.listening_checks import Links, check_box, links_here
+from netboot.doctor.configuration.remote_releases import unreachable_releases
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage, arch_name
 from netboot.model.boot.offer import Policy
@@ -55,12 +56,12 @@ _ARCHITECTURES: Final = (
 
 
 @dataclass(slots=True)
-class Findings(BoxReport):
+class Findings(CheckReport):
     """Everything that was found. `faults` are those of the files."""
 
     faults: tuple[Problem, ...] = ()
 
-    def add(self, report: BoxReport) -> None:
+    def add(self, report: CheckReport) -> None:
         self.problems += [each for each in report.problems if each not in self.problems]
         self.warnings += [each for each in report.warnings if each not in self.warnings]
         self.notes += report.notes
@@ -180,7 +181,7 @@ def _placed(reason: str, hosts: Sequence[Host]) -> str:
     return placed + and_others(others)
 
 
-async def _check_box(config: Path, settings: Settings, links: Links, *, known: Collection[str]) -> BoxReport:
+async def _check_box(config: Path, settings: Settings, links: Links, *, known: Collection[str]) -> CheckReport:
     """Check this appliance; if a daemon runs, it holds the ports, and its own problems are reported."""
     try:
         status = await ask_daemon(settings.admin.socket, config, lambda daemon: daemon.status())
@@ -203,7 +204,7 @@ async def _check_box(config: Path, settings: Settings, links: Links, *, known: C
     return report
 
 
-def _add_other_servers(report: BoxReport, status: View) -> None:
+def _add_other_servers(report: CheckReport, status: View) -> None:
     """Report the other servers that the daemon saw; those that take boots are warnings."""
     for server in status["other_servers"]:
         to = f", boot data to {server['boot_client']}" if server["boot_client"] else ""
@@ -222,7 +223,7 @@ def _disk_use(status: View) -> list[str]:
     return [f"records.budget: {shown_size(use['used'])} of {shown_size(use['budget'])} are used: {of_kinds}"]
 
 
-async def _check_store(settings: Settings, report: BoxReport, *, daemon_runs: bool) -> None:
+async def _check_store(settings: Settings, report: CheckReport, *, daemon_runs: bool) -> None:
     """Read the store of the settings; a daemon that runs may use the one of earlier settings until its restart."""
     try:
         if warning := await verify_store(settings.store.url):

@@ -20,7 +20,7 @@ from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import reason_text
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
-from netboot.doctor.box import links_here
+from netboot.doctor.configuration.listening_checks import links_here
 from netboot.errors import UnknownHostError
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName

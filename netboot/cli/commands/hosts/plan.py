@@ -18,7 +18,7 @@ from netboot.cli.commands.daemon_or_store import administration
 from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.cli.views.plan_files import write_plans
 from netboot.control_socket import RefusedError
-from netboot.doctor.box import links_here
+from netboot.doctor.configuration.listening_checks import links_here
 from netboot.errors import UnknownHostError
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host

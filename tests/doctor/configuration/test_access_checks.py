@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doctor.conftest import Write
+from doctor.configuration.conftest import Write
 from fixtures.files import SETTINGS
 
-from netboot.doctor.box import BoxReport
-from netboot.doctor.box_access import check_access, group_of_daemon
+from netboot.doctor.configuration.access_checks import check_access, group_of_daemon
+from netboot.doctor.configuration.check_report import CheckReport
 
 NOBODY = pwd.getpwnam("nobody")
-SHIPPED = Path(__file__).parents[2] / "systemd" / "netboot.service"
+SHIPPED = Path(__file__).parents[3] / "systemd" / "netboot.service"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_user_and_a_sandbox_that_permit_everything_have_no_finding(appliance: 
     install_unit(directory, more=f"ReadWritePaths={directory}")
     give_to_nobody(directory)
 
-    assert check_access(configuration) == BoxReport()
+    assert check_access(configuration) == CheckReport()
     assert os.getresuid() == (0, 0, 0)
 
 
@@ -86,7 +86,7 @@ def test_a_directory_that_the_sandbox_makes_read_only_is_a_problem(appliance: Wr
             f"systemctl edit netboot, add [Service] ReadWritePaths={path}, and restart"
         )
 
-    assert check_access(configuration) == BoxReport(
+    assert check_access(configuration) == CheckReport(
         problems=[
             read_only(directory / "content", "content.directory: no upload, delta or summary can be made"),
             read_only(directory, "store.url: no install can be recorded"),
@@ -150,7 +150,7 @@ def test_a_user_that_does_not_exist_is_a_problem_and_files_of_their_owner_alone_
 
     report = check_access(configuration)
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         problems=[
             "netboot.service runs as nosuch, and there is no such user; systemd-sysusers makes it",
             f"{key}: only its owner may read it (an Ignition file), and netboot.service runs as nosuch; "
@@ -163,7 +163,7 @@ def test_the_daemons_own_user_checks_by_itself(appliance: Write, directory: Path
     configuration = appliance()
     install_unit(directory, "root", more=f"ReadWritePaths={directory}")
 
-    assert check_access(configuration) == BoxReport()
+    assert check_access(configuration) == CheckReport()
 
 
 def test_another_user_than_root_cannot_check(appliance: Write, directory: Path):
@@ -176,7 +176,7 @@ def test_another_user_than_root_cannot_check(appliance: Write, directory: Path):
     finally:
         os.setresuid(0, 0, 0)
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         notes=["not checked: what nobody, the daemon's user, may read and write: run netboot check as root"]
     )
 

@@ -5,30 +5,30 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from doctor.conftest import Write
+from doctor.configuration.conftest import Write
 from fixtures.certificates import server_pair
 from fixtures.files import SETTINGS
 
-from netboot.doctor.admin_checks import check_admin
-from netboot.doctor.box import BoxReport
+from netboot.doctor.configuration.admin_checks import check_admin
+from netboot.doctor.configuration.check_report import CheckReport
 from netboot.model.admin_listen import NO_CERTIFICATE
 
 HERE = {"lo": [ip_address("127.0.0.1")], "s0": [ip_address("192.0.2.10")], "s1": [ip_address("10.9.0.1")]}
 NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certificate, however long the run is
 
 
-def checked(appliance: Write, admin: str, *, now: datetime = NOW) -> BoxReport:
+def checked(appliance: Write, admin: str, *, now: datetime = NOW) -> CheckReport:
     listen = "listen: 127.0.0.1:8470"
     rest = SETTINGS.partition("\n")[2].replace(listen, admin)
     return check_admin(appliance(rest=rest).settings, HERE, now=now)
 
 
 def test_loopback_needs_nothing(appliance: Write):
-    assert checked(appliance, "listen: [127.0.0.1:8470, 127.0.0.2:8470, lo:8471]") == BoxReport()
+    assert checked(appliance, "listen: [127.0.0.1:8470, 127.0.0.2:8470, lo:8471]") == CheckReport()
 
 
 def test_beyond_loopback_a_certificate_is_missing(appliance: Write):
-    assert checked(appliance, "listen: [127.0.0.1:8470, s1:8470]") == BoxReport(
+    assert checked(appliance, "listen: [127.0.0.1:8470, s1:8470]") == CheckReport(
         problems=[f"admin.listen: s1:8470 is beyond loopback, where only TLS is served; {NO_CERTIFICATE}"]
     )
 
@@ -39,7 +39,7 @@ def test_with_a_certificate_what_remains_are_addresses_and_interfaces(appliance:
 
     report = checked(appliance, f"listen: [s1:8470, 192.0.2.10:8470, 10.9.9.9:8470, s7:8470], {tls}")
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         problems=[
             "admin.listen: 192.0.2.10:8470 is an address of s0, on which machines boot (network.interfaces); "
             "write s0:8470 if the administration shall listen there, or name another interface's address",
@@ -57,7 +57,7 @@ def test_with_a_certificate_what_remains_are_addresses_and_interfaces(appliance:
 def test_a_pair_that_cannot_be_served_is_one_problem_and_its_listener_another(appliance: Write, tmp_path: Path):
     report = checked(appliance, "listen: s1:8470, tls: {certificate: own.pem, key: own.key}")
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         problems=[
             f"admin.tls.certificate: cannot read {tmp_path}/own.pem: No such file or directory; "
             "netboot ca issue makes a certificate and its key, or correct admin.tls.certificate",
@@ -84,6 +84,6 @@ def test_what_this_user_may_not_read_is_a_note(appliance: Write, tmp_path: Path,
 
     report = checked(appliance, "listen: s1:8470, tls: {certificate: own.pem, key: own.key}")
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         notes=[f"not checked: the certificate of the administration: this user may not read {key}"]
     )

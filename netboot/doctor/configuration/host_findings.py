@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
-from netboot.doctor.box import BoxReport, Links
+from netboot.doctor.configuration.check_report import CheckReport
+from netboot.doctor.configuration.listening_checks import Links
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.registry.load import Configuration
@@ -16,9 +17,9 @@ _DISK_BY_ORDER: Final = re.compile(r"/dev/(sd[a-z]+|nvme\d+n\d+)")
 _EXAMPLE_KEY: Final = re.compile(r"AAAA\S*?(FAKE){2,}")
 
 
-def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
+def check_hosts(configuration: Configuration, links: Links) -> CheckReport:
     """Compare hosts and cluster with this appliance, its DHCP pool and the shipped example."""
-    report = BoxReport()
+    report = CheckReport()
     interfaces = configuration.settings.network.interfaces
     wanted = {interface.name for interface in interfaces}
     ours = {each.address.ip: name for name, link in links.items() for each in link.addresses}

@@ -6,7 +6,7 @@ from http.client import HTTPException
 from typing import Final
 from urllib.request import ProxyHandler, Request, build_opener
 
-from netboot.doctor.host_findings import and_others
+from netboot.doctor.configuration.host_findings import and_others
 from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.release import RemoteRelease

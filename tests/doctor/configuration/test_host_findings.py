@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from doctor.conftest import Write, link
+from doctor.configuration.conftest import Write, link
 from fixtures.files import HOSTS
 
 from netboot.content.assets import assets_directory
-from netboot.doctor.box import BoxReport
-from netboot.doctor.host_findings import check_hosts
+from netboot.doctor.configuration.check_report import CheckReport
+from netboot.doctor.configuration.host_findings import check_hosts
 
 LINKS = {"lo": link("127.0.0.1/8"), "s0": link("192.0.2.10/24")}
-SAMPLES = Path(__file__).parents[1] / "ignition" / "samples"
+SAMPLES = Path(__file__).parents[2] / "ignition" / "samples"
 
 
 def with_address(address: str) -> str:
@@ -19,7 +19,7 @@ def with_address(address: str) -> str:
 
 
 def test_sound_hosts_have_no_finding(appliance: Write):
-    assert check_hosts(appliance(hosts=with_address("192.0.2.21/24")), LINKS) == BoxReport()
+    assert check_hosts(appliance(hosts=with_address("192.0.2.21/24")), LINKS) == CheckReport()
 
 
 def test_an_address_of_this_box_is_a_problem_and_one_beside_the_lan_a_warning(appliance: Write, tmp_path: Path):
@@ -31,13 +31,13 @@ def test_an_address_of_this_box_is_a_problem_and_one_beside_the_lan_a_warning(ap
     )
 
     place = f"{tmp_path}/hosts.yaml:8:3: hosts.w1.network.address"
-    assert ours == BoxReport(problems=[f"{place}: 192.0.2.10 is this appliance's own, on s0; give the host another"])
-    assert beside == BoxReport(
+    assert ours == CheckReport(problems=[f"{place}: 192.0.2.10 is this appliance's own, on s0; give the host another"])
+    assert beside == CheckReport(
         warnings=[
             f"{place}: 10.7.0.5 is outside 192.0.2.0/24, the boot LAN; correct it, unless the host boots behind a relay"
         ]
     )
-    assert behind_a_router == BoxReport()
+    assert behind_a_router == CheckReport()
 
 
 def test_an_address_of_this_box_that_a_host_has_from_its_pool_is_a_problem_of_the_pool(
@@ -80,7 +80,7 @@ def test_a_disk_named_by_the_kernels_order_is_one_warning_for_all_hosts(applianc
 
     report = check_hosts(appliance(hosts=HOSTS.replace("/dev/vda", "/dev/sda") + more), LINKS)
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         warnings=[
             f"{tmp_path}/hosts.yaml:7:3: hosts.cp1.disk: /dev/sda can name another disk at the next boot of a machine "
             "that has several, and that one would be wiped; write its path below /dev/disk/by-path or "

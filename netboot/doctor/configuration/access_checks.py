@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from netboot.doctor.box import BoxReport
+from netboot.doctor.configuration.check_report import CheckReport
 from netboot.model.release import EntryKind
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
@@ -22,7 +22,7 @@ UNIT: Final = "netboot.service"
 _UNIT_DIRECTORIES: Final = tuple(
     Path(root, "systemd/system") for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
-_SHIPPED: Final = Path(__file__).parents[2] / "systemd"
+_SHIPPED: Final = Path(__file__).parents[3] / "systemd"
 _DEFAULT_CONFIG: Final = "/etc/netboot/netboot.yaml"
 _CONFIGURATION: Final = "a file of the configuration"
 _IGNITION: Final = "an Ignition file"
@@ -50,9 +50,9 @@ class Wanted:
     runs: dict[str, str] = field(default_factory=dict)
 
 
-def check_access(configuration: Configuration) -> BoxReport:
+def check_access(configuration: Configuration) -> CheckReport:
     """Check every file and directory that the daemon needs; without root, only those that this user can access."""
-    report = BoxReport()
+    report = CheckReport()
     unit = _unit()
     if unit is None:
         report.notes.append(f"not checked: what the daemon's user may read and write: no {UNIT} is installed")
@@ -75,7 +75,7 @@ def group_of_daemon() -> int | None:
         return None
 
 
-def _denied(unit: Unit, wanted: Wanted, report: BoxReport) -> list[str]:
+def _denied(unit: Unit, wanted: Wanted, report: CheckReport) -> list[str]:
     try:
         user = pwd.getpwnam(unit.user)
     except KeyError:

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import assert_never
 
-from netboot.doctor.box import BoxReport
+from netboot.doctor.configuration.check_report import CheckReport
 from netboot.errors import HookSecretError
 from netboot.model.hook import CommandTarget, Hook, WebTarget
 from netboot.model.host.host import HostSet
 from netboot.operate.hooks.signature import read_keys
 
 
-def check_hooks(hooks: Iterable[Hook], hosts: HostSet) -> BoxReport:
+def check_hooks(hooks: Iterable[Hook], hosts: HostSet) -> CheckReport:
     """Find what prevents deliveries, and what a receiver cannot verify."""
-    report = BoxReport()
+    report = CheckReport()
     for hook in hooks:
         problems, warnings = _findings(hook.target)
         report.problems += (f"hooks.{hook.name}: {problem}" for problem in problems)

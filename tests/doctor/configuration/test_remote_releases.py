@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.doctor.remote_releases import unreachable_releases
+from netboot.doctor.configuration.remote_releases import unreachable_releases
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.release import RemoteRelease

@@ -9,10 +9,11 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
-from doctor.conftest import Write, link
+from doctor.configuration.conftest import Write, link
 from fixtures.files import SETTINGS
 
-from netboot.doctor.box import BoxReport, check_box, links_here
+from netboot.doctor.configuration.check_report import CheckReport
+from netboot.doctor.configuration.listening_checks import check_box, links_here
 from netboot.model.host.network import InterfaceAddress
 
 LAN = {"lo": link("127.0.0.1/8"), "s0": link("192.0.2.10/24")}
@@ -36,7 +37,7 @@ def holder() -> str:
 
 
 def test_a_sound_box_has_no_finding(appliance: Write):
-    assert check_box(appliance().settings, LAN, daemon_runs=True) == BoxReport()
+    assert check_box(appliance().settings, LAN, daemon_runs=True) == CheckReport()
 
 
 def test_the_interfaces_of_this_box_are_read_with_their_addresses():
@@ -59,7 +60,7 @@ def test_an_interface_that_cannot_serve_is_a_problem(appliance: Write, s0, probl
 
     report = check_box(appliance().settings, links, daemon_runs=True)
 
-    assert report == BoxReport(problems=[f"network.interfaces[0]: {problem}"])
+    assert report == CheckReport(problems=[f"network.interfaces[0]: {problem}"])
 
 
 def test_an_interface_without_a_carrier_is_a_warning(appliance: Write):
@@ -67,7 +68,7 @@ def test_an_interface_without_a_carrier_is_a_warning(appliance: Write):
 
     report = check_box(appliance().settings, links, daemon_runs=True)
 
-    assert report == BoxReport(warnings=["network.interfaces[0]: s0 has no carrier; check its cable and switch"])
+    assert report == CheckReport(warnings=["network.interfaces[0]: s0 has no carrier; check its cable and switch"])
 
 
 def test_the_address_of_the_settings_is_one_that_the_interface_has(appliance: Write):
@@ -81,7 +82,7 @@ def test_the_address_of_the_settings_is_one_that_the_interface_has(appliance: Wr
     )
     unset = check_box(appliance().settings, links, daemon_runs=True)
 
-    assert chosen == BoxReport()
+    assert chosen == CheckReport()
     assert absent.problems == [
         "network.interfaces[0]: s0 has no address 192.0.2.251; it has 192.0.2.10/24, 192.0.2.250/24; correct address"
     ]
@@ -101,13 +102,13 @@ def test_the_addresses_of_http_listen_are_compared_with_the_box_and_with_what_ma
         appliance("network: {interfaces: [s0]}\nhttp: {listen: [127.0.0.1]}\n").settings, LAN, daemon_runs=True
     )
 
-    assert nowhere == BoxReport(
+    assert nowhere == CheckReport(
         problems=[
             "http.listen: no interface of this appliance has 192.0.2.251; it has 127.0.0.1, 192.0.2.10; "
             "give it to one, or correct it"
         ]
     )
-    assert elsewhere == BoxReport(
+    assert elsewhere == CheckReport(
         warnings=[
             "http.listen: machines on s0 are sent to 192.0.2.10, which is not listened on; "
             "add it, or set network.interfaces[0].advertise"
@@ -118,7 +119,7 @@ def test_the_addresses_of_http_listen_are_compared_with_the_box_and_with_what_ma
 def test_without_dhcp_the_other_server_has_to_name_this_box(appliance: Write):
     report = check_box(appliance("network: {interfaces: [s0]}\ndhcp: {mode: off}\n").settings, LAN, daemon_runs=True)
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         warnings=[
             "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this appliance"
         ]
@@ -138,7 +139,7 @@ def test_each_port_that_another_program_holds_is_a_problem_that_names_the_progra
         while_the_daemon_runs = check_box(settings, LOOPBACK, daemon_runs=True)
 
     stop = f"is in use by {holder()}; stop it, or"
-    assert in_use == BoxReport(
+    assert in_use == CheckReport(
         problems=[
             f"tftp.port: UDP port {tftp} on lo {stop} give one of the two another port",
             f"dhcp.port: UDP port {dhcp} on lo {stop} "
@@ -147,7 +148,7 @@ def test_each_port_that_another_program_holds_is_a_problem_that_names_the_progra
             f"admin.listen: TCP port {admin} on 127.0.0.1 {stop} give one of the two another port",
         ]
     )
-    assert while_the_daemon_runs == BoxReport()
+    assert while_the_daemon_runs == CheckReport()
 
 
 def test_a_port_without_another_program_and_packet_sockets_are_no_finding(appliance: Write):
@@ -155,7 +156,7 @@ def test_a_port_without_another_program_and_packet_sockets_are_no_finding(applia
         settings = appliance(f"{ON_LOOPBACK}dhcp: {{port: {dhcp}, listen: packet}}\n").settings
         report = check_box(settings, LOOPBACK, daemon_runs=False)
 
-    assert report == BoxReport()
+    assert report == CheckReport()
 
 
 def test_the_ports_for_logs_are_checked_if_logs_are_received(appliance: Write):
@@ -164,7 +165,7 @@ def test_the_ports_for_logs_are_checked_if_logs_are_received(appliance: Write):
         report = check_box(settings, LOOPBACK, daemon_runs=False)
 
     stop = f"is in use by {holder()}; stop it, or give one of the two another port"
-    assert report == BoxReport(problems=[f"logs.listen: TCP port {port} on 127.0.0.1 {stop}"])
+    assert report == CheckReport(problems=[f"logs.listen: TCP port {port} on 127.0.0.1 {stop}"])
 
 
 def test_a_port_that_cannot_be_opened_for_another_reason_is_a_problem(appliance: Write):
@@ -185,7 +186,7 @@ def test_a_tftp_server_bound_to_our_address_receives_our_requests(appliance: Wri
         settings = appliance(f"{ON_LOOPBACK}tftp: {{port: {port}}}\n").settings
         report = check_box(settings, LOOPBACK, daemon_runs=True)
 
-    assert report == BoxReport(
+    assert report == CheckReport(
         problems=[
             f"UDP port {port} on 127.0.0.1 belongs to {holder()}, whose socket is bound to that address: TFTP requests "
             f"do not reach netboot; stop it (ss -lunp 'sport = :{port}' names it), or take this service out of it"

@@ -8,13 +8,14 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
 from pyroute2 import AsyncIPRoute
 
+from netboot.doctor.configuration.check_report import CheckReport
 from netboot.model.admin_listen import plan_listeners
 from netboot.model.host.network import DhcpListen, DhcpMode, choose_address
 from netboot.serve.net.links import Link, read_links
@@ -26,24 +27,15 @@ _MOST_SOCKET_PATH: Final = 107  # unix(7): sun_path has 108 bytes with the zero 
 Links = Mapping[str, Link]
 
 
-@dataclass(slots=True)
-class BoxReport:
-    """Problems that prevent serving machines, warnings, and notes of what was not checked."""
-
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
 async def links_here() -> Links:
     async with AsyncIPRoute() as netlink:
         await netlink.bind()
         return await read_links(netlink)
 
 
-def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxReport:
+def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> CheckReport:
     """Check the interfaces, addresses and ports that the settings name. `links` are those of this appliance."""
-    report = BoxReport()
+    report = CheckReport()
     served: dict[str, IPv4Address] = {}
     for index, wanted in enumerate(settings.network.interfaces):
         address = _check_interface(wanted, f"network.interfaces[{index}]", links, report)
@@ -76,7 +68,7 @@ def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxRepo
     return report
 
 
-def _check_interface(wanted: BootInterface, where: str, links: Links, report: BoxReport) -> IPv4Address | None:
+def _check_interface(wanted: BootInterface, where: str, links: Links, report: CheckReport) -> IPv4Address | None:
     if wanted.name not in links:
         what = f"this appliance has no interface {wanted.name}; it has {', '.join(sorted(links)) or 'none'}"
         report.problems.append(f"{where}: {what}; correct the name")
@@ -157,7 +149,7 @@ def _admin_ports(settings: Settings, links: Links) -> Iterator[tuple[IPv4Address
                 yield each.address, each.port
 
 
-def _check_port(port: _Port, report: BoxReport) -> None:
+def _check_port(port: _Port, report: CheckReport) -> None:
     """Open a port as the daemon does, and close it at once."""
     kind, protocol = (socket.SOCK_DGRAM, "udp") if port.device else (socket.SOCK_STREAM, "tcp")
     what = f"{protocol.upper()} port {port.number}"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from netboot.boot.documents.role_files import RoleFiles
-from netboot.doctor.host_findings import and_others
+from netboot.doctor.configuration.host_findings import and_others
 from netboot.model.host.host import Host
 from netboot.model.host.network import DhcpMode
 from netboot.settings.settings import Settings

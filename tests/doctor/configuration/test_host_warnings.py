@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.doctor.host_warnings import anchor_warnings, embedded_warnings, host_warnings
+from netboot.doctor.configuration.host_warnings import anchor_warnings, embedded_warnings, host_warnings
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.image_trust import CaAnchor

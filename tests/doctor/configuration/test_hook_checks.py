@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from fixtures.certificates import make_certificate
 
-from netboot.doctor.box import BoxReport
-from netboot.doctor.hook_checks import check_hooks
+from netboot.doctor.configuration.check_report import CheckReport
+from netboot.doctor.configuration.hook_checks import check_hooks
 from netboot.model.hook import CommandTarget, Hook, WebTarget
 from netboot.model.host.host import HostName, HostSet
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def check(target: WebTarget | CommandTarget, **changes: Any) -> BoxReport:
+def check(target: WebTarget | CommandTarget, **changes: Any) -> CheckReport:
     return check_hooks([Hook("pager", target, ("*",), **changes)], HostSet.of(None, []))
 
 
@@ -28,8 +28,8 @@ def secret_of(directory: Path, text: str = SECRET, mode: int = 0o640) -> Path:
 def test_a_hook_whose_files_can_be_used_has_no_finding(tmp_path: Path):
     make_certificate(tmp_path / "ca.pem")
 
-    assert check(WebTarget("https://h/", secret_of(tmp_path), tmp_path / "ca.pem")) == BoxReport()
-    assert check(CommandTarget(("/bin/true",))) == BoxReport()
+    assert check(WebTarget("https://h/", secret_of(tmp_path), tmp_path / "ca.pem")) == CheckReport()
+    assert check(CommandTarget(("/bin/true",))) == CheckReport()
 
 
 def test_a_secret_that_is_missing_or_none_is_a_problem_that_does_not_show_it(tmp_path: Path):
@@ -46,13 +46,13 @@ def test_a_secret_that_is_missing_or_none_is_a_problem_that_does_not_show_it(tmp
 def test_a_secret_that_every_user_may_read_is_a_warning(tmp_path: Path):
     path = secret_of(tmp_path, mode=0o644)
 
-    assert check(WebTarget("https://h/", path)) == BoxReport(
+    assert check(WebTarget("https://h/", path)) == CheckReport(
         warnings=[f"hooks.pager: every user may read the secret {path}; chmod o= {path}"]
     )
 
 
 def test_a_request_that_anybody_could_have_sent_is_a_warning_without_the_path():
-    assert check(WebTarget("http://192.0.2.9:8080/T00/XYZZY")) == BoxReport(
+    assert check(WebTarget("http://192.0.2.9:8080/T00/XYZZY")) == CheckReport(
         warnings=[
             "hooks.pager: its requests to http://192.0.2.9:8080 are neither encrypted nor signed; "
             "use https, or set secret_file"
@@ -66,7 +66,7 @@ def test_a_ca_file_that_cannot_be_used_is_a_problem(tmp_path: Path, text: str | 
     if text is not None:
         path.write_text(text)
 
-    assert check(WebTarget("https://h/", ca_file=path)) == BoxReport(
+    assert check(WebTarget("https://h/", ca_file=path)) == CheckReport(
         [f"hooks.pager: cannot use ca_file {path}: {why}; give the CA of the web server in PEM"]
     )
 
@@ -77,14 +77,14 @@ def test_a_program_that_is_missing_or_not_executable_is_a_problem(tmp_path: Path
     path.write_text("#!/bin/sh\n")
     closed = check(CommandTarget((str(path),)))
 
-    assert missing == BoxReport([f"hooks.pager: there is no program {path}; correct command"])
-    assert closed == BoxReport([f"hooks.pager: {path} is not executable; chmod +x {path}"])
+    assert missing == CheckReport([f"hooks.pager: there is no program {path}; correct command"])
+    assert closed == CheckReport([f"hooks.pager: {path} is not executable; chmod +x {path}"])
     assert check(CommandTarget((str(tmp_path),))).problems == [
         f"hooks.pager: there is no program {tmp_path}; correct command"
     ]
 
 
 def test_a_host_that_is_not_declared_is_a_warning():
-    assert check(CommandTarget(("/bin/true",)), hosts=frozenset({HostName("cp9")})) == BoxReport(
+    assert check(CommandTarget(("/bin/true",)), hosts=frozenset({HostName("cp9")})) == CheckReport(
         warnings=["hooks.pager: no host is called cp9; correct hosts of the hook"]
     )

@@ -4,16 +4,16 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from netboot.doctor.box import BoxReport
+from netboot.doctor.configuration.check_report import CheckReport
 from netboot.errors import CertificateError
 from netboot.model.admin_listen import NO_CERTIFICATE, SEE_CERTIFICATE, LocalAddresses, expected_names, plan_listeners
 from netboot.settings.admin_setting import AdminTls
 from netboot.settings.settings import Settings
 
 
-def check_admin(settings: Settings, here: LocalAddresses, *, now: datetime) -> BoxReport:
+def check_admin(settings: Settings, here: LocalAddresses, *, now: datetime) -> CheckReport:
     """Check `admin.listen` against the addresses of this appliance, and the files of `admin.tls`."""
-    report = BoxReport()
+    report = CheckReport()
     admin = settings.admin
     without_tls: str | None = NO_CERTIFICATE
     if admin.tls is not None:
@@ -33,7 +33,7 @@ def check_admin(settings: Settings, here: LocalAddresses, *, now: datetime) -> B
     return report
 
 
-def _check_certificate(tls: AdminTls, wanted: list[str], now: datetime, report: BoxReport) -> bool:
+def _check_certificate(tls: AdminTls, wanted: list[str], now: datetime, report: CheckReport) -> bool:
     """Return whether the daemon can serve the pair; what its user may read is checked by `box_access`."""
     unreadable = [path for path in (tls.certificate, tls.key) if _is_closed(path)]
     if unreadable:
