@@ -25,6 +25,7 @@ DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 COMMANDS: Final = {  # each with the short help of its function, whose name it has
     "serve": "Run the daemon: proxyDHCP, TFTP, HTTP, administration.",
     "check": "Check everything before a machine boots.",
+    "doctor": "Check this appliance and the LAN: what would stop a boot, and the cure.",
     "plan": "Show what each host would get at its next boot.",
     "explain": "Show where each value of a host comes from, and what it gets now.",
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, or the OpenAPI of the API.",
@@ -41,7 +42,9 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
 _MODULES: Final = {  # the module of each, below netboot.cli.commands
-    **{name: f"appliance.{name}" for name in ("serve", "check", "schema", "reload", "hooks", "support", "ca")},
+    **{
+        name: f"appliance.{name}" for name in ("serve", "check", "doctor", "schema", "reload", "hooks", "support", "ca")
+    },
     **{name: f"hosts.{name}" for name in ("plan", "explain", "host", "install")},
     "cluster": "cluster.cluster",
     **{name: f"access.{name}" for name in ("user", "token")},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.firmware.loader_choice import policy
-from netboot.cli.commands.appliance.check import LoaderLine, loader_lines, printed
+from netboot.cli.commands.appliance.loader_lines import LoaderLine, loader_lines, printed
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import BootProtocol, Cpu
 from netboot.model.boot.offer import LoaderRule, UnknownHosts

@@ -1,6 +1,9 @@
-"""What `netboot check` found: sentences, each with its cure."""
+"""What a check of `netboot check` found: sentences, each with its cure behind its last semicolon."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from netboot.doctor.doctor_finding import DoctorFinding, Level
 
 
 @dataclass(slots=True)
@@ -10,3 +13,18 @@ class CheckReport:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def findings(self, check: str) -> Iterator[DoctorFinding]:
+        """Yield the same as findings of the check with this id."""
+        for level, sentences in (
+            (Level.PROBLEM, self.problems),
+            (Level.WARNING, self.warnings),
+            (Level.NOTE, self.notes),
+        ):
+            yield from (finding_of(check, level, text) for text in sentences)
+
+
+def finding_of(check: str, level: Level, text: str) -> DoctorFinding:
+    """Split a sentence from its cure."""
+    sentence, semicolon, cure = text.rpartition("; ")
+    return DoctorFinding(check, level, sentence, cure=cure) if semicolon else DoctorFinding(check, level, text)
