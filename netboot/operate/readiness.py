@@ -114,7 +114,7 @@ class Readiness:
 
     async def _architecture(self, host: Host, machines: Sequence[Machine]) -> list[str]:
         """Return why the CPU of the machine, as it booted, cannot run its medium or release."""
-        clients = [client for machine in machines if (client := _client(machine)) is not None]
+        clients = [client for machine in machines if (client := client_of(machine)) is not None]
         known = {_ARCHITECTURE_OF_CPU[client.cpu] for client in clients if client.cpu in _ARCHITECTURE_OF_CPU}
         if not known:
             return []
@@ -129,7 +129,7 @@ class Readiness:
     def _loader(self, host: Host, machines: Sequence[Machine]) -> list[str]:
         if self._server.dhcp_mode is DhcpMode.OFF:
             return []  # another server names the boot loader
-        clients = [client for machine in machines if (client := _client(machine)) is not None]
+        clients = [client for machine in machines if (client := client_of(machine)) is not None]
         if clients:
             return [reason for client in clients if (reason := self._loader_reason(host, client))]
         return [] if host.loader else missing_uefi_loader(self._policy, self._bootfiles)
@@ -211,7 +211,7 @@ def _inspected_disk(host: Host, hardware: Hardware | None) -> list[str]:
     return [f"{mismatch}; correct it, or inspect the machine again: netboot host inspect {host.name}"]
 
 
-def _client(machine: Machine) -> BootClient | None:
+def client_of(machine: Machine) -> BootClient | None:
     """Make the client that this machine was when it was last seen; None if its firmware is not on record."""
     arch = arch_named(machine.arch or "")
     if arch is None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from netboot.doctor import box
 from netboot.doctor.configuration import configuration_findings
+from netboot.doctor.content import examine_content
 from netboot.doctor.doctor_finding import Level
 
 PAGE = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
-CHECKS = (*box.CHECKS, *configuration_findings.CHECKS)
+CHECKS = (*box.CHECKS, *configuration_findings.CHECKS, *examine_content.CHECKS)
 ROWS = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| .+ \| ([a-z, ]+) \| .*\|$", PAGE, re.MULTILINE)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.model.boot.boot_client import Cpu
+from netboot.model.boot.loader_names import LOADER_NAMES
 from netboot.model.boot.offer import DocumentKind
 from netboot.model.host.mac import Mac
 
@@ -68,6 +69,29 @@ def without_tail(name: str, offered: Iterable[str]) -> str | None:
     plain = name.replace("\\", "/").lstrip("/")
     meant = [each for each in offered if plain.startswith(each) and plain[len(each) : len(each) + 1] not in ("", "/")]
     return max(meant, key=len, default=None)
+
+
+def cpu_meant(name: str) -> Cpu | None:
+    """Return the CPU that the name of a loader states; None for a name that states none, as snponly.efi."""
+    for suffix, cpu in _CPU_OF_SUFFIX.items():
+        if re.search(rf"(?:shim|grub|grubnet|gcd|mm|fb){suffix}(?:-\w+)?\.efi", name.rpartition("/")[2], re.IGNORECASE):
+            return cpu
+    stated = [cpu for cpu, names in LOADER_NAMES.items() if name in names]
+    return stated[0] if len(stated) == 1 else None
+
+
+def second_stage(name: str) -> str | None:
+    """Return the file that a shim requests beside itself; None for a loader that is no shim.
+
+    iPXE's shim (16.1) derives it from its own name, any other requests GRUB by the name of its CPU.
+    """
+    last = name.rpartition("/")[2].casefold()
+    if found := re.fullmatch(r"(.+)-shim(?:x64|aa64)?\.efi(?:\..*)?", last):
+        return f"{found[1]}.efi"
+    if not last.startswith("shim"):
+        return None
+    suffix = next((suffix for suffix in _CPU_OF_SUFFIX if last.startswith(f"shim{suffix}")), "x64")
+    return f"grub{suffix}.efi"
 
 
 def find_loader(files: BootFiles, name: str) -> BootFile | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from netboot.content.bootfiles.loader_packages import how_to_install
 from netboot.content.pe_image import pe_cpu
 from netboot.errors import ContentError
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootProtocol, Cpu
@@ -25,15 +26,7 @@ _CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory within one tick
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
-# The packages that contain a loader. Debian 12 and Ubuntu build iPXE for x86 BIOS and x86-64 UEFI alone.
-_PACKAGES: Final = {
-    Cpu.X86_BIOS: "install ipxe (Debian) or ipxe-bootimgs-x86 (Oracle Linux)",
-    Cpu.X64: "install ipxe (Debian) or ipxe-bootimgs-x86 (Oracle Linux)",
-    Cpu.IA32: "install ipxe-bootimgs-x86 (Oracle Linux; Debian has none), or put one there as {name}",
-    Cpu.ARM64: "install ipxe-bootimgs-aarch64 (Oracle Linux; Debian 12 has none), or put one there as {name}",
-}
 _MAP_LOADER: Final = "choose another network boot in its firmware, or give it a loader: bootfiles.loaders:"
-_ADD_LOADER: Final = "put one there as {name}, or name one with bootfiles.loaders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +140,7 @@ class BootFiles:
         recommended = recommended_names(cpu)
         where = ", ".join(str(directory) for directory in self.directories) or "no directory"
         found = "; ".join(unusable) if unusable else f"none of {where} has {' or '.join(recommended)}"
-        return f"{reason}: {found}", _PACKAGES.get(cpu, _ADD_LOADER).format(name=recommended[0])
+        return f"{reason}: {found}", how_to_install(cpu, recommended[0])
 
     def _loader_names(self, cpu: Cpu) -> tuple[str, ...]:
         """Return the loaders of a CPU in order of preference, each file once."""

@@ -157,6 +157,20 @@ class Library:
         """List the remains of unfinished work. While the caller is `changing`, no process uses them."""
         return sorted((self.directory / STAGING).glob("*"))
 
+    def is_being_changed(self) -> bool:
+        """Return whether a process holds the lock now. Takes it for that, for a moment; raises OSError."""
+        try:
+            lock = os.open(self.directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
     def aliases_of(self, entry: LibraryEntry) -> list[str]:
         return [other.name for other in self._entries(entry.kind) if other.alias_of == entry.name]
 

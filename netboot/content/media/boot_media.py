@@ -45,6 +45,11 @@ def check_medium(directory: Path, name: str) -> None:
         raise ContentError(f"boot medium {name} has no {' and no '.join(missing)}; copy it from the ISO into {root}")
 
 
+def stage2_named(treeinfo: str) -> str | None:
+    """Return the stage 2 that the text of a `.treeinfo` names; None if it names none."""
+    return treeinfo_values(treeinfo, "stage2").get("mainimage")
+
+
 def installer_major(directory: Path, name: str) -> int | None:
     """Return the major release of a medium's installer (8 for Oracle Linux 8); None if no file on it contains it."""
     root = EntryKind.MEDIUM.path(directory, name)

@@ -89,11 +89,11 @@ def release_version(discinfo: str, kernel_release: str) -> str:
     return found[1] if found else ""
 
 
-def treeinfo_values(text: str) -> dict[str, str]:
-    """Read the section `general` of a `.treeinfo`; empty if there is none."""
+def treeinfo_values(text: str, section: str = "general") -> dict[str, str]:
+    """Read a section of a `.treeinfo`; empty if there is none."""
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         config.read_string(text)
-        return dict(config["general"])
+        return dict(config[section])
     except (configparser.Error, KeyError):
         return {}

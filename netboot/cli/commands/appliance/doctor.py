@@ -9,11 +9,13 @@ from typing import Any, Final
 import click
 
 from netboot.cli.commands.appliance.configuration_checks import CheckedConfiguration, check_configuration
+from netboot.cli.commands.appliance.examined_content import content_report
 from netboot.cli.views.doctor_view import report_lines, report_view
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.doctor.box.examine_box import examine_box
 from netboot.doctor.configuration.configuration_findings import configuration_report, faults_report
 from netboot.doctor.doctor_finding import Area, AreaReport, Level
+from netboot.doctor.repeated_findings import without_repeated
 from netboot.errors import ConfigError
 from netboot.settings.settings import Settings
 
@@ -24,6 +26,8 @@ class DoctorInputs:
 
     config: Path
     checked: CheckedConfiguration
+    verifies: bool = False  # every byte of media and releases
+    shows_progress: bool = True
 
     @property
     def settings(self) -> Settings:
@@ -39,10 +43,17 @@ async def _configuration(given: DoctorInputs) -> AreaReport:
     return configuration_report(given.checked.findings)
 
 
+async def _content(given: DoctorInputs) -> AreaReport:
+    return await content_report(
+        given.config, given.checked, verifies=given.verifies, shows_progress=given.shows_progress
+    )
+
+
 Examine = Callable[[DoctorInputs], Coroutine[Any, Any, AreaReport]]
 EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     Area.BOX: _box,
     Area.CONFIGURATION: _configuration,
+    Area.CONTENT: _content,
 }
 
 
@@ -54,8 +65,9 @@ EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     multiple=True,
     help="Examine this area only; may be repeated.",
 )
+@click.option("--verify", "verifies", is_flag=True, help="Read every byte of media and releases; takes minutes.")
 @config_and_json
-def doctor(config: Path, as_json: bool, areas: Sequence[str]) -> None:
+def doctor(config: Path, as_json: bool, areas: Sequence[str], verifies: bool) -> None:
     """Check this appliance and what it serves: what would stop the boot of a machine, with the evidence and the cure.
 
     Nothing is changed. Run it as root, so that every check can be made; a check that cannot be made is listed with the
@@ -71,7 +83,7 @@ def doctor(config: Path, as_json: bool, areas: Sequence[str]) -> None:
         reports = [_without_settings(area, error) for area in chosen]
         has_faults = True
     else:
-        reports = asyncio.run(_examine(DoctorInputs(config, checked), chosen))
+        reports = asyncio.run(_examine(DoctorInputs(config, checked, verifies, not as_json), chosen))
         has_faults = bool(checked.findings.faults)
     print_found(report_view(reports), as_json, report_lines(reports))
     if has_faults:
@@ -81,7 +93,7 @@ def doctor(config: Path, as_json: bool, areas: Sequence[str]) -> None:
 
 
 async def _examine(given: DoctorInputs, areas: Sequence[Area]) -> list[AreaReport]:
-    return [await EXAMINERS[area](given) for area in areas]
+    return without_repeated([await EXAMINERS[area](given) for area in areas])
 
 
 def _without_settings(area: Area, error: ConfigError) -> AreaReport:

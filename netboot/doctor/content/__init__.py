@@ -1,0 +1,1 @@
+"""Checks of what machines are sent: boot loaders and their signatures, boot media, releases, Ignition files."""
