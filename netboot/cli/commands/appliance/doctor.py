@@ -15,9 +15,20 @@ from netboot.cli.views.output import config_and_json, print_found
 from netboot.doctor.box.examine_box import examine_box
 from netboot.doctor.configuration.configuration_findings import configuration_report, faults_report
 from netboot.doctor.doctor_finding import Area, AreaReport, Level
+from netboot.doctor.lan.examine_lan import DEFAULT_SECONDS, examine_lan
+from netboot.doctor.lan.lan_inputs import read_lan_inputs
 from netboot.doctor.repeated_findings import without_repeated
 from netboot.errors import ConfigError
 from netboot.settings.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LanOptions:
+    """The options about the LAN. Without `interfaces` those of the settings are used."""
+
+    interfaces: Sequence[str] = ()
+    seconds: float = DEFAULT_SECONDS
+    sends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,7 @@ class DoctorInputs:
 
     config: Path
     checked: CheckedConfiguration
+    lan: LanOptions
     verifies: bool = False  # every byte of media and releases
     shows_progress: bool = True
 
@@ -49,11 +61,23 @@ async def _content(given: DoctorInputs) -> AreaReport:
     )
 
 
+async def _lan(given: DoctorInputs) -> AreaReport:
+    return await _examined_lan(given.settings, given.lan, daemon_runs=given.checked.daemon.runs)
+
+
+async def _examined_lan(settings: Settings, lan: LanOptions, *, daemon_runs: bool) -> AreaReport:
+    seconds, sends = lan.seconds, lan.sends
+    return await examine_lan(
+        await read_lan_inputs(settings, lan.interfaces, seconds=seconds, sends=sends, daemon_runs=daemon_runs)
+    )
+
+
 Examine = Callable[[DoctorInputs], Coroutine[Any, Any, AreaReport]]
 EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     Area.BOX: _box,
     Area.CONFIGURATION: _configuration,
     Area.CONTENT: _content,
+    Area.LAN: _lan,
 }
 
 
@@ -66,24 +90,47 @@ EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     help="Examine this area only; may be repeated.",
 )
 @click.option("--verify", "verifies", is_flag=True, help="Read every byte of media and releases; takes minutes.")
+@click.option(
+    "--interface",
+    "interfaces",
+    metavar="NAME",
+    multiple=True,
+    help="Examine the LAN on this interface instead of those of the settings; may be repeated.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 3600),
+    help=f"How long to listen on the LAN [default: {DEFAULT_SECONDS:g}].",
+)
+@click.option("--send/--no-send", "sends", default=True, help="Whether packets are sent on the LAN.", show_default=True)
 @config_and_json
-def doctor(config: Path, as_json: bool, areas: Sequence[str], verifies: bool) -> None:
+def doctor(
+    config: Path,
+    as_json: bool,
+    areas: Sequence[str],
+    interfaces: Sequence[str],
+    seconds: float | None,
+    sends: bool,
+    verifies: bool,
+) -> None:
     """Check this appliance and what it serves: what would stop the boot of a machine, with the evidence and the cure.
 
-    Nothing is changed. Run it as root, so that every check can be made; a check that cannot be made is listed with the
-    reason. docs/doctor.md lists the checks.
+    Nothing is changed; on the LAN of each boot interface a few packets are sent (--no-send: none). Run it as root, so
+    that every check can be made; a check that cannot be made is listed with the reason. docs/doctor.md lists them.
 
     Exit code 1 if something was found that would stop a boot; 2 if a file of the configuration has faults. Warnings
     and notes do not change the exit code.
     """
     chosen = [area for area in EXAMINERS if not areas or area in areas]
+    lan = LanOptions(interfaces, seconds or DEFAULT_SECONDS, sends)
     try:
         checked = check_configuration(config)
     except ConfigError as error:
-        reports = [_without_settings(area, error) for area in chosen]
+        reports = asyncio.run(_without_settings(chosen, lan, error=error, is_installed=config.exists()))
         has_faults = True
     else:
-        reports = asyncio.run(_examine(DoctorInputs(config, checked, verifies, not as_json), chosen))
+        given = DoctorInputs(config, checked, lan, verifies, not as_json)
+        reports = asyncio.run(_examine(given, chosen))
         has_faults = bool(checked.findings.faults)
     print_found(report_view(reports), as_json, report_lines(reports))
     if has_faults:
@@ -96,7 +143,16 @@ async def _examine(given: DoctorInputs, areas: Sequence[Area]) -> list[AreaRepor
     return without_repeated([await EXAMINERS[area](given) for area in areas])
 
 
-def _without_settings(area: Area, error: ConfigError) -> AreaReport:
-    if area is Area.CONFIGURATION:
-        return faults_report(error.problems)
-    return AreaReport(area, not_checked={area.value: "the settings cannot be read: netboot check"})
+async def _without_settings(
+    areas: Sequence[Area], lan: LanOptions, *, error: ConfigError, is_installed: bool
+) -> list[AreaReport]:
+    """Report the faults; the LAN of a named interface is examined also before there is a settings file."""
+    reports = []
+    for area in areas:
+        if area is Area.CONFIGURATION:
+            reports.append(faults_report(error.problems))
+        elif area is Area.LAN and lan.interfaces and not is_installed:
+            reports.append(await _examined_lan(Settings(), lan, daemon_runs=False))
+        else:
+            reports.append(AreaReport(area, not_checked={area.value: "the settings cannot be read: netboot check"}))
+    return reports

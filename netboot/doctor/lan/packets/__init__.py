@@ -1,0 +1,1 @@
+"""The packets of a LAN below the sockets of the kernel: received, sent, and read by scapy."""
