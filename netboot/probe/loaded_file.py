@@ -1,0 +1,64 @@
+"""A file that a simulated machine read: its size and digest, and its first bytes. Memory per file is bounded."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from netboot.probe.boot_failed import BootFailedError
+
+KEPT_BYTES: Final = 256 << 10  # scripts and the headers of loaders fit; 500 machines hold 125 MB at the most
+
+
+class FileMissingError(BootFailedError):
+    """The server does not have the file: TFTP ERROR 1, HTTP 404. For an optional file the machine goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """One file. `url` is `tftp://SERVER/NAME` for TFTP; `content` has at most `KEPT_BYTES`."""
+
+    name: str
+    url: str
+    size_bytes: int
+    sha256: str
+    content: bytes = b""
+
+    @property
+    def is_whole(self) -> bool:
+        """True if `content` is the whole file."""
+        return len(self.content) == self.size_bytes
+
+    @property
+    def text(self) -> str:
+        """Return the kept content as text, for scripts; bytes that are not UTF-8 become U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+
+class FileRecorder:
+    """Computes size and SHA-256 of a file while it arrives, keeps its first bytes, hands all of them to `sink`."""
+
+    def __init__(self, sink: Callable[[bytes], object] | None = None, *, kept_bytes: int = KEPT_BYTES) -> None:
+        self.size_bytes = 0
+        self.content = bytearray()
+        self._digest = hashlib.sha256()
+        self._sink = sink
+        self._kept_bytes = kept_bytes
+
+    def write(self, data: bytes) -> None:
+        """Add the next bytes of the file."""
+        self.size_bytes += len(data)
+        self._digest.update(data)
+        if (missing := self._kept_bytes - len(self.content)) > 0:
+            self.content += data[:missing]
+        if self._sink is not None:
+            self._sink(data)
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of what arrived until now, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def loaded(self, name: str, url: str) -> LoadedFile:
+        """Return the file that arrived."""
+        return LoadedFile(name, url, self.size_bytes, self.sha256, bytes(self.content))
