@@ -50,6 +50,13 @@ class BoxFacts:
         except OSError:
             return []
 
+    def label(self, path: Path) -> str | None:
+        """Return the SELinux label of a file; None if it has none."""
+        try:
+            return os.getxattr(path, "security.selinux").rstrip(b"\0").decode()
+        except OSError:
+            return None
+
     def output(self, *command: str, statuses: Iterable[int] = (0,)) -> str | None:
         """Run a program and return what it prints; None if it is not installed.
 

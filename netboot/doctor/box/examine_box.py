@@ -1,15 +1,32 @@
 """Examines this computer: what would keep its daemon from answering machines."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.doctor.box.box_facts import NotCheckedError
 from netboot.doctor.box.box_inputs import BoxInputs
+from netboot.doctor.box.clock_checks import check_clock
+from netboot.doctor.box.disk_checks import check_disks
 from netboot.doctor.box.firewall.firewall_checks import check_firewall
+from netboot.doctor.box.interface_checks import check_dhcp_client, check_masters, check_mtu, check_routing
+from netboot.doctor.box.kernel_checks import (
+    check_buffers,
+    check_conntrack,
+    check_descriptors,
+    check_kernel_features,
+    check_memory,
+)
+from netboot.doctor.box.neighbour_checks import check_networks, check_ports
+from netboot.doctor.box.rights_checks import check_rights, check_selinux
 from netboot.doctor.configuration.listening_checks import check_box, links_here
 from netboot.doctor.doctor_finding import Area, AreaReport, DoctorFinding
+from netboot.errors import NetbootError
 from netboot.settings.settings import Settings
+from netboot.store.locks.file_lock import held_by
 
 
 def _listening(given: BoxInputs) -> Iterator[DoctorFinding]:
@@ -24,14 +41,35 @@ def _firewall(given: BoxInputs) -> Iterator[DoctorFinding]:
 Examiner = Callable[[BoxInputs], Iterator[DoctorFinding]]
 _EXAMINERS: Final[Mapping[str, Examiner]] = {
     "box.listening": _listening,
+    "box.ports": check_ports,
     "box.firewall": _firewall,
+    "box.rights": check_rights,
+    "box.selinux": check_selinux,
+    "box.mtu": check_mtu,
+    "box.master": check_masters,
+    "box.dhcp_client": check_dhcp_client,
+    "box.routing": check_routing,
+    "box.networks": check_networks,
+    "box.clock": check_clock,
+    "box.disks": check_disks,
+    "box.descriptors": check_descriptors,
+    "box.kernel": check_kernel_features,
+    "box.buffers": check_buffers,
+    "box.memory": check_memory,
+    "box.conntrack": check_conntrack,
 }
 CHECKS: Final = tuple(_EXAMINERS)
 
 
-async def examine_box(settings: Settings, *, daemon_runs: bool) -> AreaReport:
-    """Make every check of this computer with these settings."""
-    return await examine(BoxInputs(settings, await links_here(), daemon_runs=daemon_runs))
+async def examine_box(
+    settings: Settings, *, daemon_runs: bool, time_servers: tuple[IPv4Address, ...] = ()
+) -> AreaReport:
+    """Make every check of this computer with these settings. `time_servers` are those of the hosts."""
+    process = _process_of_daemon(settings) if daemon_runs else None
+    links = await links_here()
+    return await examine(
+        BoxInputs(settings, links, daemon_runs=daemon_runs, daemon_process=process, time_servers=time_servers)
+    )
 
 
 async def examine(given: BoxInputs) -> AreaReport:
@@ -49,3 +87,11 @@ async def examine(given: BoxInputs) -> AreaReport:
 
 def _found(examiner: Examiner, given: BoxInputs) -> list[DoctorFinding]:
     return list(examiner(given))
+
+
+def _process_of_daemon(settings: Settings) -> int | None:
+    """Return the process that holds the lock of the control socket; None: it cannot be read."""
+    with suppress(NetbootError):
+        found = re.search(r"pid (\d+)", held_by(settings.admin.socket) or "")
+        return int(found[1]) if found is not None else None
+    return None

@@ -33,7 +33,7 @@ _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The options of a unit that affect file access."""
+    """The options of a unit that affect what the daemon may do."""
 
     user: str
     config: Path
@@ -41,6 +41,9 @@ class Unit:
     is_strict: bool  # ProtectSystem=strict: only the following paths are writable
     hides_homes: bool
     writable: tuple[Path, ...]
+    capabilities: frozenset[str] = frozenset()
+    descriptors: int | None = None  # LimitNOFILE
+    program: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Wanted:
 def check_access(configuration: Configuration) -> CheckReport:
     """Check every file and directory that the daemon needs; without root, only those that this user can access."""
     report = CheckReport()
-    unit = _unit()
+    unit = unit_here()
     if unit is None:
         report.notes.append(f"not checked: what the daemon's user may read and write: no {UNIT} is installed")
         return report
@@ -66,7 +69,7 @@ def check_access(configuration: Configuration) -> CheckReport:
 
 def group_of_daemon() -> int | None:
     """Return the group of the daemon's user, to which root may give a file; None: not root, or no such user."""
-    unit = _unit()
+    unit = unit_here()
     if unit is None or os.geteuid() != 0:
         return None
     try:
@@ -215,7 +218,8 @@ def _cure(path: str, user: str, *, is_run: bool = False) -> str:
     return f"chgrp {user} {path} && chmod g+r{'x' if is_run or Path(path).is_dir() else ''} {path}"
 
 
-def _unit() -> Unit | None:
+def unit_here() -> Unit | None:
+    """Read the installed unit with its drop-ins, else the one that comes with the source; None: there is none."""
     # in order of precedence: systemd.unit(5), SYSTEMD_UNIT_PATH
     named = os.environ.get("SYSTEMD_UNIT_PATH", "")
     directories = [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
@@ -249,4 +253,7 @@ def _read_unit(texts: Sequence[str], *, is_installed: bool) -> Unit:
         is_strict=last.get("ProtectSystem") == "strict",
         hides_homes=last.get("ProtectHome", "no") not in ("no", "false", "0", "off", "read-only"),
         writable=tuple(writable),
+        capabilities=frozenset(" ".join(values.get("AmbientCapabilities", ())).split()),
+        descriptors=int(limit) if (limit := last.get("LimitNOFILE", "").split(":")[-1]).isdecimal() else None,
+        program=Path(last["ExecStart"].split()[0].lstrip("-@:+!")) if last.get("ExecStart") else None,
     )

@@ -47,8 +47,9 @@ class DoctorInputs:
 
 
 async def _box(given: DoctorInputs) -> AreaReport:
-    daemon = given.checked.daemon
-    return await examine_box(given.settings, daemon_runs=daemon.runs)
+    hosts = given.checked.configuration.hosts
+    time_servers = tuple(dict.fromkeys(server for host in hosts for server in host.ntp_addresses))
+    return await examine_box(given.settings, daemon_runs=given.checked.daemon.runs, time_servers=time_servers)
 
 
 async def _configuration(given: DoctorInputs) -> AreaReport:
