@@ -26,8 +26,8 @@ from netboot.content.ostree.repository import children
 from netboot.errors import ContentError
 
 _CHUNK_BYTES: Final = 1 << 20
-_LARGEST_HEADER: Final = 16 << 20  # xattrs are small; a length beyond this is damage
-_LARGEST_METADATA: Final = 10 << 20  # libostree refuses larger ones
+LARGEST_HEADER: Final = 16 << 20  # xattrs are small; a length beyond this is damage
+LARGEST_METADATA: Final = 10 << 20  # libostree refuses larger ones
 _SIZE_BYTES: Final = 8
 
 
@@ -76,13 +76,13 @@ def check_object(name: str, file: IO[bytes]) -> list[str]:
     if kind == "filez":
         actual, refers = _filez_checksum(file), []
     else:
-        data = file.read(_LARGEST_METADATA + 1)
-        if len(data) > _LARGEST_METADATA:
-            raise ContentError(f"it is larger than {_LARGEST_METADATA} bytes, which no client accepts")
+        data = file.read(LARGEST_METADATA + 1)
+        if len(data) > LARGEST_METADATA:
+            raise ContentError(f"it is larger than {LARGEST_METADATA} bytes, which no client accepts")
         actual = hashlib.sha256(data).hexdigest()
         refers = [f"{digest.hex()}.{kind}" for digest, kind in children(kind, data)] if actual == checksum else []
         if kind == "dirmeta" and actual == checksum:
-            _checked_format(data[8:12], stat.S_IFDIR)
+            checked_format(data[8:12], stat.S_IFDIR)
     if actual != checksum:
         raise ContentError(f"its bytes have the checksum {actual}")
     return refers
@@ -91,23 +91,23 @@ def check_object(name: str, file: IO[bytes]) -> list[str]:
 def _filez_checksum(file: IO[bytes]) -> str:
     start = file.read(8)
     length = int.from_bytes(start[:4], "big")
-    if len(start) < 8 or length > _LARGEST_HEADER:
+    if len(start) < 8 or length > LARGEST_HEADER:
         raise ContentError("it does not begin with a filez header")
     header = file.read(length)
     if len(header) < length:
         raise ContentError("it is cut off in its header")
-    header = _header_without_size(header)
+    header = header_without_size(header)
     digest = hashlib.sha256(len(header).to_bytes(4, "big") + bytes(4) + header)
-    if not _is_symlink(header):
+    if not is_link_header(header):
         _hash_content(file, digest)
     return digest.hexdigest()
 
 
-def _is_symlink(header: bytes) -> bool:
+def is_link_header(header: bytes) -> bool:
     """Return whether the header `(uuuusa(ayay))` is that of a link; raise ContentError if it is not a file either."""
     (end_of_target, _) = tuple_ends(header, 1)
     target = header[16:end_of_target].removesuffix(b"\0")
-    is_symlink = _checked_format(header[8:12], stat.S_IFREG, stat.S_IFLNK) == stat.S_IFLNK
+    is_symlink = checked_format(header[8:12], stat.S_IFREG, stat.S_IFLNK) == stat.S_IFLNK
     if header[12:16] != bytes(4):
         raise ContentError("its header has the number of a device")
     if target and not is_symlink:
@@ -119,7 +119,7 @@ def _is_symlink(header: bytes) -> bool:
     return is_symlink
 
 
-def _checked_format(field: bytes, *formats: int) -> int:
+def checked_format(field: bytes, *formats: int) -> int:
     """Return the format of a file's mode; raise ContentError if it is none of these, or has other bits."""
     mode = int.from_bytes(field, "big")
     if stat.S_IFMT(mode) not in formats or mode > 0o177777:
@@ -139,7 +139,7 @@ def _hash_content(file: IO[bytes], digest: Any) -> None:
         raise ContentError("it is cut off in its content")
 
 
-def _header_without_size(header: bytes) -> bytes:
+def header_without_size(header: bytes) -> bytes:
     """Turn `(tuuuusa(ayay))` into `(uuuusa(ayay))`: 8 bytes less, with a new framing offset of the string."""
     end_of_target, end = tuple_ends(header, 1)
     if end_of_target < _SIZE_BYTES + 16:

@@ -1,0 +1,1 @@
+"""The release of an install, pulled and verified as libostree does, without a copy of it."""
