@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 TIMEOUT_S = 5.0  # after this a machine gets a script that waits
 BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
+LONGEST_TURN_S: Final = 30.0  # in the queue of writers; iPXE waits 120 s for an answer
 STEP_S: Final = 0.05  # of `burst_ended`
 CHANGES_PER_STEP: Final = 32  # fewer in a step end the burst
 LONGEST_S: Final = 1.0
@@ -47,6 +48,7 @@ class Database:
         self.write_fault: str | None = None  # why the last writing transaction failed
         self._reader = engine.execution_options(is_reading=True)
         self._held_by = held_by
+        self._writing = asyncio.Lock()
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     @classmethod
@@ -93,7 +95,7 @@ class Database:
         if self._held_by:
             raise StoreError(f"cannot change the store: {self._held_by} works on it; run the command there")
         try:
-            async with self._recorded("write", self._engine) as connection:
+            async with self._turn_to_write(), self._recorded("write", self._engine) as connection:
                 yield connection
         except StoreError as error:
             self.write_fault = str(error)
@@ -105,6 +107,30 @@ class Database:
         """Open one reading transaction, which waits for no writer; raise StoreError if the store fails."""
         async with self._recorded("read", self._reader) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        """Let the writers of this process to a SQLite file take turns in their order; each waits for the ones before.
+
+        SQLite has no queue: a writer that finds it locked polls, and one of many gets no turn within `BUSY_S`. A
+        queue that moves is no failed store, so that a writer waits longer than `TIMEOUT_S` while others succeed.
+        """
+        if self._engine.dialect.name != "sqlite":
+            yield
+            return
+        until_s = time.monotonic() + LONGEST_TURN_S
+        while True:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await self._writing.acquire()
+                break
+            except TimeoutError:
+                if self.write_fault is not None or time.monotonic() > until_s:
+                    raise StoreError(_late()) from None
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     async def ping(self) -> None:
         """Read nothing from the store; raise StoreError if it does not answer."""
@@ -186,11 +212,13 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with asyncio.timeout(TIMEOUT_S), engine.begin() as connection:
             yield connection
     except TimeoutError:
-        raise StoreError(
-            f"the store did not answer within {TIMEOUT_S:g} s; check the load of its disk, or of its database server"
-        ) from None
+        raise StoreError(_late()) from None
     except (SQLAlchemyError, OSError) as error:
         raise store_failed(error) from error
+
+
+def _late() -> str:
+    return f"the store did not answer within {TIMEOUT_S:g} s; check the load of its disk, or of its database server"
 
 
 def _engine(url: str) -> AsyncEngine:
