@@ -10,6 +10,7 @@ import click
 
 from netboot.cli.commands.appliance.configuration_checks import CheckedConfiguration, check_configuration
 from netboot.cli.commands.appliance.examined_content import content_report
+from netboot.cli.commands.appliance.listening import run_listening
 from netboot.cli.views.doctor_view import report_lines, report_view
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.doctor.box.examine_box import examine_box
@@ -101,9 +102,15 @@ EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 3600),
-    help=f"How long to listen on the LAN [default: {DEFAULT_SECONDS:g}].",
+    help=f"How long to listen on the LAN [default: {DEFAULT_SECONDS:g}; --listen: until Ctrl-C].",
 )
 @click.option("--send/--no-send", "sends", default=True, help="Whether packets are sent on the LAN.", show_default=True)
+@click.option(
+    "--listen",
+    "listens",
+    is_flag=True,
+    help="Send nothing, and print what this appliance would do for every machine that is heard.",
+)
 @config_and_json
 def doctor(
     config: Path,
@@ -113,6 +120,7 @@ def doctor(
     seconds: float | None,
     sends: bool,
     verifies: bool,
+    listens: bool,
 ) -> None:
     """Check this appliance and what it serves: what would stop the boot of a machine, with the evidence and the cure.
 
@@ -122,6 +130,9 @@ def doctor(
     Exit code 1 if something was found that would stop a boot; 2 if a file of the configuration has faults. Warnings
     and notes do not change the exit code.
     """
+    if listens:
+        run_listening(config, interfaces, seconds, as_json=as_json)
+        return
     chosen = [area for area in EXAMINERS if not areas or area in areas]
     lan = LanOptions(interfaces, seconds or DEFAULT_SECONDS, sends)
     try:
