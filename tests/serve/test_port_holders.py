@@ -1,5 +1,7 @@
 """The program that holds a port is named, whatever its process and others do meanwhile."""
 
+import socket
+from contextlib import closing
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -66,3 +68,15 @@ def test_a_socket_on_our_address_is_a_problem_and_one_on_another_is_none(proc: P
         "UDP port 69 on 192.0.2.10 belongs to tftpd (process 812), whose socket is bound to that address: TFTP "
         "requests do not reach netboot; stop it (ss -lunp 'sport = :69' names it), or take this service out of it"
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [("::", "0.0.0.0"), ("::ffff:127.0.0.5", "127.0.0.5"), ("::1", None)],
+)
+def test_a_socket_of_ipv6_that_gets_ipv4_is_listed(address: str, shown: str | None):
+    with closing(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as held:
+        held.bind((address, 0))
+        found = port_holders.holders("udp", held.getsockname()[1])
+
+    assert [str(each) for each, _ in found] == ([] if shown is None else [shown])

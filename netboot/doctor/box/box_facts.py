@@ -43,13 +43,6 @@ class BoxFacts:
         except (ValueError, IndexError):
             return None
 
-    def names(self, directory: str) -> list[str]:
-        """List the names in a directory; empty if it cannot be read."""
-        try:
-            return sorted(os.listdir(self.path(directory)))  # noqa: PTH208 - names only
-        except OSError:
-            return []
-
     def label(self, path: Path) -> str | None:
         """Return the SELinux label of a file; None if it has none."""
         try:

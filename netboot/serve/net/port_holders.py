@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
+_MAPPED: Final = ["00000000", "00000000", "FFFF0000"]  # the words before the IPv4 address in ::ffff:192.0.2.10
 _LISTEN: Final = "0A"  # TCP_LISTEN of <net/tcp_states.h>
 
 
 def holders(protocol: str, port: int) -> list[tuple[IPv4Address, str]]:
-    """List address and program of the IPv4 sockets on a port: `udp`, or `tcp` that listen.
+    """List address and program of the sockets on a port that get IPv4: `udp`, or `tcp` that listen.
 
-    A program is named where its process may be read. Empty if /proc cannot be read.
+    A socket on :: is listed as 0.0.0.0: by default it gets IPv4 too (ipv6(7), IPV6_V6ONLY). A program is named where
+    its process may be read. Empty if /proc cannot be read.
     """
     found = list(_sockets(protocol, port))
     programs = _programs({inode for _, inode in found})
@@ -37,13 +39,24 @@ def shadow_problems(port: int, addresses: Iterable[IPv4Address], *, what: str) -
 
 
 def _sockets(protocol: str, port: int) -> Iterator[tuple[IPv4Address, str]]:
-    """Read addresses and inodes from /proc/net/{udp,tcp}: proc(5); addresses are in the byte order of the machine."""
-    with suppress(OSError):
-        for line in (_PROC / "net" / protocol).read_text().splitlines()[1:]:
-            fields = line.split()
-            address, _, held = fields[1].partition(":")
-            if int(held, 16) == port and (protocol == "udp" or fields[3] == _LISTEN):
-                yield IPv4Address(bytes.fromhex(address)[::-1]), fields[9]
+    """Read addresses and inodes from /proc/net/{udp,tcp,udp6,tcp6}: proc(5); addresses are in the machine's order."""
+    for table in (protocol, f"{protocol}6"):
+        with suppress(OSError):
+            for line in (_PROC / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                address, _, held = fields[1].partition(":")
+                if int(held, 16) == port and (protocol == "udp" or fields[3] == _LISTEN):
+                    found = _ipv4_of(address)
+                    if found is not None:
+                        yield found, fields[9]
+
+
+def _ipv4_of(words: str) -> IPv4Address | None:
+    """Read an address of 32 or 128 bits, written as words; None: an IPv6 address that gets no IPv4."""
+    *before, last = (words[at : at + 8] for at in range(0, len(words), 8))
+    if before and (before != _MAPPED and int(words, 16)):
+        return None
+    return IPv4Address(bytes.fromhex(last)[::-1])
 
 
 def _programs(inodes: set[str]) -> dict[str, str]:

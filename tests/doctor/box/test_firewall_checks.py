@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
+from pathlib import Path
 
 import pytest
+from doctor.box.conftest import Computer
 from fixtures.lan import Lan, a_lan
 from netns import inside
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from netboot.doctor.box.box_facts import BoxFacts
+from netboot.doctor.box.box_facts import BoxFacts, NotCheckedError
 from netboot.doctor.box.firewall.firewall_checks import check_firewall
 from netboot.doctor.doctor_finding import DoctorFinding, Level
 from netboot.settings.settings import Settings
 
 pytestmark = pytest.mark.integration
 
+SAMPLES = Path(__file__).parent / "samples"
 WAIT_S = 0.25
 SERVER, CLIENT = "192.0.2.10", "192.0.2.77"
 ALL = {"DHCP requests", "UEFI's boot requests", "TFTP requests", "TFTP acknowledgements", "HTTP"}
@@ -197,6 +200,55 @@ def test_what_iptables_drops_is_what_does_not_arrive(box: Box, commands: list[st
         box.run("iptables", *command.split())
 
     assert box.dropped() == ALL - box.arrived()
+
+
+FIREWALLD_CURE = (
+    "firewall-cmd --permanent --zone=public --add-port=67/udp --add-port=69/udp --add-port=4011/udp "
+    "--add-port=8080/tcp && firewall-cmd --reload"
+)
+UFW_CURE = "ufw allow in on s0 proto udp to any port 67,69,4011 && ufw allow in on s0 proto tcp to any port 8080"
+
+
+@pytest.mark.parametrize(
+    ("sample", "load", "cures"),
+    [
+        ("firewalld-1.3.3.json", ("nft", "-j", "-f", "-"), [FIREWALLD_CURE]),
+        ("firewalld-1.3.3-open.json", ("nft", "-j", "-f", "-"), []),
+        ("ufw-0.36.2.txt", ("iptables-restore",), [UFW_CURE]),
+        ("ufw-0.36.2-open.txt", ("iptables-restore",), []),
+    ],
+)
+def test_rules_of_firewalld_and_ufw_are_judged_and_the_cure_is_what_opened_them(
+    box: Box, sample: str, load: tuple[str, ...], cures: list[str]
+):
+    box.run(*load, text=(SAMPLES / sample).read_text())
+
+    assert box.dropped() == ALL - box.arrived()
+    assert [finding.cure for finding in box.findings()] == cures
+
+
+def test_the_zone_of_the_interface_is_opened(computer: Computer):
+    computer.with_program("nft", f"cat {SAMPLES}/firewalld-1.3.3.json").with_program("firewall-cmd", "echo rack")
+
+    [finding] = check_firewall(computer.inputs().facts, Settings(), {"s0": IPv4Interface(f"{SERVER}/24")})
+
+    assert (finding.cure or "").startswith("firewall-cmd --permanent --zone=rack --add-port=67/udp")
+
+
+def test_a_computer_without_a_program_that_reads_the_rules_is_not_checked(computer: Computer):
+    facts = BoxFacts(computer.root, str(computer.root / "bin"))
+
+    with pytest.raises(NotCheckedError, match="neither nft nor iptables-save is installed"):
+        list(check_firewall(facts, Settings(), {}))
+
+
+def test_rules_that_may_not_be_read_are_not_checked(computer: Computer):
+    # what nft 1.0.6 prints without CAP_NET_ADMIN
+    refused = "netlink: Error: cache initialization failed: Operation not permitted"
+    computer.with_program("nft", f"echo '{refused}' >&2; exit 1")
+
+    with pytest.raises(NotCheckedError, match="Operation not permitted"):
+        list(check_firewall(computer.inputs().facts, Settings(), {}))
 
 
 @pytest.mark.parametrize(

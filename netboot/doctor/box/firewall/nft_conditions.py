@@ -101,8 +101,8 @@ def _comparison(left: Any, packet: BootPacket) -> _Compare | None:
             return lambda value: _port_within(packet.source_ports, value)
         case {"payload": {"protocol": "tcp" | "udp" | "th", "field": "dport"}}:
             return lambda value: _port_within(packet.destination_ports, value)
-        case {"ct": {"key": "state"}}:
-            return lambda value: value == packet.state
+        case {"ct": {"key": key}}:
+            return _conntrack(key, packet)
         case {"fib": {"result": "type", "flags": ["daddr"] | "daddr"}}:
             return lambda value: value == _address_type(packet)
         case _:
@@ -127,6 +127,17 @@ def _meta(key: str, packet: BootPacket) -> _Compare | None:
         case "pkttype" if arrives:
             return lambda value: value == ("broadcast" if packet.is_broadcast else "host")
     return None
+
+
+def _conntrack(key: str, packet: BootPacket) -> _Compare | None:
+    if key == "state":
+        return lambda value: value == packet.state
+    return _status_is if key == "status" else None
+
+
+def _status_is(value: Any) -> bool | None:
+    """Return False for `dnat` and `snat`: the rule that changes an address of the packet is reported itself."""
+    return False if value in ("dnat", "snat") else None
 
 
 def _has_other_protocol(left: Any, packet: BootPacket) -> bool:
