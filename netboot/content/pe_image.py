@@ -63,6 +63,18 @@ def pe_architecture(head: bytes) -> str | None:
     return _KERNEL_NAMES.get(pe_cpu(head))
 
 
+def is_signed(head: bytes) -> bool:
+    """Return whether the first bytes of a PE image name a certificate table; who signed it needs the whole image."""
+    at = int.from_bytes(head[0x3C:0x40], "little") + _COFF.size
+    try:
+        directories = at + _DIRECTORIES_AT[unpack_from("<H", head, at)[0]]
+        count, *_ = unpack_from("<I", head, directories - 4)
+        place, size_bytes = unpack_from("<II", head, directories + 8 * _CERTIFICATES)
+    except (error, KeyError):
+        return False
+    return bool(count > _CERTIFICATES and place and size_bytes)
+
+
 def read_pe(content: bytes) -> PeImage:
     """Read a whole PE image, also one that is cut off behind its headers; raise ContentError for anything else."""
     at = int.from_bytes(content[0x3C:0x40], "little")

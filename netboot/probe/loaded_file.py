@@ -4,10 +4,18 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urljoin
 
 from netboot.probe.boot_failed import BootFailedError
 
 KEPT_BYTES: Final = 256 << 10  # scripts and the headers of loaders fit; 500 machines hold 125 MB at the most
+
+
+def absolute_url(base: str, target: str) -> str:
+    """Resolve a URL against the file that names it (RFC 3986 §5); also for tftp, which `urljoin` leaves out."""
+    if not base.startswith("tftp://") or "://" in target:
+        return urljoin(base, target)
+    return "tftp" + urljoin(f"http{base[4:]}", target)[4:]
 
 
 class FileMissingError(BootFailedError):

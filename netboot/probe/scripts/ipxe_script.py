@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin
 
 from netboot.model.install.event import Step
 from netboot.model.words import printable_line
 from netboot.probe.boot_failed import BootFailedError
-from netboot.probe.loaded_file import LoadedFile
+from netboot.probe.loaded_file import LoadedFile, absolute_url
 from netboot.probe.machine import SimulatedMachine
 from netboot.probe.scripts.ipxe_options import read_words
 from netboot.probe.scripts.ipxe_settings import IpxeSettings
@@ -143,7 +142,7 @@ class IpxeRun:
 
     async def chain(self, words: list[str], _options: Options) -> None:
         target = self._first(words)
-        url = urljoin(self.url, target)
+        url = absolute_url(self.url, target)
         if _without_query(url) == _without_query(self.url):
             self.end = Waits(url, self.pending_s + self.slept_s, self.printed)
             return
@@ -161,7 +160,7 @@ class IpxeRun:
         self.slept_s += pause_s
         await asyncio.sleep(self.machine.behaviour.wait_s(pause_s))
         try:
-            return await self.fetch(urljoin(self.url, target), step)
+            return await self.fetch(absolute_url(self.url, target), step)
         except BootFailedError as error:
             self.printed = console_text(error.sentence)
             raise CommandFailedError(error.sentence, error) from None

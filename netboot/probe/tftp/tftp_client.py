@@ -51,9 +51,9 @@ class TftpClient:
             size_bytes = (await self._transfer(name, probe, step, FileRecorder(kept_bytes=0))).size_bytes
         recorder = FileRecorder()
         outcome = await self._transfer(name, rules, step, recorder, size_bytes=size_bytes)
-        if outcome.ending is TransferEnding.TOO_SMALL:
-            rules, recorder = replace(rules, buffer_bytes=outcome.size_bytes), FileRecorder()
-            await self._transfer(name, rules, step, recorder)
+        if outcome.ending is TransferEnding.TOO_SMALL:  # the client got the size, and takes a larger buffer
+            recorder = FileRecorder()
+            await self._transfer(name, replace(rules, buffer_bytes=outcome.size_bytes), step, recorder)
         loaded = recorder.loaded(name, f"tftp://{self.server}/{name.lstrip('/')}")
         if size_bytes is not None and size_bytes != loaded.size_bytes:
             raise BootFailedError(

@@ -97,7 +97,7 @@ SHIM: Final = replace(
     client="shim",
     options=(("blksize", "512"), ("windowsize", "4")),
     texts=replace(_EDK2_TEXTS, missing="TFTP error 1", error="TFTP error", no_reply="Unable to fetch TFTP image"),
-    buffer_bytes=4096,
+    buffer_bytes=4 << 20,
 )
 _ROM_TEXTS: Final = FailureText(
     no_reply="PXE-E32: TFTP open timeout.",

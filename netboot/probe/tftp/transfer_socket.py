@@ -7,7 +7,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from netboot.probe.machine import Behaviour
 from netboot.probe.tftp.file_receiver import FileReceiver, TransferEnding, TransferOutcome
@@ -52,8 +52,7 @@ class TransferSocket(asyncio.DatagramProtocol):
         self._free_at_s = self._loop.time()  # when a slow machine has processed what it received
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # Python 3.11's is no instance of it
         self._send([self._receiver.request])
         self._start_timer()
 

@@ -195,12 +195,12 @@ def test_shim_ends_a_file_that_is_larger_than_its_buffer_with_error_3():
     shim, _ = receiver(SHIM)
     shim.receive(oack(blksize=512, windowsize=4))
 
-    for block in range(1, 10):
+    for block in range(1, 8193):
         shim.receive(data(block, bytes(512)))
-    sent = shim.receive(data(10, b"x"))
+    sent = shim.receive(data(8193, b"x"))
 
     assert sent == [error_packet(3, "User provided memory block is too small")]
-    assert shim.outcome == TransferOutcome(TransferEnding.TOO_SMALL, 9 * 512 + 1)
+    assert shim.outcome == TransferOutcome(TransferEnding.TOO_SMALL, (4 << 20) + 1)
 
 
 def test_a_machine_that_is_switched_off_sends_nothing_any_more():
