@@ -7,10 +7,17 @@ from netboot.doctor.box import examine_box
 from netboot.doctor.configuration import configuration_findings
 from netboot.doctor.content import examine_content
 from netboot.doctor.doctor_finding import Level
+from netboot.doctor.host import examine_host
 from netboot.doctor.lan import lan_checks
 
 PAGE = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
-CHECKS = (*examine_box.CHECKS, *configuration_findings.CHECKS, *examine_content.CHECKS, *lan_checks.CHECKS)
+CHECKS = (
+    *examine_box.CHECKS,
+    *configuration_findings.CHECKS,
+    *examine_content.CHECKS,
+    *examine_host.CHECKS,
+    *lan_checks.CHECKS,
+)
 ROWS = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| .+ \| ([A-Za-z,;: ]+) \| .*\|$", PAGE, re.MULTILINE)
 
 

@@ -25,6 +25,7 @@ class KnownMachine:
     host: Host | None = None
     secure_boot: bool | None = None
     learned: BootVariant | None = None  # what its firmware accepted
+    machine: Machine | None = None  # as it is stored
 
     def __str__(self) -> str:
         return f"{self.host.name} ({self.mac})" if self.host is not None else str(self.mac)
@@ -65,4 +66,4 @@ def _machine(view: View, host: Host | None, secure_boot: bool | None) -> KnownMa
         variant = BootVariant.parse(learned) if learned else None
     except ValueError:
         variant = None
-    return KnownMachine(machine.mac, client, host, secure_boot, variant)
+    return KnownMachine(machine.mac, client, host, secure_boot, variant, machine)

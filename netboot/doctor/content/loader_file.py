@@ -38,7 +38,7 @@ class LoaderFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class IpxeBuild:
+class IpxeFeatures:
     """What an iPXE for UEFI shows of its build; one for BIOS is packed."""
 
     version: str
@@ -54,7 +54,7 @@ class LoaderFile:
     format: LoaderFormat
     fault: str | None = None
     image: PeImage | None = field(default=None, repr=False)
-    ipxe: IpxeBuild | None = None
+    ipxe: IpxeFeatures | None = None
 
     @property
     def name(self) -> str:
@@ -119,11 +119,11 @@ def _bios_fault(content: bytes) -> str | None:
     return None
 
 
-def _ipxe_build(content: bytes) -> IpxeBuild | None:
+def _ipxe_build(content: bytes) -> IpxeFeatures | None:
     """Read the build of an iPXE for UEFI: its texts stand in it as they are, each behind a zero byte."""
     at = content.find(b"\0iPXE\0")
     if at < 0 or b" initialising devices" not in content:
         return None
     found = _IPXE_VERSION.search(content, at)
     version = found[1].decode("ascii") if found else ""
-    return IpxeBuild(version, b"\0http\0" in content, b"\0syslog\0" in content)
+    return IpxeFeatures(version, b"\0http\0" in content, b"\0syslog\0" in content)

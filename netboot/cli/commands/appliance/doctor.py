@@ -9,7 +9,8 @@ from typing import Any, Final
 import click
 
 from netboot.cli.commands.appliance.configuration_checks import CheckedConfiguration, check_configuration
-from netboot.cli.commands.appliance.examined_content import content_report
+from netboot.cli.commands.appliance.examined.examined_content import content_report
+from netboot.cli.commands.appliance.examined.examined_host import host_report
 from netboot.cli.commands.appliance.listening import run_listening
 from netboot.cli.views.doctor_view import report_lines, report_view
 from netboot.cli.views.output import config_and_json, print_found
@@ -41,6 +42,7 @@ class DoctorInputs:
     lan: LanOptions
     verifies: bool = False  # every byte of media and releases
     shows_progress: bool = True
+    host: str = ""  # of the area `host`
 
     @property
     def settings(self) -> Settings:
@@ -74,12 +76,17 @@ async def _examined_lan(settings: Settings, lan: LanOptions, *, daemon_runs: boo
     )
 
 
+async def _host(given: DoctorInputs) -> AreaReport:
+    return await host_report(given.config, given.checked, given.host)
+
+
 Examine = Callable[[DoctorInputs], Coroutine[Any, Any, AreaReport]]
 EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     Area.BOX: _box,
     Area.CONFIGURATION: _configuration,
     Area.CONTENT: _content,
     Area.LAN: _lan,
+    Area.HOST: _host,
 }
 
 
@@ -87,10 +94,11 @@ EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
 @click.option(
     "--area",
     "areas",
-    type=click.Choice([area.value for area in EXAMINERS]),
+    type=click.Choice([area.value for area in EXAMINERS if area is not Area.HOST]),
     multiple=True,
     help="Examine this area only; may be repeated.",
 )
+@click.option("--host", "host", metavar="NAME", help="Judge one host, from its entry to its Ignition.")
 @click.option("--verify", "verifies", is_flag=True, help="Read every byte of media and releases; takes minutes.")
 @click.option(
     "--interface",
@@ -119,6 +127,7 @@ def doctor(
     interfaces: Sequence[str],
     seconds: float | None,
     sends: bool,
+    host: str | None,
     verifies: bool,
     listens: bool,
 ) -> None:
@@ -127,13 +136,16 @@ def doctor(
     Nothing is changed; on the LAN of each boot interface a few packets are sent (--no-send: none). Run it as root, so
     that every check can be made; a check that cannot be made is listed with the reason. docs/doctor.md lists them.
 
+    With --host, one host is judged instead: its entry, its loader, every file that its machine would request, its
+    documents. Static files are requested as the machine does; nothing with a token is.
+
     Exit code 1 if something was found that would stop a boot; 2 if a file of the configuration has faults. Warnings
     and notes do not change the exit code.
     """
     if listens:
         run_listening(config, interfaces, seconds, as_json=as_json)
         return
-    chosen = [area for area in EXAMINERS if not areas or area in areas]
+    chosen = _chosen(areas, host)
     lan = LanOptions(interfaces, seconds or DEFAULT_SECONDS, sends)
     try:
         checked = check_configuration(config)
@@ -141,7 +153,7 @@ def doctor(
         reports = asyncio.run(_without_settings(chosen, lan, error=error, is_installed=config.exists()))
         has_faults = True
     else:
-        given = DoctorInputs(config, checked, lan, verifies, not as_json)
+        given = DoctorInputs(config, checked, lan, verifies, not as_json, host or "")
         reports = asyncio.run(_examine(given, chosen))
         has_faults = bool(checked.findings.faults)
     print_found(report_view(reports), as_json, report_lines(reports))
@@ -149,6 +161,12 @@ def doctor(
         raise SystemExit(2)
     if any(finding.level is Level.PROBLEM for report in reports for finding in report.findings):
         raise SystemExit(1)
+
+
+def _chosen(areas: Sequence[str], host: str | None) -> list[Area]:
+    """Return the areas in the order of the output: of a named host, its own and those that were named too."""
+    wanted = {*areas, *([Area.HOST] if host else [])}
+    return [area for area in EXAMINERS if area in wanted or (not wanted and area is not Area.HOST)]
 
 
 async def _examine(given: DoctorInputs, areas: Sequence[Area]) -> list[AreaReport]:
