@@ -12,7 +12,6 @@ from netboot.model.boot.other_server import Here
 class CarrierTimes:
     """The carrier of the link while it was listened on. Times are on the loop's clock, as those of frames."""
 
-    began_at_s: float
     up_at_s: float | None  # when the carrier came back; None: it was there before
     changes_before: int  # since the interface exists
     changes_after: int

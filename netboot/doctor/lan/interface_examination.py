@@ -73,7 +73,7 @@ class InterfaceExamination:
             served=self._served,
             seconds=seconds,
             sends=sends,
-            carrier=CarrierTimes(began_at_s, self._up_at_s, self._link.carrier_changes, self._changes),
+            carrier=CarrierTimes(self._up_at_s, self._link.carrier_changes, self._changes),
             port_67_holder=port_67_holder,
             boot_servers=self._queries.answers if self._queries is not None else {},
         )

@@ -138,7 +138,7 @@ def read_offer(frame: Any, request: Request) -> ServerOffer | None:
         request=request,
         source=source,
         server=_address(options.get("server_id")) or source,
-        mac=_mac_of(str(frame.src)),
+        mac=_mac(bytes.fromhex(str(frame.src).replace(":", ""))),
         client=client,
         exchange=int(header.xid),
         leased=_address(header.yiaddr),
@@ -198,12 +198,5 @@ def _address(value: Any) -> IPv4Address | None:
 def _mac(raw: bytes) -> Mac | None:
     try:
         return Mac.from_bytes(raw)
-    except ValueError:
-        return None
-
-
-def _mac_of(text: str) -> Mac | None:
-    try:
-        return Mac.parse(text)
     except ValueError:
         return None
