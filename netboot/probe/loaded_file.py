@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
+from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
 
-KEPT_BYTES: Final = 256 << 10  # scripts and the headers of loaders fit; 500 machines hold 125 MB at the most
+KEPT_BYTES: Final = 256 << 10  # the longest script
+HEAD_BYTES: Final = 16 << 10  # the headers of a program, so that 500 machines hold 30 MB
+_PROGRAMS: Final = frozenset({Step.LOADER, Step.KERNEL, Step.INITRD})
+
+
+def kept_bytes(step: Step) -> int:
+    """Return how much of a file is kept that is read in a step."""
+    return HEAD_BYTES if step in _PROGRAMS else KEPT_BYTES
 
 
 def absolute_url(base: str, target: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from fixtures import signed_loaders as made
 
-from netboot.content.pe_image import pe_cpu, read_pe
+from netboot.content.pe_image import is_signed, pe_cpu, read_pe
 from netboot.errors import ContentError
 from netboot.model.boot.boot_client import Cpu
 
@@ -53,3 +53,11 @@ def test_the_signed_hash_leaves_out_checksum_and_certificate_table():
 
 def test_the_head_alone_has_the_cpu():
     assert pe_cpu(made.program("arm64")[:512]) is Cpu.ARM64
+
+
+def test_the_headers_alone_show_whether_an_image_is_signed():
+    signed, unsigned = made.program(signers=[made.microsoft()]), made.program()
+
+    assert [is_signed(content[:4096]) for content in (signed, unsigned, b"", b"MZ", signed[:100])] == [
+        True, False, False, False, False,
+    ]  # fmt: skip

@@ -19,9 +19,10 @@ from netboot.probe.file_reader import UNDISTURBED, FileReader
 from netboot.probe.http.agents import HttpAgent
 from netboot.probe.http.http_connection import ConnectionFailedError, HttpConnection
 from netboot.probe.http.response_head import MalformedHeadError, ResponseHead
-from netboot.probe.loaded_file import FileMissingError, FileRecorder, LoadedFile
+from netboot.probe.loaded_file import FileMissingError, FileRecorder, LoadedFile, kept_bytes
 
 Fields = tuple[tuple[str, str], ...]
+LONGEST_EXCHANGE_S: Final = 3600.0  # a slow machine reads an installer's image
 _LONGEST_RETRY_AFTER_S: Final = 120
 _MOST_RETRY_AFTER: Final = 30
 _HTTP_PORT: Final = 80
@@ -29,7 +30,7 @@ _HTTP_PORT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A response. `headers` by lower-case name; `body` has at most the first 256 kB, size and digest are of all."""
+    """A response. `headers` by lower-case name; `body` is the first `kept_bytes`, size and digest are of all."""
 
     url: str
     status: int
@@ -93,7 +94,8 @@ class HttpClient:
         any_status: bool = False,
     ) -> HttpAnswer:
         """Read a URL. Raise BootFailedError for what ends this client's boot; with `any_status`, no status does."""
-        return await self._run(_Exchange("GET", url, step, headers, b"", FileRecorder(sink), any_status))
+        recorder = FileRecorder(sink, kept_bytes=kept_bytes(step))
+        return await self._run(_Exchange("GET", url, step, headers, b"", recorder, any_status))
 
     async def head(self, url: str, *, step: Step, headers: Fields = (), any_status: bool = False) -> HttpAnswer:
         """Request the head of a URL."""
@@ -114,7 +116,10 @@ class HttpClient:
         redirects, retries_after = 0, 0
         while True:
             try:
-                answer = await self._exchange(exchange)
+                answer = await asyncio.wait_for(self._exchange(exchange), LONGEST_EXCHANGE_S)
+            except TimeoutError:
+                self.close()
+                raise self._failed(exchange, f"it did not end in {LONGEST_EXCHANGE_S:.0f} s") from None
             except ConnectionFailedError as error:
                 if not waits_s or exchange.has_delivered:
                     raise self._failed(exchange, str(error)) from None

@@ -8,7 +8,7 @@ from netboot.model.install.event import Step
 from netboot.model.words import printable_line, shown_size
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.file_reader import FileReader
-from netboot.probe.loaded_file import FileMissingError, FileRecorder, LoadedFile
+from netboot.probe.loaded_file import FileMissingError, FileRecorder, LoadedFile, kept_bytes
 from netboot.probe.tftp.file_receiver import FileReceiver, TransferEnding, TransferOutcome
 from netboot.probe.tftp.tftp_rules import TftpRules
 from netboot.probe.tftp.transfer_socket import Line, TransitS, UnreachableError, transfer
@@ -49,10 +49,10 @@ class TftpClient:
         size_bytes = None
         if probe is not None:
             size_bytes = (await self._transfer(name, probe, step, FileRecorder(kept_bytes=0))).size_bytes
-        recorder = FileRecorder()
+        recorder = FileRecorder(kept_bytes=kept_bytes(step))
         outcome = await self._transfer(name, rules, step, recorder, size_bytes=size_bytes)
         if outcome.ending is TransferEnding.TOO_SMALL:  # the client got the size, and takes a larger buffer
-            recorder = FileRecorder()
+            recorder = FileRecorder(kept_bytes=kept_bytes(step))
             await self._transfer(name, replace(rules, buffer_bytes=outcome.size_bytes), step, recorder)
         loaded = recorder.loaded(name, f"tftp://{self.server}/{name.lstrip('/')}")
         if size_bytes is not None and size_bytes != loaded.size_bytes:

@@ -46,6 +46,7 @@ class TransferSocket(asyncio.DatagramProtocol):
         self.outcome: asyncio.Future[TransferOutcome] = self._loop.create_future()
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s = 0.0
         self._port: int | None = None  # of the first reply
         self._held: bytes | None = None  # overtaken by the next packet
         self._count = 0
@@ -102,6 +103,10 @@ class TransferSocket(asyncio.DatagramProtocol):
             self._finish_or_wait()
 
     def _expire(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._deadline_s:  # packets came meanwhile
+            self._timer = self._loop.call_at(self._deadline_s, self._expire)
+            return
         if self._held is not None:  # no later packet overtook it
             held, self._held = self._held, None
             self._process(held)
@@ -116,9 +121,13 @@ class TransferSocket(asyncio.DatagramProtocol):
             self.outcome.set_result(self._receiver.outcome)
 
     def _start_timer(self) -> None:
+        """Set the deadline; one timer serves many packets, which come faster than any of them expires."""
+        self._deadline_s = self._loop.time() + self._behaviour.wait_s(self._receiver.wait_s)
+        if self._timer is not None and self._timer.when() <= self._deadline_s:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(self._behaviour.wait_s(self._receiver.wait_s), self._expire)
+        self._timer = self._loop.call_at(self._deadline_s, self._expire)
 
     def _send(self, packets: list[bytes]) -> None:
         to = (self._line.server[0], self._port or self._line.server[1])

@@ -53,7 +53,7 @@ def test_a_firmware_loads_its_file_whole(shared_rack: Rack, firmware: str, name:
 
     assert (file.name, file.sha256) == (name, digest(shared_rack, name))
     assert file.url.startswith(f"{scheme}://192.0.2.10")
-    assert file.is_whole
+    assert file.size_bytes == (shared_rack.directory / "boot" / name).stat().st_size
 
 
 @pytest.mark.parametrize(
