@@ -10,11 +10,12 @@ from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.dhcp.boot_offer import BootOffer, MachineLease, PacketBootFile
 from netboot.probe.dhcp.boot_server_request import request_from_boot_server
 from netboot.probe.dhcp.dhcp_answer import DhcpAnswer, is_url
-from netboot.probe.dhcp.dhcp_exchange import DhcpExchange
+from netboot.probe.dhcp.dhcp_exchange import DhcpExchange, lease_failed
 from netboot.probe.dhcp.http_choice import EDK2_HTTP_RULES
 from netboot.probe.dhcp.ipxe_choice import IPXE_RULES
 from netboot.probe.dhcp.offer_choice import ChoiceRules, OfferChoice
-from netboot.probe.dhcp.pxe_choice import EDK2_RULES, LEASE_ONLY_RULES, RASPBERRY_RULES, ROM_RULES, U_BOOT_RULES
+from netboot.probe.dhcp.pxe_choice import EDK2_RULES, ROM_LONG_NAME_RULES, ROM_RULES
+from netboot.probe.dhcp.reduced_choice import GRUB_BOOTP_RULES, LEASE_ONLY_RULES, RASPBERRY_RULES, U_BOOT_RULES
 from netboot.probe.firmwares.dhcp_client import DhcpClient, DhcpRules
 from netboot.probe.firmwares.firmware_profile import DhcpStage
 from netboot.probe.firmwares.message_form import Filled, MessageForm, Values, written_message
@@ -27,11 +28,14 @@ RULES: Final[Mapping[DhcpRules, ChoiceRules]] = {
     DhcpRules.EDK2_HTTP: EDK2_HTTP_RULES,
     DhcpRules.IPXE: IPXE_RULES,
     DhcpRules.U_BOOT: U_BOOT_RULES,
+    DhcpRules.ROM_LONG_NAME: ROM_LONG_NAME_RULES,
     DhcpRules.LEASE_ONLY: LEASE_ONLY_RULES,
+    DhcpRules.GRUB_BOOTP: GRUB_BOOTP_RULES,
     DhcpRules.RASPBERRY_PI: RASPBERRY_RULES,
 }
 _MASK, _ROUTERS, _NAMESERVERS, _LEASE_TIME, _CLIENT_ID = 1, 3, 6, 51, 61
 _RELEASE: Final = b"\x07"
+_STARTS: Final = 5  # a server may offer one address to two machines at once, and refuse it to the second
 
 
 async def request_boot(machine: SimulatedMachine, stage: DhcpStage = DhcpStage.FIRMWARE) -> BootOffer:
@@ -43,13 +47,9 @@ async def request_boot(machine: SimulatedMachine, stage: DhcpStage = DhcpStage.F
     client = machine.profile.client(stage)
     rules = RULES[client.rules]
     await _hold_fixed_address(machine)
-    xid = machine.lan.new_xid()
-    with machine.lan.replies(xid) as queue:
-        exchange = DhcpExchange(machine, client, rules, xid=xid, queue=queue)
-        choice = await exchange.discover()
-        ack = await exchange.request(choice.lease) if choice.lease is not None else None
-        lease = await _hold_lease(machine, client, ack) if ack is not None else None
-        chosen, port = await _boot_answer(machine, client, exchange, choice=choice, ack=ack)
+    exchange, choice, ack = await _exchanged(machine, client, rules)
+    lease = await _hold_lease(machine, client, ack) if ack is not None else None
+    chosen, port = await _boot_answer(machine, client, exchange, choice=choice, ack=ack)
     file = rules.boot_file(chosen) if chosen is not None else ""
     local_boot = rules.local_boot(chosen) if chosen is not None else ""
     if chosen is None or not (file or local_boot):
@@ -72,13 +72,38 @@ async def request_boot(machine: SimulatedMachine, stage: DhcpStage = DhcpStage.F
     return offer
 
 
+async def _exchanged(
+    machine: SimulatedMachine, client: DhcpClient, rules: ChoiceRules
+) -> tuple[DhcpExchange, OfferChoice, DhcpAnswer | None]:
+    """Do DISCOVER and REQUEST, from the beginning after each NAK; return the choice and the ACK of its lease."""
+    starts = _STARTS
+    while True:
+        exchange, choice, ack = await _exchanged_once(machine, client, rules)
+        if ack is not None or choice.lease is None:
+            return exchange, choice, ack
+        starts -= 1
+        if not starts:
+            what = f"{choice.lease.server} refuses {choice.lease.yiaddr}, which it offered (NAK), {_STARTS} times"
+            raise lease_failed(what, choice.lease)
+
+
+async def _exchanged_once(
+    machine: SimulatedMachine, client: DhcpClient, rules: ChoiceRules
+) -> tuple[DhcpExchange, OfferChoice, DhcpAnswer | None]:
+    xid = machine.lan.new_xid()
+    with machine.lan.replies(xid) as queue:
+        exchange = DhcpExchange(machine, client, rules, xid=xid, queue=queue)
+        choice = await exchange.discover()
+        return exchange, choice, await exchange.request(choice.lease) if choice.lease is not None else None
+
+
 async def _boot_answer(
     machine: SimulatedMachine, client: DhcpClient, exchange: DhcpExchange, *, choice: OfferChoice,
     ack: DhcpAnswer | None,
 ) -> tuple[DhcpAnswer | None, int]:  # fmt: skip
     """Return the packet with the boot file, and the server's port that it came from."""
     rules = RULES[client.rules]
-    proxy = choice.boot
+    proxy = choice.boot or (choice.lease if client.requests_boot_server else None)
     if proxy is not None and (choice.needs_boot_server or client.requests_boot_server):
         await machine.lan.reach(proxy.boot_server)
         answer = await request_from_boot_server(machine, client, exchange, proxy)

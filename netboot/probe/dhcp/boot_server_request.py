@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 from netboot.model.install.event import Step
+from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.dhcp.dhcp_answer import ACK, OFFER, DhcpAnswer, answer_of_datagram
 from netboot.probe.dhcp.dhcp_exchange import DhcpExchange
 from netboot.probe.firmwares.dhcp_client import DhcpClient, DhcpRules, MessageKind
@@ -76,7 +77,12 @@ async def _send(machine: SimulatedMachine, opened: socket.socket, message: bytes
         transit_s = machine.lan.link.transit_s(len(message))
         if transit_s is not None:
             await asyncio.sleep(transit_s)
-            await asyncio.get_running_loop().sock_sendto(opened, message, (str(server), BOOT_SERVER_PORT))
+            try:
+                await asyncio.get_running_loop().sock_sendto(opened, message, (str(server), BOOT_SERVER_PORT))
+            except OSError as error:
+                what = f"cannot send to {server}, port {BOOT_SERVER_PORT}: {error.strerror}"
+                cure = "verify routes and firewall of this computer: ip route get"
+                raise BootFailedError(Step.PXE_REQUEST, what, cure=cure) from error
 
 
 async def _answer(

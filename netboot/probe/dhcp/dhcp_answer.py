@@ -172,6 +172,16 @@ def read_as_edk2_does(answer: DhcpAnswer) -> DhcpAnswer:
     return replace(answer, options=walked_options(bytes(data))[0])
 
 
+def boot_file_until_zero(answer: DhcpAnswer) -> str:
+    """Read option 67 as old ROMs do: beyond its end, up to the next zero byte of the packet."""
+    at = _OPTIONS_AT
+    while at + 1 < len(answer.data) and answer.data[at] != _END:
+        if answer.data[at] == _BOOT_FILE:
+            return _text(answer.data[at + 2 :])
+        at += 1 if answer.data[at] == _PAD else 2 + answer.data[at + 1]
+    return ""
+
+
 def _text(value: bytes) -> str:
     return value.split(b"\0")[0].decode("latin-1")
 

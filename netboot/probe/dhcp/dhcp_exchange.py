@@ -35,6 +35,8 @@ class DhcpExchange:
         self._dropped: list[str] = []
         self._sent = 0
         self._began_s = machine.timeline.now_s
+        values = Values(machine.mac, machine.uuid, xid)
+        self._chaddr = client.message(MessageKind.DISCOVER, values)[28:44]
 
     @property
     def heard(self) -> HeardOffers:
@@ -58,20 +60,23 @@ class DhcpExchange:
                 return choice
         raise self._rules.no_offer(self.heard)
 
-    async def request(self, lease: DhcpAnswer) -> DhcpAnswer:
-        """Request the address of an offer and return the ACK; raise BootFailedError without one."""
+    async def request(self, lease: DhcpAnswer) -> DhcpAnswer | None:
+        """Request the address of an offer and return the ACK; None if it is refused (NAK). Raise BootFailedError."""
         elapsed_s = 0.0
         for wait_s in self._client.timing.request_s:
             self._send(MessageKind.REQUEST, elapsed_s, lease)
             deadline_s = asyncio.get_running_loop().time() + self._machine.behaviour.wait_s(wait_s)
             while (answer := await self._next(deadline_s)) is not None:
-                if self._is_refused(answer, (ACK, NAK)) or answer.server != lease.server:
-                    continue
-                if answer.kind == NAK:
-                    raise _request_failed(f"{lease.server} refuses {lease.yiaddr}, which it offered (NAK)", lease)
-                return answer
+                if not self._is_refused(answer, (ACK, NAK)) and answer.server == lease.server:
+                    return self._acknowledged(answer)
             elapsed_s += wait_s
-        raise _request_failed(f"{lease.server} does not acknowledge {lease.yiaddr}, which it offered", lease)
+        raise lease_failed(f"{lease.server} does not acknowledge {lease.yiaddr}, which it offered", lease)
+
+    def _acknowledged(self, answer: DhcpAnswer) -> DhcpAnswer | None:
+        if answer.kind == ACK:
+            return answer
+        self._machine.timeline.add(Step.OFFER, f"got a NAK of {answer.server}", size_bytes=len(answer.data))
+        return None
 
     def secs(self, elapsed_s: float) -> int:
         """Return `secs` of the next message: iPXE's has its count and what it got, others' the elapsed seconds."""
@@ -83,10 +88,8 @@ class DhcpExchange:
 
     def is_for_us(self, answer: DhcpAnswer) -> bool:
         """Return whether a reply has our transaction's values; others are dropped without a trace."""
-        form = self._client.discover
-        values = Values(self._machine.mac, self._machine.uuid, self.xid)
-        chaddr = self._client.message(MessageKind.DISCOVER, values)[28:44]
-        return answer.op == _REPLY and answer.hlen == form.chaddr.value and answer.chaddr == chaddr
+        hlen = self._client.discover.chaddr.value
+        return answer.op == _REPLY and answer.hlen == hlen and answer.chaddr == self._chaddr
 
     def _send(self, kind: MessageKind, elapsed_s: float, lease: DhcpAnswer | None = None) -> None:
         values = Values(
@@ -146,6 +149,7 @@ def _has_proxy(heard: HeardOffers) -> bool:
     return any(each.vendor_class.startswith(b"PXEClient") for each in heard.offers)
 
 
-def _request_failed(sentence: str, lease: DhcpAnswer) -> BootFailedError:
+def lease_failed(sentence: str, lease: DhcpAnswer) -> BootFailedError:
+    """Return the error of a lease that was offered and is not given."""
     cure = f"see the log of the DHCP server {lease.server}: its pool may be full or its lease taken"
     return BootFailedError(Step.OFFER, sentence, cure=cure, evidence=(f"offer of {lease}",))

@@ -1,4 +1,4 @@
-"""The choice of firmware that follows the PXE specification: EDK2 and Intel's ROM, and clients that read less.
+"""The choice of firmware that follows the PXE specification: EDK2, and Intel's ROM.
 
 EDK2: PxeBcDhcp4.c, PxeBcSelectDhcp4Offer; measured with OVMF 2022.11. ROM: PXE 2.1 (docs/wire.md).
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
-from netboot.probe.dhcp.dhcp_answer import DhcpAnswer, read_as_edk2_does
+from netboot.probe.dhcp.dhcp_answer import DhcpAnswer, boot_file_until_zero, read_as_edk2_does
 from netboot.probe.dhcp.offer_choice import (
     PXE_CLIENT,
     ChoiceRules,
@@ -16,7 +16,6 @@ from netboot.probe.dhcp.offer_choice import (
     OfferChoice,
     boot_answer,
     drops_nothing,
-    field_before_option,
     has_boot_control,
     is_local_disk_menu,
     option_before_field,
@@ -26,12 +25,9 @@ from netboot.probe.dhcp.offer_choice import (
 )
 
 _LARGEST_EDK2: Final = 1472
-_RASPBERRY: Final = b"Raspberry Pi Boot"
-_NO_SERVER = (
-    "verify that the appliance and a DHCP server are on this LAN and that it serves this machine: netboot check"
-)
+NO_SERVER = "verify that the appliance and a DHCP server are on this LAN and that it serves this machine: netboot check"
 _NO_LEASE = "start a DHCP server on this LAN, or set dhcp.mode: reservation in netboot.yaml"
-_NOT_OFFERED = "verify that netboot serves this machine and its architecture: netboot explain, and its log"
+NOT_OFFERED = "verify that netboot serves this machine and its architecture: netboot explain, and its log"
 
 
 def edk2_drop_reason(answer: DhcpAnswer) -> str:
@@ -80,18 +76,18 @@ def _of_proxy(lease: DhcpAnswer | None, proxies: list[DhcpAnswer]) -> OfferChoic
 
 def _edk2_no_offer(heard: HeardOffers) -> BootFailedError:
     if not heard.offers and not heard.dropped:
-        sentence, cure = "no server replied; EDK2 prints PXE-E18: Server response timeout", _NO_SERVER
+        sentence, cure = "no server replied; EDK2 prints PXE-E18: Server response timeout", NO_SERVER
     elif heard.is_lease_needed and not heard.leases:
         sentence, cure = "no server offers an address; EDK2 prints PXE-E16: No valid offer received", _NO_LEASE
     else:
-        sentence, cure = "no offer has a boot file; EDK2 prints PXE-E16: No valid offer received", _NOT_OFFERED
+        sentence, cure = "no offer has a boot file; EDK2 prints PXE-E16: No valid offer received", NOT_OFFERED
     return BootFailedError(Step.OFFER, sentence, cure=cure, evidence=heard.evidence)
 
 
 def _edk2_no_file(heard: HeardOffers, answer: DhcpAnswer | None) -> BootFailedError:
     server = f" of {answer.server}" if answer else ""
     sentence = f"the chosen reply{server} names no boot file; EDK2 prints PXE-E16: No valid offer received"
-    return BootFailedError(Step.OFFER, sentence, cure=_NOT_OFFERED, evidence=heard.evidence)
+    return BootFailedError(Step.OFFER, sentence, cure=NOT_OFFERED, evidence=heard.evidence)
 
 
 def _edk2_local_boot(answer: DhcpAnswer) -> str:
@@ -116,13 +112,13 @@ def _rom_no_offer(heard: HeardOffers) -> BootFailedError:
     if not heard.offers:
         sentence, cure = (
             "no server replied; the ROM prints PXE-E51: No DHCP or proxyDHCP offers were received",
-            _NO_SERVER,
+            NO_SERVER,
         )
     elif heard.is_lease_needed and not heard.leases:
         sentence = "no server offers an address; the ROM prints PXE-E52: proxyDHCP offers were received. No DHCP offers"
         cure = _NO_LEASE
     else:
-        sentence, cure = "no offer names a boot file; the ROM prints PXE-E53: No boot filename received", _NOT_OFFERED
+        sentence, cure = "no offer names a boot file; the ROM prints PXE-E53: No boot filename received", NOT_OFFERED
     return BootFailedError(Step.OFFER, sentence, cure=cure, evidence=heard.evidence)
 
 
@@ -134,7 +130,7 @@ def _rom_no_file(heard: HeardOffers, answer: DhcpAnswer | None) -> BootFailedErr
         cure = "let option 43 be 06 01 08 ff and name the boot file, or remove option 43 from that server"
         return BootFailedError(Step.OFFER, sentence, cure=cure, evidence=heard.evidence)
     sentence = "the reply names no boot file; the ROM prints PXE-E53: No boot filename received"
-    return BootFailedError(Step.OFFER, sentence, cure=_NOT_OFFERED, evidence=heard.evidence)
+    return BootFailedError(Step.OFFER, sentence, cure=NOT_OFFERED, evidence=heard.evidence)
 
 
 def _rom_local_boot(answer: DhcpAnswer) -> str:
@@ -153,58 +149,5 @@ ROM_RULES = ChoiceRules(
     no_boot_server="the ROM prints PXE-E55: ProxyDHCP service did not reply to request on port 4011",
     local_boot=_rom_local_boot,
 )
-
-
-def _choose_lease(heard: HeardOffers, _elapsed_s: float) -> OfferChoice | None:
-    named = sorted(heard.leases, key=lambda each: not option_before_field(each))
-    return OfferChoice(named[0]) if named else None
-
-
-def _lease_only_no_file(heard: HeardOffers, _: DhcpAnswer | None) -> BootFailedError:
-    return BootFailedError(
-        Step.OFFER,
-        "the lease names no boot file, and this firmware reads no proxy's offer; it prints PXE-E53: No boot filename "
-        "received",
-        cure="set options 66 and 67 on the lease server to the appliance and its loader",
-        evidence=heard.evidence,
-    )
-
-
-LEASE_ONLY_RULES = replace(ROM_RULES, choose=_choose_lease, no_file=_lease_only_no_file)
-
-
-def _choose_raspberry(heard: HeardOffers, _elapsed_s: float) -> OfferChoice | None:
-    named = [each for each in heard.offers if _RASPBERRY in sub_options(each.options.get(43, b"")).get(9, b"")]
-    if not named or (heard.is_lease_needed and not heard.leases):
-        return None
-    return OfferChoice(heard.leases[0] if heard.leases else None, named[0])
-
-
-def _raspberry_no_offer(heard: HeardOffers) -> BootFailedError:
-    return BootFailedError(
-        Step.OFFER,
-        "no offer has 'Raspberry Pi Boot' in option 43.9; the ROM goes on with its next boot mode",
-        cure="boot a Raspberry Pi with UEFI firmware from its card: it then requests as arm64",
-        evidence=heard.evidence,
-    )
-
-
-RASPBERRY_RULES = replace(ROM_RULES, choose=_choose_raspberry, no_offer=_raspberry_no_offer)
-
-
-def _choose_u_boot(heard: HeardOffers, _elapsed_s: float) -> OfferChoice | None:
-    """Take the lease, and `siaddr` and `file` of a proxy that has both."""
-    if heard.is_lease_needed and not heard.leases:
-        return None
-    lease = heard.leases[0] if heard.leases else None
-    boot = next((each for each in heard.proxies if each.file and int(each.siaddr)), None)
-    return OfferChoice(lease, boot) if boot or (lease and field_before_option(lease)) else None
-
-
-def _u_boot_no_offer(heard: HeardOffers) -> BootFailedError:
-    what = "no offer has a boot file that U-Boot reads" if heard.offers else "no server replied"
-    sentence = f"{what}; U-Boot prints Retry time exceeded; starting again"
-    return BootFailedError(Step.OFFER, sentence, cure=_NOT_OFFERED, evidence=heard.evidence)
-
-
-U_BOOT_RULES = replace(ROM_RULES, choose=_choose_u_boot, boot_file=field_before_option, no_offer=_u_boot_no_offer)
+# Without a name in 67 it reads the field.
+ROM_LONG_NAME_RULES = replace(ROM_RULES, boot_file=lambda answer: boot_file_until_zero(answer) or answer.file)

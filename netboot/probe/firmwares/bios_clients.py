@@ -74,4 +74,4 @@ def grub_bootp_client() -> DhcpClient:
     """Return GRUB's `net_bootp`, whose DISCOVER has no option but 53."""
     leased: Options = ((53, b"\x03"), (54, Filled.SERVER), (50, Filled.ADDRESS))
     discover = MessageForm(((53, b"\x01"),), flags=0)
-    return DhcpClient(DhcpRules.LEASE_ONLY, discover, MessageForm(leased, flags=0), discover, _GRUB_TIMING)
+    return DhcpClient(DhcpRules.GRUB_BOOTP, discover, MessageForm(leased, flags=0), discover, _GRUB_TIMING)

@@ -14,7 +14,9 @@ class DhcpRules(StrEnum):
     EDK2_HTTP = "edk2-http"
     IPXE = "ipxe"
     U_BOOT = "u-boot"
-    LEASE_ONLY = "lease-only"  # reads no offer of a proxy
+    ROM_LONG_NAME = "rom-long-name"  # a ROM that reads option 67 up to the next zero byte
+    LEASE_ONLY = "lease-only"  # a ROM that reads no offer of a proxy
+    GRUB_BOOTP = "grub-bootp"
     RASPBERRY_PI = "raspberry-pi"
 
 

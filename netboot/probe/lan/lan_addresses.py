@@ -4,6 +4,7 @@ Each address is a /32 of this computer, so that sockets may be bound to it. It h
 kernel removes it if this process was killed.
 """
 
+import asyncio
 import errno
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Interface
@@ -29,6 +30,8 @@ class LanAddresses:
         self._uses: Counter[IPv4Address] = Counter()
         self._not_ours: set[IPv4Address] = set()
         self._routes: dict[IPv4Address, dict[str, Any]] = {}
+        self._reached: set[IPv4Address] = set()
+        self._reaching = asyncio.Lock()
 
     async def open(self) -> None:
         """Open the netlink socket."""
@@ -64,17 +67,21 @@ class LanAddresses:
 
     async def reach(self, destination: IPv4Address, gateway: IPv4Address | None) -> None:
         """Add a route to a server, if this computer would not reach it through this interface."""
-        if destination in self._routes or await self._is_reached(destination):
-            return
+        async with self._reaching:
+            if destination not in self._reached and not await self._is_reached(destination):
+                await self._add_route(destination, gateway)
+            self._reached.add(destination)
+
+    async def _add_route(self, destination: IPv4Address, gateway: IPv4Address | None) -> None:
         ways = {"gateway": str(gateway), "flags": _ON_LINK} if gateway else {"scope": _LINK_SCOPE}
         route = {"dst": f"{destination}/32", "oif": self._index, **ways}
-        self._routes[destination] = route
         try:
             await self._netlink.route("add", **route)
         except NetlinkError as error:
-            del self._routes[destination]
             if error.code != errno.EEXIST:
                 raise LanInterfaceError(f"cannot add a route to {destination} on {self._name}: {error}") from error
+        else:
+            self._routes[destination] = route
 
     async def _is_reached(self, destination: IPv4Address) -> bool:
         try:
@@ -93,6 +100,8 @@ class LanAddresses:
             self._not_ours.discard(address)
         else:
             await self._quietly("addr", index=self._index, address=str(address), prefixlen=32)
+        if not self._uses:  # the kernel removes the routes of an interface with its last address
+            self._reached.clear()
 
     async def _quietly(self, kind: str, **values: Any) -> None:
         """Delete what the kernel may have removed by itself, with its link for example."""
