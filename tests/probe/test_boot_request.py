@@ -14,6 +14,7 @@ from netboot.model.install.event import Step
 from netboot.probe.dhcp.boot_offer import BootOffer
 from netboot.probe.dhcp.boot_request import request_boot
 from netboot.probe.firmwares.firmware_profile import DhcpStage
+from netboot.probe.firmwares.profiles import PROFILES
 from netboot.probe.lan.lan_interface import LanInterface
 
 pytestmark = pytest.mark.integration
@@ -60,7 +61,8 @@ def rack(shared_rack: Rack) -> Iterator[Rack]:
 def test_a_firmware_gets_a_lease_and_chooses_the_boot_file_of_netboot(
     rack: Rack, firmware: str, file: str, port: int
 ) -> None:
-    mac = "b8:ce:f6:03:00:31:33:3e" if firmware.startswith("infiniband") else "52:54:00:70:00:05"
+    number = list(PROFILES).index(firmware)  # a machine does not change its firmware
+    mac = f"b8:ce:f6:03:00:31:33:{number:02x}" if "infiniband" in firmware else f"52:54:00:70:01:{number:02x}"
 
     offer = requested_boot(rack.lan, firmware, mac=mac)
 

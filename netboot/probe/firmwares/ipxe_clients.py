@@ -28,7 +28,7 @@ Options = tuple[tuple[int, OptionValue], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class IpxeBuild:
+class IpxeIdentity:
     """What differs between builds: architecture, network interface, vendor class, features and parameter list."""
 
     arch: int
@@ -39,16 +39,16 @@ class IpxeBuild:
     flags: int = 0
 
 
-IPXE_BIOS_ROM: Final = IpxeBuild(0, b"\x01\x02\x01", b"PXEClient:Arch:00000:UNDI:002001", _BIOS_2019)
+IPXE_BIOS_ROM: Final = IpxeIdentity(0, b"\x01\x02\x01", b"PXEClient:Arch:00000:UNDI:002001", _BIOS_2019)
 IPXE_UNDIONLY: Final = replace(IPXE_BIOS_ROM, flags=BROADCAST_FLAG)
-IPXE_UEFI_2019: Final = IpxeBuild(7, b"\x01\x03\x0a", b"PXEClient:Arch:00007:UNDI:003010", _UEFI_2019)
+IPXE_UEFI_2019: Final = IpxeIdentity(7, b"\x01\x03\x0a", b"PXEClient:Arch:00007:UNDI:003010", _UEFI_2019)
 # Its class is bare: a chained iPXE sends the class of the offer that its firmware got.
-IPXE_UEFI_2026: Final = IpxeBuild(7, b"\x01\x03\x10", b"PXEClient", _UEFI_2026, _PARAMETERS_2026, BROADCAST_FLAG)
+IPXE_UEFI_2026: Final = IpxeIdentity(7, b"\x01\x03\x10", b"PXEClient", _UEFI_2026, _PARAMETERS_2026, BROADCAST_FLAG)
 IPXE_ARM64: Final = replace(IPXE_UEFI_2019, arch=11, vendor_class=b"PXEClient:Arch:00011:UNDI:003010")
 IPXE_IA32: Final = replace(IPXE_UEFI_2019, arch=6, vendor_class=b"PXEClient:Arch:00006:UNDI:003010")
 
 
-def ipxe_client(build: IpxeBuild, *, user_class: bytes = b"iPXE") -> DhcpClient:
+def ipxe_client(build: IpxeIdentity, *, user_class: bytes = b"iPXE") -> DhcpClient:
     """Return an iPXE; FlexBoot, a build of iPXE in a card's ROM, has no user class."""
     who: Options = ((77, user_class),) if user_class else ()
     common: Options = (

@@ -7,6 +7,7 @@ datagrams to port 68. Never waits, and starts no thread.
 import asyncio
 import errno
 import fcntl
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -55,14 +56,16 @@ class LanInterface:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, name: str, *, impairment: Impairment = NO_IMPAIRMENT, seed: int = 0) -> AsyncIterator[Self]:
+    async def open(
+        cls, name: str, *, impairment: Impairment = NO_IMPAIRMENT, seed: int | None = None
+    ) -> AsyncIterator[Self]:
         """Open an interface; at the end, release every lease and remove every address and route.
 
         Raises LanInterfaceError if the interface is missing or is the appliance's own, or without the rights.
         """
         _refuse_own_appliance(name)
         try:
-            lan = cls(name, ImpairedLink(impairment, Random(seed)))  # noqa: S311 - a repeatable source, no secret
+            lan = cls(name, ImpairedLink(impairment, Random(seed)))  # noqa: S311 - which datagrams are lost, no secret
         except OSError as error:
             raise LanInterfaceError(f"cannot open {name}: {error.strerror}; {_cure(name, error)}") from error
         try:
@@ -99,7 +102,7 @@ class LanInterface:
 
     def new_xid(self) -> int:
         """Draw a transaction that no other machine of this interface uses."""
-        while (xid := self.link.random.getrandbits(32)) in self._queues:
+        while (xid := secrets.randbits(32)) in self._queues:  # not repeated with the seed: a server remembers it
             pass
         return xid
 
