@@ -11,8 +11,8 @@ from typing import Final
 
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
+from netboot.probe.file_reader import FileReader
 from netboot.probe.http.http_client import HttpClient
-from netboot.probe.machine_timeline import MachineTimeline
 
 _USER_CONFIG: Final = "usr/lib/ignition/user.ign"
 _TRIES: Final = 120
@@ -22,9 +22,10 @@ _LARGEST: Final = 64 << 20  # packed or not
 _HEADER_BYTES: Final = 110
 
 
-async def fetch_archive(curl: HttpClient, url: str, timeline: MachineTimeline) -> bytes:
+async def fetch_archive(machine: FileReader, curl: HttpClient, url: str) -> bytes:
     """Return the Ignition in the archive; raise BootFailedError if the script would end the install."""
-    began_s, problem = timeline.now_s, ""
+    timeline, problem = machine.timeline, ""
+    began_s = timeline.now_s
     for _ in range(_TRIES):
         content = bytearray()
         answer = await curl.get(url, step=Step.POST, sink=content.extend, any_status=True)
@@ -36,7 +37,7 @@ async def fetch_archive(curl: HttpClient, url: str, timeline: MachineTimeline) -
             raise _failure(f"the server does not allow it (HTTP {answer.status})")
         problem = "damaged: not what X-Netboot-SHA256 states" if answer.status == 200 else f"HTTP {answer.status}"
         timeline.add(Step.POST, f"Ignition to embed: {problem}; requested again in {_PAUSE_S:.0f} s")
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(machine.behaviour.wait_s(_PAUSE_S))
     raise _failure(f"the server did not send it in {_TRIES} tries (the last one: {problem})")
 
 

@@ -52,7 +52,7 @@ async def first_boot(
     if order.index(until) < order.index(Step.IGNITION):
         return None
     async with HttpClient(machine, IGNITION_CLIENT) as client, HttpClient(machine, SCRIPT_CURL) as curl:
-        ignition = IgnitionConfig(client, machine.timeline)
+        ignition = IgnitionConfig(machine, client)
         config = await _config(machine, ignition, installed, spends=spends, planned=planned_ignition)
         if config is None:
             return None
@@ -130,7 +130,7 @@ async def _report_ready(machine: InstallerMachine, curl: HttpClient, config: Jso
             return ()
         if status in _REFUSED:
             break
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(machine.behaviour.wait_s(pause_s))
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
     raise BootFailedError(
         Step.READY,

@@ -20,9 +20,9 @@ from netboot.ignition.schema import Json
 from netboot.model.install.event import Step
 from netboot.model.urls import without_tokens_in_paths
 from netboot.probe.boot_failed import BootFailedError
+from netboot.probe.file_reader import FileReader
 from netboot.probe.http.agents import IGNITION, HttpAgent
 from netboot.probe.http.http_client import HttpClient
-from netboot.probe.machine_timeline import MachineTimeline
 
 IGNITION_CLIENT: Final[HttpAgent] = replace(IGNITION, waits_s=())  # what it repeats is below
 _FIRST_LIMIT_S: Final = 120.0
@@ -39,8 +39,8 @@ _HASHES: Final = ("sha512", "sha256")
 class IgnitionConfig:
     """The configuration of one first boot."""
 
+    machine: FileReader
     client: HttpClient
-    timeline: MachineTimeline
     resources: int = 0
     _fetched: dict[str, Json] = field(default_factory=dict, repr=False)  # by source
 
@@ -77,7 +77,7 @@ class IgnitionConfig:
             await self._content(resource, what=path)
         elif source:
             text = f"note: {path} is fetched from {source.partition(':')[0]}:…, which is not tried here"
-            self.timeline.add(Step.IGNITION, text)
+            self.machine.timeline.add(Step.IGNITION, text)
 
     async def _content(self, resource: Json, *, what: str) -> bytes:
         """Return the verified content of a resource; raise BootFailedError."""
@@ -89,7 +89,7 @@ class IgnitionConfig:
                 raise _failure(f"{what}: its data: URL, compression or hash is wrong", "write the file again")
             return content
         headers = tuple((each["name"], each.get("value", "")) for each in resource.get("httpHeaders", []))
-        began_s = self.timeline.now_s
+        began_s = self.machine.timeline.now_s
         data = await self._download(source, headers, limit_s=_CHILD_LIMIT_S, what=what)
         if resource.get("compression") == "gzip":
             data = _unpacked(data, what)
@@ -97,12 +97,12 @@ class IgnitionConfig:
         digest = hashlib.sha256(data).hexdigest()[:12]
         has_hash = "hash verified" if resource.get("verification", {}).get("hash") else "without a hash"
         text = f"{what} {_shown(source)}, {has_hash}, sha256 {digest}"
-        self.timeline.add(Step.IGNITION, text, size_bytes=len(data), since_s=began_s)
+        self.machine.timeline.add(Step.IGNITION, text, size_bytes=len(data), since_s=began_s)
         return data
 
     async def _download(self, url: str, headers: tuple[tuple[str, str], ...], *, limit_s: float, what: str) -> bytes:
         """Fetch a document; raise BootFailedError for what Ignition does not repeat, or at the end of the time."""
-        began_s, pause_s, problem = self.timeline.now_s, 0.2, ""
+        began_s, pause_s, problem = self.machine.timeline.now_s, 0.2, ""
         while True:
             content = _Bounded()
             try:
@@ -110,6 +110,8 @@ class IgnitionConfig:
                     url, step=Step.IGNITION, sink=content.write, headers=headers, any_status=True
                 )
             except BootFailedError as error:
+                if self.machine.behaviour.aborts_at is error.step:  # it is switched off
+                    raise
                 problem = error.sentence
             else:
                 if answer.status == 200 and "content-encoding" in answer.headers:
@@ -117,13 +119,13 @@ class IgnitionConfig:
                 if answer.status < 500:
                     return _accepted(answer.status, bytes(content.data), what=f"{what} {_shown(url)}")
                 problem = f"server responded with status {answer.status}"
-            if self.timeline.now_s - began_s + pause_s > limit_s:
+            if self.machine.timeline.now_s - began_s + pause_s > limit_s:
                 raise _failure(
                     f"{what}: unable to fetch resource in time: {problem}",
                     "netboot install show HOST: a part is missing",
                 )
-            self.timeline.add(Step.IGNITION, f"{what}: {problem}; requested again in {pause_s:.1f} s")
-            await asyncio.sleep(pause_s)
+            self.machine.timeline.add(Step.IGNITION, f"{what}: {problem}; requested again in {pause_s:.1f} s")
+            await asyncio.sleep(self.machine.behaviour.wait_s(pause_s))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 

@@ -5,17 +5,17 @@ refuses it; a refused one ends the install, which reports `failed` then, before 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
+from netboot.probe.file_reader import FileReader
 from netboot.probe.http.agents import CURL, HttpAgent
 from netboot.probe.http.http_client import HttpClient
 from netboot.probe.installer.kickstart_document import KickstartDocument
-from netboot.probe.machine_timeline import MachineTimeline
 
 SCRIPT_CURL: Final[HttpAgent] = replace(CURL, waits_s=())  # without --retry: the scripts repeat
 
@@ -44,11 +44,9 @@ class CheckLine:
 class InstallReports:
     """Sends the reports of one install by curl without options to repeat. `document` has a URL for them."""
 
+    machine: FileReader
     curl: HttpClient
     document: KickstartDocument
-    timeline: MachineTimeline
-    _: KW_ONLY
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def checks(self, checks: Sequence[CheckLine]) -> None:
         """Report the checks; raise BootFailedError if one failed or the server refuses the machine."""
@@ -67,7 +65,7 @@ class InstallReports:
         """Report that %post began: sent once, whatever the answer is."""
         with suppress(BootFailedError):
             status = await self._send("post", b"")
-            self.timeline.add(Step.POST, f"report post: status {status}")
+            self.machine.timeline.add(Step.POST, f"report post: status {status}")
 
     async def done(self) -> None:
         """Report the end; raise BootFailedError if it is not acknowledged, because the install would begin again."""
@@ -75,11 +73,11 @@ class InstallReports:
         for _ in range(_DONE_TRIES):
             status = await self._status("done", b"")
             if 200 <= status < 300:
-                self.timeline.add(Step.INSTALLED, "report done: acknowledged")
+                self.machine.timeline.add(Step.INSTALLED, "report done: acknowledged")
                 return
             if status in _REFUSED:
                 break  # curl repeats it for ten minutes, which changes nothing
-            await self.sleep(_DONE_PAUSE_S)
+            await self._pause(_DONE_PAUSE_S)
         raise BootFailedError(
             Step.INSTALLED,
             f"the report done is not acknowledged (HTTP {status}): the machine repeats it for 10 minutes and restarts, "
@@ -96,7 +94,7 @@ class InstallReports:
         with suppress(BootFailedError):
             answer = await self.curl.post(self.document.log_url, body, step=Step.CHECKS, any_status=True)
             if answer.status >= 400:
-                self.timeline.add(Step.CHECKS, f"report log of %{section}: status {answer.status}")
+                self.machine.timeline.add(Step.CHECKS, f"report log of %{section}: status {answer.status}")
 
     async def failed(self, reason: str) -> None:
         """Report the end of a failed install, five times at most; what it leads to is shown by the server."""
@@ -104,14 +102,14 @@ class InstallReports:
             status = await self._status("failed", f"{reason}\n".encode("ascii", "replace"))
             if 200 <= status < 300 or status in _REFUSED:
                 break
-            await self.sleep(_PAUSE_S)
+            await self._pause(_PAUSE_S)
 
     async def _submit(self, event: str, body: bytes, *, tries: int, failed: str = "") -> None:
         status = 0
         for _ in range(tries):
             status = await self._status(event, body)
             if 200 <= status < 300:
-                self.timeline.add(_STEPS[event], f"report {event}: acknowledged", size_bytes=len(body))
+                self.machine.timeline.add(_STEPS[event], f"report {event}: acknowledged", size_bytes=len(body))
                 return
             if status == 400:
                 sentence = f"the server does not understand the report of the {event} (HTTP 400); netboot check"
@@ -119,7 +117,7 @@ class InstallReports:
             if status in _REFUSED:
                 sentence = f"the server does not allow this install (HTTP {status})"
                 raise await self._refusal(event, failed or sentence, status=status)
-            await self.sleep(_PAUSE_S)
+            await self._pause(_PAUSE_S)
         sentence = f"the server did not acknowledge the report {event} in {tries} tries (last HTTP status {status:03})"
         raise await self._refusal(event, failed or sentence, status=status)
 
@@ -138,8 +136,13 @@ class InstallReports:
         """Send a report; 0 is curl's 000: no answer."""
         try:
             return await self._send(event, body)
-        except BootFailedError:
+        except BootFailedError as error:
+            if self.machine.behaviour.aborts_at is error.step:  # it is switched off
+                raise
             return 0
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(self.machine.behaviour.wait_s(seconds))
 
     async def _send(self, event: str, body: bytes) -> int:
         answer = await self.curl.post(

@@ -5,6 +5,7 @@ The Kickstart's scripts are not run: what netboot's own templates send is read f
 
 from dataclasses import dataclass
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
@@ -77,7 +78,8 @@ class _Install:
         document = await self._kickstart(planned)
         if self._ends_before(Step.STAGE2):
             return InstalledSystem(Step.KICKSTART)
-        await self._stage2().fetch()
+        if self._is_played(self.line.stage2_url, Step.STAGE2):
+            await self._stage2().fetch()
         if document is None or document.release_url is None or self._ends_before(Step.CHECKS):
             return InstalledSystem(Step.STAGE2)
         reports = self._reports(document)
@@ -85,6 +87,15 @@ class _Install:
         if self._ends_before(Step.OSTREE):
             return InstalledSystem(ended_at)
         return await self._on_the_disk(document, reports, ref_commit)
+
+    def _is_played(self, url: str | None, step: Step) -> bool:
+        """Return whether a URL is one of http, without a user; else a note states that it is not requested."""
+        parts = urlsplit(url or "")
+        if parts.scheme == "http" and not parts.username:
+            return True
+        what = f"{parts.scheme or 'no URL'}{' with a user' if parts.username else ''}"
+        self.machine.timeline.add(step, f"note: its URL is {what}, which is not played; it counts as received")
+        return False
 
     def _ends_before(self, step: Step) -> bool:
         return _ORDER.index(self.until) < _ORDER.index(step)
@@ -120,7 +131,7 @@ class _Install:
     def _reports(self, document: KickstartDocument) -> InstallReports | None:
         if not self.spends or document.report_url is None:
             return None
-        return InstallReports(self.curl, document, self.machine.timeline)
+        return InstallReports(self.machine, self.curl, document)
 
     async def _before_the_disk(
         self, document: KickstartDocument, reports: InstallReports | None
@@ -144,14 +155,15 @@ class _Install:
     ) -> InstalledSystem:
         """Pull the release and play %post; a failure is reported, as %onerror does, before it is raised."""
         try:
-            release = await self._pull(document, ref_commit)
+            is_played = self._is_played(document.release_url, Step.OSTREE)
+            release = await self._pull(document, ref_commit) if is_played else None
             if self._ends_before(Step.POST):
                 return InstalledSystem(Step.OSTREE, release)
             embedded = None
             if self.spends and document.archive_url is not None:
-                embedded = await fetch_archive(self.curl, document.archive_url, self.machine.timeline)
+                embedded = await fetch_archive(self.machine, self.curl, document.archive_url)
         except BootFailedError as error:
-            if reports is not None:
+            if reports is not None and error.step is not self.machine.behaviour.aborts_at:
                 await reports.failed(f"the installer stopped: {error.sentence}")
             raise
         ended_at = await self._report_end(document, reports)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -76,21 +75,22 @@ class PlayedMachine:
         return [f"{event.step}: {event.text}" for event in self.timeline.events]
 
 
-@pytest.fixture
-def rack_directory(tmp_path: Path) -> Path:
-    return write_files(tmp_path)
-
-
-@pytest.fixture
-def rack(rack_directory: Path) -> Iterator[Rack]:
-    with running(rack_directory) as rack:
+@pytest.fixture(scope="module")
+def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
+    with running(write_files(tmp_path_factory.mktemp("box"))) as rack:
         yield rack
 
 
 @pytest.fixture
 def cp1(rack: Rack) -> PlayedMachine:
-    """The armed host cp1, whose firmware has done DHCP."""
+    """The host cp1, armed, whose firmware has done DHCP."""
+    return armed(rack)
+
+
+def armed(rack: Rack) -> PlayedMachine:
+    """Arm cp1, whatever an earlier install has left, and boot its firmware."""
     machine = PlayedMachine(rack.machine(*CP1))
+    rack.run("install", "cancel", "cp1")
     rack.netboot("install", "arm", "cp1")
     machine.of_rack.boots()
     return machine

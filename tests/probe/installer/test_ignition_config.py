@@ -39,11 +39,11 @@ def sha512(data: bytes) -> Json:
 
 
 def fetched(server: ScriptedServer) -> Json:
-    timeline = MachineTimeline(time.monotonic)
+    machine = LocalReader(None, MachineTimeline(time.monotonic))
 
     async def run() -> Json:
-        async with HttpClient(LocalReader(None, timeline), IGNITION_CLIENT) as client:
-            return await IgnitionConfig(client, timeline).fetch(f"{server.url}/config")
+        async with HttpClient(machine, IGNITION_CLIENT) as client:
+            return await IgnitionConfig(machine, client).fetch(f"{server.url}/config")
 
     return asyncio.run(run())
 

@@ -13,10 +13,16 @@ from fixtures.rack import Rack, running
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
 
-from .conftest import CP1, Firmware, PlayedMachine
+from .conftest import Firmware, PlayedMachine, armed
 
 pytestmark = pytest.mark.integration
 VALIDATE = "/usr/lib/dracut/modules.d/30ignition/ignition-validate"
+
+
+def replace_content(rack: Rack, file: Path, content: bytes) -> None:
+    """Write a file of the release; the daemon forgets the bytes that it has served."""
+    file.write_bytes(content)
+    rack.api("/api/v1/content/rescan", "-X", "POST")
 
 
 def validated(config: dict[str, object], directory: Path) -> str:
@@ -60,6 +66,7 @@ def test_without_spending_nothing_with_a_token_is_requested(rack: Rack, cp1: Pla
     plan = rack.api("/api/v1/hosts/cp1/plan")
     kernel = cp1.kernel()
     before = rack.install("cp1")
+    unchanged = {name: before[name] for name in ("state", "armed", "arming", "checks")}
 
     installed = cp1.installs(kernel, spends=False, kickstart=plan["kickstart"])
     first = cp1.starts(installed, spends=False, planned_ignition=plan["ignition"]["merged"])
@@ -68,7 +75,7 @@ def test_without_spending_nothing_with_a_token_is_requested(rack: Rack, cp1: Pla
     assert installed.ended_at is Step.INSTALLED
     assert first is not None
     assert first.ended_at is Step.IGNITION
-    assert rack.install("cp1") == before
+    assert unchanged.items() <= rack.install("cp1").items()
     assert cp1.installs(kernel, spends=False).ended_at is Step.STAGE2
     assert cp1.starts(installed, spends=False) is None
 
@@ -82,12 +89,12 @@ def test_a_bios_machine_is_refused_and_a_damaged_release_is_reported(rack: Rack,
     assert reported["checks"][0]["result"] == "fail"
 
     damaged = max(rack.directory.glob("content/ostree/*/objects/*/*.filez"), key=lambda path: path.stat().st_size)
-    damaged.write_bytes(damaged.read_bytes()[:-3])
-    rack.netboot("install", "arm", "cp1")
-    again = PlayedMachine(rack.machine(*CP1))
-    again.of_rack.boots()
+    sound = damaged.read_bytes()
+    replace_content(rack, damaged, sound[:-3])
+    again = armed(rack)
     with pytest.raises(BootFailedError, match="it is cut off in its content") as failed:
         again.installs(again.kernel())
+    replace_content(rack, damaged, sound)
     assert (failed.value.step, rack.install("cp1")["state"]) == (Step.OSTREE, "failed")
     assert "the installer stopped: Anaconda stops with" in rack.install("cp1")["reason"]
 
@@ -108,9 +115,7 @@ def test_an_embedded_ignition_a_delta_and_the_logs_of_the_scripts(tmp_path: Path
     directory = write_files(tmp_path / "box", settings=f"{settings}install: {{ignition: embed}}\n")
     with running(directory) as rack:
         rack.wait_for_log("content.delta_made")
-        cp1 = PlayedMachine(rack.machine(*CP1))
-        rack.netboot("install", "arm", "cp1")
-        cp1.of_rack.boots()
+        cp1 = armed(rack)
         installed = cp1.installs(cp1.kernel())
         first = cp1.starts(installed)
         logged = rack.netboot("install", "logs", "cp1")

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 from netboot.content.ostree.object_check import LARGEST_METADATA
 from netboot.content.ostree.repository import children
 from netboot.errors import ContentError
+from netboot.model.hidden import without_users
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.installer.release.client_pool import CONNECTIONS, ClientPool
@@ -117,7 +118,7 @@ class ReleasePull:
                 Step.OSTREE,
                 f"the release's summary names the commit {commit[:12]} for {self.ref}, and refs/heads/{self.ref} is "
                 f"{wanted[:12]}: libostree follows the summary and installs the other release, without an error",
-                cure=f"ostree summary -u --repo=ARCHIVE, or remove {self.url}/summary",
+                cure="ostree summary -u --repo=ARCHIVE, or remove the file summary",
                 evidence=(f"summary: {commit}", f"refs/heads/{self.ref}: {wanted}"),
             )
         return commit
@@ -249,6 +250,8 @@ class ReleasePull:
             try:
                 answer = await self.clients.get(f"{self.url}/{path}", receiver.write)
             except BootFailedError as error:
+                if self.clients.is_switched_off:
+                    raise
                 if number == _TRIES:
                     raise self._failure(path, f"{_TRIES} tries failed; the last one: {error.sentence}") from error
                 continue
@@ -257,6 +260,8 @@ class ReleasePull:
             self._requests += 1
             if answer.status in _ABSENT:
                 return None
+            if answer.status == 408 and number < _TRIES:
+                continue
             if answer.status != 200:
                 raise self._failure(path, f"Server returned HTTP {answer.status}, which EL8's libostree does not retry")
             self._size_bytes += answer.size_bytes
@@ -267,8 +272,8 @@ class ReleasePull:
         return BootFailedError(
             Step.OSTREE,
             f"{_SHOWS}: {path}: {shown}",
-            cure=f"verify the release on the appliance: netboot content verify; it is served at {self.url}",
-            evidence=(f"{self.url}/{path}",),
+            cure="verify the release on the appliance: netboot content verify",
+            evidence=(without_users(f"{self.url}/{path}"),),
         )
 
 

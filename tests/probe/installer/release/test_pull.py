@@ -46,6 +46,18 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive
 
 
+@pytest.fixture(scope="session")
+def archive_with_delta(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = Path(shutil.copytree(archive, tmp_path_factory.mktemp("delta") / "ock"))
+    add_delta(copy)
+    return copy
+
+
+@pytest.fixture
+def copied_with_delta(archive_with_delta: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(archive_with_delta, tmp_path / "content/ostree/ock"))
+
+
 @pytest.fixture
 def copied(archive: Path, tmp_path: Path) -> Path:
     """A copy of the archive, to be changed, below a content directory."""
@@ -195,13 +207,14 @@ def test_what_is_damaged_is_named(copied: Path, fault: Callable[[Path], object],
 
 
 @pytest.mark.parametrize(("fault", "shown"), FAULTS_OF_A_DELTA.values(), ids=FAULTS_OF_A_DELTA)
-def test_what_is_damaged_of_a_delta_is_named(copied: Path, fault: Callable[[Path], object], shown: str | None):
-    add_delta(copied)
-    fault(copied)
+def test_what_is_damaged_of_a_delta_is_named(
+    copied_with_delta: Path, fault: Callable[[Path], object], shown: str | None
+):
+    fault(copied_with_delta)
     if shown is None:
-        ostree("summary", "-u", f"--repo={copied}")
+        ostree("summary", "-u", f"--repo={copied_with_delta}")
 
-    with plain_web_server(copied.parents[1]) as port:
+    with plain_web_server(copied_with_delta.parents[1]) as port:
         error = failure(port)
 
     assert (shown or "No such branch 'ock' in repository summary") in error.sentence

@@ -1,1 +1,0 @@
-"""A boot storm: many simulated machines at once, how long each step took, and what failed."""
