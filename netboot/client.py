@@ -1,6 +1,7 @@
-"""The client of a running daemon's API on its control socket; it has the methods of `operate.administration`.
+"""The client of a running daemon's API, on its control socket or over the network; it has the methods of
+`operate.administration`.
 
-Used by the commands and by the lab. Never opens the store or a file of the daemon.
+Used by the commands, by simulations and by the lab. Never opens the store or a file of the daemon.
 """
 
 import asyncio
@@ -16,10 +17,12 @@ import aiohttp
 from netboot.control_socket import (
     CONFIGURATION_HEADER,
     CONNECT_S,
+    ApiServer,
     DeafDaemonError,
     NoDaemonError,
     RefusedError,
     connection_error,
+    server_error,
 )
 from netboot.operate.access.api_tokens import NewToken
 from netboot.operate.access.user_accounts import NewUser, UserEdit
@@ -45,13 +48,18 @@ class ControlClient:
     """A connection to the daemon; an async context manager."""
 
     def __init__(
-        self, socket: Path, *, configuration: Path | None = None, report: Callable[[str], object] = lambda _: None
+        self,
+        place: Path | ApiServer,
+        *,
+        configuration: Path | None = None,
+        report: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """If `configuration` is given, a daemon with another one refuses every request.
+        """`place` is a control socket, or a server on the network.
 
-        `report` gets a sentence while an answer takes long.
+        If `configuration` is given, a daemon with another one refuses every request. `report` gets a sentence while an
+        answer takes long.
         """
-        self._socket = socket
+        self._place = place
         self._report = report
         self._headers = {CONFIGURATION_HEADER: quote(str(configuration.resolve()))} if configuration else {}
         self.host_changes = HostChangesClient(self._request)
@@ -65,10 +73,13 @@ class ControlClient:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, connect=CONNECT_S)
-        connector = aiohttp.UnixConnector(path=str(self._socket))
-        self._session = aiohttp.ClientSession(
-            "http://netboot", connector=connector, timeout=timeout, headers=self._headers
-        )
+        if isinstance(self._place, ApiServer):
+            connector: aiohttp.BaseConnector = aiohttp.TCPConnector(ssl=self._place.tls())
+            url, headers = self._place.url, {**self._headers, **self._place.headers}
+        else:
+            connector = aiohttp.UnixConnector(path=str(self._place))
+            url, headers = "http://netboot", self._headers
+        self._session = aiohttp.ClientSession(url, connector=connector, timeout=timeout, headers=headers)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -118,6 +129,10 @@ class ControlClient:
     async def history(self, name: str) -> list[View]:
         return list(await self._request("GET", f"{_host_path(name)}/history"))
 
+    async def plan(self, name: str) -> View:
+        """Return what a host would get if it were armed and booted now, without tokens and secrets."""
+        return dict(await self._request("GET", f"{_host_path(name)}/plan"))
+
     async def served_documents(self, name: str) -> list[View]:
         return list(await self._request("GET", f"{_host_path(name)}/served"))
 
@@ -130,6 +145,10 @@ class ControlClient:
         query = "&".join(f"{name}=1" for name, is_set in flags.items() if is_set)
         path = f"cluster/ignition/{request.use}" + (f"?{query}" if query else "")
         return dict(await self._request("PUT", path, data=request.content))
+
+    async def activity(self, mac: str, *, limit: int) -> list[View]:
+        """List what happened to a machine, newest first."""
+        return list(await self._request("GET", f"activity?{urlencode({'mac': mac, 'limit': limit})}"))
 
     async def last_event_id(self) -> int:
         return int((await self.status())["last_event_id"])
@@ -153,7 +172,7 @@ class ControlClient:
                 disposition = answer.content_disposition
                 return Path(disposition.filename if disposition and disposition.filename else _ARCHIVE).name
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(self._socket, error) from error
+            raise _unreachable(self._place, error) from error
         finally:
             slow.cancel()
 
@@ -175,19 +194,19 @@ class ControlClient:
                 "the daemon closed the connection; systemctl status netboot, and journalctl -u netboot"
             ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(self._socket, error) from error
+            raise _unreachable(self._place, error) from error
         if follow:
             raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
     async def _request(self, method: str, path: str, body: object = None, *, data: bytes | None = None) -> Any:
-        text = f"the daemon on {self._socket} does not answer yet; waiting {ANSWER_S - SLOW_S:.0f} s more"
+        text = f"the daemon on {self._place} does not answer yet; waiting {ANSWER_S - SLOW_S:.0f} s more"
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._report, text)
         try:
             async with self._session.request(method, f"/api/v1/{path}", json=body, data=data) as answer:
                 await _raise_for(answer)
                 return await (answer.json() if answer.content_type == "application/json" else answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(self._socket, error) from error
+            raise _unreachable(self._place, error) from error
         finally:
             slow.cancel()
 
@@ -347,8 +366,11 @@ def _selecting(request: ArmRequest | CancelRequest) -> View:
     return {**body, **selection}
 
 
-def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
-    return connection_error(socket, error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
+def _unreachable(place: Path | ApiServer, error: Exception) -> NoDaemonError | DeafDaemonError:
+    reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = error.certificate_error
+    return server_error(place, reason) if isinstance(place, ApiServer) else connection_error(place, reason)
 
 
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:

@@ -1,12 +1,15 @@
-"""Checks by a connection whether a daemon listens on its control socket; `client` sends requests.
+"""Where a daemon's API is: on its control socket, or over the network; whether a daemon listens on that socket.
 
-Separate from `client`, whose HTTP library is slow to load and not needed if no daemon runs.
+Separate from `client`, which sends requests and whose HTTP library is slow to load and not needed if no daemon runs.
 """
 
 import socket as sockets
+import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from netboot.errors import NO_RIGHT, NetbootError
 
@@ -47,6 +50,57 @@ def connection_error(socket: Path, error: Exception) -> NoDaemonError | DeafDaem
             return DeafDaemonError(f"the daemon on {socket} does not answer in time; {cure}")
         case reason:
             return DeafDaemonError(f"the daemon on {socket} does not answer: {reason}; journalctl -u netboot")
+
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """A daemon's administration by HTTPS, or by HTTP on loopback; `token` is an API token, which is sent to it."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    authority: Path | None = None  # the certificates that are trusted; None: those of this computer
+
+    @classmethod
+    def parse(cls, url: str, *, token: str | None = None, authority: Path | None = None) -> "ApiServer":
+        """Read the URL of an administration; raise ValueError with a sentence if it cannot be one."""
+        parts = urlsplit(url if "//" in url else f"https://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not a URL such as https://appliance.example.org:8470")
+        if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+            raise ValueError(f"{url!r} has more than a host and a port; write https://HOST:PORT")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ValueError(f"{url!r} would send the token in clear text; write https://{parts.netloc}")
+        return cls(f"{parts.scheme}://{parts.netloc}", token, authority)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return what a request to it has beside its own headers."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what is verified of its certificate: chain, names and time. Raises OSError."""
+        return ssl.create_default_context(cafile=self.authority)
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def server_error(server: ApiServer, error: Exception) -> NoDaemonError | DeafDaemonError:
+    """Return why no daemon answers over the network, with the cure."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            cure = "give the certificate of its authority with --ca, and a name or address that the certificate has"
+            return DeafDaemonError(f"the certificate of {server} is not trusted: {error.verify_message}; {cure}")
+        case ConnectionRefusedError():
+            cure = "see admin.listen in its netboot.yaml, and whether the daemon runs"
+            return NoDaemonError(f"no daemon listens on {server}; {cure}")
+        case TimeoutError():
+            return DeafDaemonError(f"{server} does not answer in time; see its firewall and admin.listen")
+        case reason:
+            return DeafDaemonError(f"{server} does not answer: {reason}; see the URL, and admin.listen and admin.tls")
 
 
 def is_answered(path: Path) -> bool:

@@ -28,6 +28,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "doctor": "Check this appliance and the LAN: what would stop a boot, and the cure.",
     "plan": "Show what each host would get at its next boot.",
     "explain": "Show where each value of a host comes from, and what it gets now.",
+    "simulate": "Play a machine's boot against a live server, and compare both sides.",
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, or the OpenAPI of the API.",
     "reload": "Make the daemon read its files again; print the result.",
     "hooks": "List the web servers and commands that get events, and test them.",
@@ -49,6 +50,7 @@ _MODULES: Final = {  # the module of each, below netboot.cli.commands
     "cluster": "cluster.cluster",
     **{name: f"access.{name}" for name in ("user", "token")},
     "content": "content.content",
+    "simulate": "simulation.simulate",
     "lab": "lab",
 }
 

@@ -30,6 +30,11 @@ STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++
 _TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report)/)[0-9a-f]+")
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
+# A machine's script, or a URL with a token. GRUB's configuration is found by its name in any directory.
+_OF_ONE_BOOT: Final = re.compile(
+    r"(?:/boot/[^/]+\.ipxe|.*/grub\.cfg[^/]*|/(?:ks|inspect|ign|report)(?:/.*)?)", re.IGNORECASE
+)
+
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
 LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # a kernel line that fits with it fits with any
 
@@ -100,6 +105,11 @@ def report(base_url: str, token: str, event: str = "") -> str:
 def without_tokens_in_paths(text: str) -> str:
     """Hide what stands where a URL of this server has a token, also a part of a token at the end of a cut line."""
     return _TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text)
+
+
+def is_of_one_boot(path: str) -> bool:
+    """Return whether a request for a path can change an install: a script spends a boot, a token belongs to one."""
+    return _OF_ONE_BOOT.fullmatch(f"/{unquote(path).partition('?')[0].lstrip('/')}") is not None
 
 
 def page_of_host(public_url: str, host: str) -> str:

@@ -71,7 +71,7 @@ class SimulatedMachine:
         """Send a RELEASE for each lease that is held."""
         for held in self.held:
             if held.release is not None:
-                self.lan.send_datagram(*held.release)
+                self.lan.send_at_once(*held.release)
         self.held = [HeldAddress(held.address) for held in self.held]
 
     async def power_off(self) -> None:

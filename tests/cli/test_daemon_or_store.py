@@ -10,7 +10,7 @@ import pytest
 from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import administration
 from netboot.client import ControlClient
-from netboot.control_socket import DeafDaemonError, NoDaemonError, is_answered
+from netboot.control_socket import ApiServer, DeafDaemonError, NoDaemonError, is_answered
 from netboot.errors import ConfigError
 from netboot.operate.arming import ArmRequest
 
@@ -127,3 +127,45 @@ def test_faulty_hosts_files_that_were_never_accepted_do_not_hide_what_is_armed(
 
     assert asyncio.run(cancel()) == ([("w1", True, True)], ["w1 is not armed; it boots its own disk"])
     assert "hosts.w1.rol" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://appliance.example.org:8470", "https://appliance.example.org:8470"),
+        ("https://appliance.example.org:8470/", "https://appliance.example.org:8470"),
+        ("appliance.example.org:8470", "https://appliance.example.org:8470"),
+        ("http://127.0.0.1:8470", "http://127.0.0.1:8470"),
+        ("http://localhost:8470", "http://localhost:8470"),
+    ],
+)
+def test_the_url_of_an_api_is_its_host_and_port(text: str, url: str):
+    assert ApiServer.parse(text).url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("http://192.0.2.10:8470", "clear text"),
+        ("https://192.0.2.10:8470/api/v1", "more than a host and a port"),
+        ("https://user@192.0.2.10", "more than a host and a port"),
+        ("ftp://192.0.2.10", "is not a URL"),
+        ("https://", "is not a URL"),
+    ],
+)
+def test_a_url_that_would_show_the_token_or_leads_elsewhere_is_refused(text: str, reason: str):
+    with pytest.raises(ValueError, match=reason):
+        ApiServer.parse(text)
+
+
+def test_the_token_of_an_api_is_in_no_representation():
+    assert "nb_secret" not in repr(ApiServer.parse("https://192.0.2.10", token="nb_secret"))
+
+
+def test_an_api_that_does_not_answer_is_named_with_the_cure():
+    async def ask() -> object:
+        async with ControlClient(ApiServer.parse("http://127.0.0.1:1")) as client:
+            return await client.status()
+
+    with pytest.raises(NoDaemonError, match=r"no daemon listens on http://127\.0\.0\.1:1; see admin\.listen"):
+        asyncio.run(ask())

@@ -77,3 +77,28 @@ def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> Non
 )
 def test_objects_and_deltas_are_parts_of_a_pull(path: str, *, is_of_pull: bool) -> None:
     assert urls.is_of_pull(path) is is_of_pull
+
+
+@pytest.mark.parametrize(
+    ("path", "is_of_one_boot"),
+    [
+        (f"/boot/{HYPHENATED}.ipxe", True),
+        (f"/boot/{HYPHENATED}.ipxe?serial=1", True),
+        (f"//boot/{HYPHENATED}.IPXE", True),
+        (f"/boot/{HYPHENATED}%2Eipxe", True),
+        (f"/boot/{HYPHENATED}/grub.cfg", True),
+        (f"/bootfiles/grub.cfg-01-{HYPHENATED}", True),
+        ("grub.cfg", True),
+        (f"/ks/{TOKEN}", True),
+        (f"/ign/{TOKEN}/role", True),
+        (f"/report/{TOKEN}/started", True),
+        (f"/inspect/{TOKEN}", True),
+        ("/bootfiles/snponly.efi", False),
+        (f"/boot/{HYPHENATED}/snponly.efi", False),
+        ("/content/ol8/vmlinuz", False),
+        ("/ostree/ock/config", False),
+        ("/healthz", False),
+    ],
+)
+def test_a_request_that_can_change_an_install_is_a_script_or_has_a_token(path: str, *, is_of_one_boot: bool) -> None:
+    assert urls.is_of_one_boot(path) is is_of_one_boot

@@ -20,7 +20,7 @@ from netboot.model.host.mac import Mac
 from netboot.probe.lan.impairment import NO_IMPAIRMENT, ImpairedLink, Impairment
 from netboot.probe.lan.lan_addresses import RIGHTS, LanAddresses
 from netboot.probe.lan.lan_errors import LanInterfaceError
-from netboot.probe.lan.udp_frames import BOOT_SERVER_PORT, Way, receive_replies, udp_frame, xid_of_frame
+from netboot.probe.lan.udp_frames import BOOT_SERVER_PORT, Way, announcement, receive_replies, udp_frame, xid_of_frame
 
 _ETH_P_IP: Final = 0x0800
 _SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PROMISCUOUS = 263, 1, 1  # <linux/if_packet.h>
@@ -89,6 +89,10 @@ class LanInterface:
         """Send one UDP datagram below the IP stack of this computer."""
         self.send(udp_frame(payload, way))
 
+    def send_at_once(self, payload: bytes, way: Way) -> None:
+        """Send one UDP datagram past the impairment: a RELEASE leaves before the interface is closed."""
+        self._send_now(udp_frame(payload, way))
+
     @contextmanager
     def replies(self, xid: int) -> Iterator[asyncio.Queue[bytes]]:
         """Receive the frames of one DHCP transaction while the context is open."""
@@ -107,8 +111,13 @@ class LanInterface:
         return xid
 
     async def add_address(self, address: IPv4Interface) -> None:
-        """Add a machine's address to the interface as /32."""
+        """Add a machine's address to the interface as /32, and announce that this computer's card has it.
+
+        A DHCP server that sends an ACK to the machine's own MAC enters that in its ARP table (dnsmasq does), and this
+        computer takes no packet to that MAC for the sockets of the machine.
+        """
         await self._addresses.add(address)
+        self._send_now(announcement(self.mac, address.ip))
 
     async def remove_address(self, address: IPv4Address) -> None:
         """Remove an address after its last use."""

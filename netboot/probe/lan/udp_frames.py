@@ -66,6 +66,13 @@ def udp_frame(payload: bytes, way: Way) -> bytes:
     return bytes(frame)
 
 
+def announcement(mac: str, address: IPv4Address) -> bytes:
+    """Write the gratuitous ARP request by which others learn that a card has an address (RFC 5227 §3)."""
+    card = bytes.fromhex(mac.replace(":", ""))
+    head = BROADCAST_MAC + card + bytes.fromhex("08060001080006040001")
+    return head + card + address.packed + bytes(6) + address.packed + bytes(18)  # to Ethernet's 60 bytes
+
+
 @cache
 def _headers() -> bytes:
     """Lay out the three headers with zeros where each frame has its own values."""

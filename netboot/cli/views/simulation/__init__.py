@@ -1,0 +1,1 @@
+"""How simulations are printed."""
