@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.firmware.requested_names import document_named, find_loader, is_requested_by_loaders, without_tail
+from netboot.boot.firmware.requested_names import (
+    cpu_meant,
+    document_named,
+    find_loader,
+    is_requested_by_loaders,
+    second_stage,
+    without_tail,
+)
 from netboot.content.bootfiles.directories import BootFiles
+from netboot.model.boot.boot_client import Cpu
 from netboot.model.boot.offer import DocumentKind
 from netboot.model.host.mac import Mac
 
@@ -131,3 +139,37 @@ def test_the_signed_files_of_each_distribution(
     file = find_loader(BootFiles([tmp_path]), requested)
 
     assert (file and file.name) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu"),
+    [
+        ("snponly.efi", None),
+        ("autoexec.ipxe", None),
+        ("snponly-arm64.efi", Cpu.ARM64),
+        ("bin-x86_64-efi/ipxe.efi", Cpu.X64),
+        ("undionly.kpxe", Cpu.X86_BIOS),
+        ("EFI/redhat/shimx64-redhat.efi", Cpu.X64),
+        ("grubnetaa64.efi.signed", Cpu.ARM64),
+        ("mmx64.efi", Cpu.X64),
+        ("snponly-shimaa64.efi", Cpu.ARM64),
+    ],
+)
+def test_the_name_of_a_loader_states_its_cpu(name: str, cpu: Cpu | None):
+    assert cpu_meant(name) is cpu
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("snponly.efi", None),
+        ("grubx64.efi", None),
+        ("shimx64.efi", "grubx64.efi"),
+        ("shimaa64.efi.signed", "grubaa64.efi"),
+        ("shim.efi", "grubx64.efi"),
+        ("x64-sb/snponly-shimx64.efi", "snponly.efi"),
+        ("ipxe-shim.efi", "ipxe.efi"),
+    ],
+)
+def test_a_shim_requests_a_second_file(name: str, second: str | None):
+    assert second_stage(name) == second

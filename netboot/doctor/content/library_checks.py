@@ -66,18 +66,25 @@ def check_media(facts: ContentFacts, entries: Iterable[LibraryEntry]) -> Iterato
     """Find media that are incomplete, of several builds, or not as they were imported."""
     for entry in entries:
         if entry.kind is EntryKind.MEDIUM and entry.alias_of is None:
-            level = Level.PROBLEM if entry.name in used_names(facts) else Level.WARNING
-            for what, cure in _medium_faults(facts.directory, entry):
+            is_used = entry.name in used_names(facts)
+            level = Level.PROBLEM if is_used else Level.WARNING
+            for what, cure in _medium_faults(facts.directory, entry, is_used=is_used):
                 yield DoctorFinding(MEDIA, level, f"boot medium {entry.name}: {what}", (str(entry.path),), cure)
 
 
-def _medium_faults(directory: Path, entry: LibraryEntry) -> Iterator[tuple[str, str]]:
+def _medium_faults(directory: Path, entry: LibraryEntry, *, is_used: bool) -> Iterator[tuple[str, str]]:
+    """Yield each fault and its cure; what a medium in use lacks, `content.hosts` reports."""
     again = f"netboot content import-iso FILE --name {entry.name}, after netboot content remove {entry.name}"
     try:
         check_medium(directory, entry.name)
+    except ContentError as error:
+        if not is_used:
+            yield str(error).partition("; ")[0].removeprefix(f"boot medium {entry.name} "), again
+        return
+    try:
         check_stage2(_file(entry.path, STAGE2))
     except ContentError as error:
-        yield str(error).partition("; ")[0], again
+        yield str(error), again
         return
     except OSError as error:
         yield f"{error.filename}: {error.strerror}", "chmod -R a+rX " + str(entry.path)
@@ -134,16 +141,18 @@ def check_releases(facts: ContentFacts, entries: Iterable[LibraryEntry]) -> Iter
 
 
 def _release_faults(directory: Path, entry: LibraryEntry, *, is_used: bool) -> Iterator[tuple[Level, str, str]]:
-    worst = Level.PROBLEM if is_used else Level.WARNING
+    """Yield each fault and its cure; what a release in use lacks, `content.hosts` reports."""
     try:
         check_release(directory, entry.name)
         ref, commit = read_ref(entry.path, entry.name)
     except ContentError as error:
         what, _, cure = str(error).rpartition("; ")
-        yield worst, what or cure, cure
+        if not is_used:
+            yield Level.WARNING, what.removeprefix(f"release {entry.name} ") or cure, cure
         return
     except OSError as error:
-        yield worst, f"{error.filename}: {error.strerror}", f"chmod -R a+rX {entry.path}"
+        if not is_used:
+            yield Level.WARNING, f"{error.filename}: {error.strerror}", f"chmod -R a+rX {entry.path}"
         return
     verify_it, record = _VERIFY.format(name=entry.name), entry.record
     if record is not None and record.commit != commit:

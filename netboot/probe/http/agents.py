@@ -1,6 +1,6 @@
 """How each client of the boot LAN uses HTTP: its header fields in their order, its connections, what ends its boot.
 
-Sources: docs/wire.md §9; GRUB grub-core/net/http.c; iPXE src/net/tcp/httpcore.c; EDK2 NetworkPkg/HttpBootDxe and
+Sources: docs/wire.md; GRUB grub-core/net/http.c; iPXE src/net/tcp/httpcore.c; EDK2 NetworkPkg/HttpBootDxe and
 HttpIoLib; curl and libostree as packaged for Enterprise Linux 8; Ignition internal/resource/http.go.
 """
 

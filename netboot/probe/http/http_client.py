@@ -4,6 +4,7 @@ The body is digested while it arrives; memory is constant. Packet loss does not 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -15,11 +16,12 @@ from netboot.model.install.event import Step
 from netboot.model.urls import without_tokens_in_paths
 from netboot.model.words import printable_line
 from netboot.probe.boot_failed import BootFailedError
-from netboot.probe.file_reader import UNDISTURBED, FileReader
+from netboot.probe.file_reader import FileReader, LocalReader
 from netboot.probe.http.agents import HttpAgent
 from netboot.probe.http.http_connection import ConnectionFailedError, HttpConnection
 from netboot.probe.http.response_head import MalformedHeadError, ResponseHead
 from netboot.probe.loaded_file import FileMissingError, FileRecorder, LoadedFile, kept_bytes
+from netboot.probe.machine_timeline import MachineTimeline
 
 Fields = tuple[tuple[str, str], ...]
 LONGEST_EXCHANGE_S: Final = 3600.0  # a slow machine reads an installer's image
@@ -64,11 +66,10 @@ class HttpClient:
     """One client program of a machine, with at most one connection. Close it, or use it in `async with`."""
 
     def __init__(self, reader: FileReader | IPv4Address | None, agent: HttpAgent) -> None:
-        is_address = reader is None or isinstance(reader, IPv4Address)
+        if reader is None or isinstance(reader, IPv4Address):
+            reader = LocalReader(reader, MachineTimeline(time.monotonic))
         self.agent = agent
-        self._source = reader if is_address else reader.address  # type: ignore[union-attr]
-        self._behaviour = UNDISTURBED if is_address else reader.behaviour  # type: ignore[union-attr]
-        self._timeline = None if is_address else reader.timeline  # type: ignore[union-attr]
+        self._source, self._behaviour, self._timeline = reader.address, reader.behaviour, reader.timeline
         self._connection: HttpConnection | None = None
         self._server: tuple[str, int] | None = None
 
@@ -232,8 +233,7 @@ class HttpClient:
         return min(int(value[:6]), _LONGEST_RETRY_AFTER_S)
 
     def _note(self, exchange: _Exchange, text: str) -> None:
-        if self._timeline is not None:
-            self._timeline.add(exchange.step, text)
+        self._timeline.add(exchange.step, text)
 
     def _failed(self, exchange: _Exchange, reason: str) -> BootFailedError:
         return BootFailedError(

@@ -1,6 +1,6 @@
 """Whether a firmware runs the file that it loaded: its CPU, and with Secure Boot that it is signed at all.
 
-Who signed it is judged by `netboot doctor`; docs/wire.md §10 has what the operator reads.
+Who signed it is judged by `netboot doctor`.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """What shim, GRUB and iPXE request beside the loader that the firmware loaded.
 
-shim: netboot.c, httpboot.c; GRUB: grub-core/normal/main.c, net/net.c; iPXE: efi_autoexec.c; docs/wire.md §6.
+shim: netboot.c, httpboot.c; GRUB: grub-core/normal/main.c, net/net.c; iPXE: efi_autoexec.c; docs/wire.md.
 """
 
 from collections.abc import Iterator

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netboot.model.install.event import Step
+from netboot.model.urls import without_tokens_in_paths
 from netboot.model.words import printable_line
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.loaded_file import LoadedFile
@@ -67,5 +68,5 @@ def script_error(line: int, sentence: str, *, cure: str = "correct the script") 
 
 
 def console_text(text: str) -> str:
-    """Write what a script prints as one printable line."""
-    return printable_line(text, longest=_CONSOLE_CHARACTERS)
+    """Write what a script prints as one printable line without tokens."""
+    return printable_line(without_tokens_in_paths(text), longest=_CONSOLE_CHARACTERS)

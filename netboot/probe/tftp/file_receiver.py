@@ -53,9 +53,9 @@ class TransferOutcome:
 
 
 def read_request(name: str, options: tuple[tuple[str, str], ...]) -> bytes:
-    """Build a read request in mode octet; each option in its order."""
+    """Build a read request in mode octet; bytes of the name that are not UTF-8 are surrogates in `name`."""
     fields = [name, "octet", *(field for option in options for field in option)]
-    return b"\0\1" + b"".join(field.encode() + b"\0" for field in fields)
+    return b"\0\1" + b"".join(field.encode("utf-8", "surrogateescape") + b"\0" for field in fields)
 
 
 def acknowledgement(block: int) -> bytes:

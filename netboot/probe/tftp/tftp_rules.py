@@ -1,8 +1,9 @@
 """How each firmware and loader reads by TFTP: the options it requests, its timers, and what it does with a wrong reply.
 
-Sources: docs/wire.md §8 and §10; EDK2 NetworkPkg/Mtftp4Dxe/Mtftp4Rrq.c, UefiPxeBcDxe; GRUB grub-core/net/tftp.c; iPXE
+Sources: docs/wire.md; EDK2 NetworkPkg/Mtftp4Dxe/Mtftp4Rrq.c, UefiPxeBcDxe; GRUB grub-core/net/tftp.c; iPXE
 src/net/udp/tftp.c; shim netboot.c; U-Boot net/tftp.c. The read request of EDK2's probe is captured:
-tests/wire/captures/lab-ovmf-pxe-probe.hex. The two requests of the BIOS ROM are those of Intel's Boot Agent.
+tests/wire/captures/lab-ovmf-pxe-probe.hex; the BIOS ROM's first request is that of rrq-tail-ff.hex, its second one is
+that of Intel's Boot Agent.
 """
 
 from dataclasses import dataclass, replace

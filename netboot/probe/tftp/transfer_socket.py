@@ -17,6 +17,7 @@ TransitS = Callable[[int], float | None]
 
 _IP_RECVERR: Final = 11  # linux/in.h: an ICMP error ends the wait, as it does in firmware
 _REORDER_EVERY: Final = 5  # packets
+_HELD_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 1.0
 _RECEIVE_BYTES: Final = 256 << 10  # a window, whatever the event loop does meanwhile
 
@@ -84,6 +85,7 @@ class TransferSocket(asyncio.DatagramProtocol):
         self._count += 1
         if self._count % _REORDER_EVERY == 0:
             self._held = data
+            self._loop.call_later(_HELD_S, self._release_held)
             return []
         return [data]
 
@@ -107,12 +109,14 @@ class TransferSocket(asyncio.DatagramProtocol):
         if self._loop.time() < self._deadline_s:  # packets came meanwhile
             self._timer = self._loop.call_at(self._deadline_s, self._expire)
             return
-        if self._held is not None:  # no later packet overtook it
-            held, self._held = self._held, None
-            self._process(held)
-            return
         self._send(self._receiver.expire())
         self._finish_or_wait()
+
+    def _release_held(self) -> None:
+        """Process a packet that no later one overtook: the last of a window."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._process(held)
 
     def _finish_or_wait(self) -> None:
         if self._receiver.outcome is None:

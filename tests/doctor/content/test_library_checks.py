@@ -32,15 +32,23 @@ def record_medium(appliance: Appliance) -> None:
 def test_a_medium_without_its_initrd(appliance: Appliance):
     (appliance.medium / "initrd.img").rename(appliance.directory / "kept")
 
-    media, hosts = appliance.finding("content.media"), appliance.finding("content.hosts")
+    found = appliance.finding("content.")
 
-    assert (media.level, media.sentence) == (
-        Level.PROBLEM,
-        "boot medium ol8u10-x86_64: boot medium ol8u10-x86_64 has no initrd.img",
-    )
-    assert hosts.evidence == ("used by cp1, w1",)
+    assert (found.check, found.level) == ("content.hosts", Level.PROBLEM)
+    assert (found.sentence, found.evidence) == ("boot medium ol8u10-x86_64 has no initrd.img", ("used by cp1, w1",))
     (appliance.directory / "kept").rename(appliance.medium / "initrd.img")
     assert appliance.findings() == []
+
+
+def test_what_no_host_uses_and_is_incomplete_is_a_warning(appliance: Appliance):
+    for path, removed in ((appliance.medium, "vmlinuz"), (appliance.release, "config")):
+        shutil.copytree(path, path.with_name("unused"))
+        (path.with_name("unused") / removed).unlink()
+        [found, unused] = appliance.findings("content.")
+
+        assert (found.level, unused.check) == (Level.WARNING, "content.unused")
+        assert found.check in {"content.media", "content.releases"}
+        shutil.rmtree(path.with_name("unused"))
 
 
 def test_a_stage_2_that_is_cut_off(appliance: Appliance):
@@ -98,8 +106,9 @@ def test_a_release_without_its_commit(appliance: Appliance):
     [commit] = (appliance.release / "objects").rglob("*.commit")
     commit.rename(appliance.directory / "kept")
 
-    assert appliance.finding("content.releases").level is Level.PROBLEM
-    assert appliance.finding("content.hosts").evidence == ("used by cp1, w1",)
+    found = appliance.finding("content.")
+    assert (found.check, found.level) == ("content.hosts", Level.PROBLEM)
+    assert found.evidence == ("used by cp1, w1",)
     (appliance.directory / "kept").rename(commit)
     assert appliance.findings() == []
 

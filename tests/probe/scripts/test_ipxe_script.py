@@ -157,6 +157,14 @@ def test_control_characters_of_a_banner_reach_no_terminal():
     assert len(line) == 200
 
 
+def test_no_token_is_in_what_a_script_prints():
+    machine = a_machine()
+
+    run("#!ipxe\necho http://192.0.2.10/ks/0123456789abcdef0123456789abcdef\nexit\n", machine=machine)
+
+    assert console(machine) == ["http://192.0.2.10/ks/hidden"]
+
+
 def test_conditions_settings_and_images():
     machine = a_machine()
     text = """\

@@ -1,5 +1,7 @@
 """What each client does with each reply, packet by packet."""
 
+import os
+
 import pytest
 from fixtures.packets import vector
 
@@ -33,6 +35,13 @@ def error(code, text):
 
 def test_the_probe_of_edk2_is_the_captured_one():
     assert receiver(EDK2_PROBE)[0].request == vector("lab-ovmf-pxe-probe")
+
+
+@pytest.mark.parametrize(("capture", "tail"), [("rrq-tail-ff", b"\xff"), ("rrq-tail-82", b"\x52\x06")])
+def test_the_first_request_of_a_rom_is_the_captured_one_whatever_follows_the_name(capture, tail):
+    name = os.fsdecode(b"snponly.efi" + tail)
+
+    assert FileReceiver(BIOS_ROM_PROBE, name, bytearray().extend).request == vector(capture)
 
 
 @pytest.mark.parametrize(

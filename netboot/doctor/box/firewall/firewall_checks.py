@@ -13,6 +13,7 @@ from netboot.doctor.box.firewall.filter_rules import FilterResult, FilterTable, 
 from netboot.doctor.box.firewall.firewall_cures import cure_of
 from netboot.doctor.box.firewall.iptables_rules import read_saved_tables
 from netboot.doctor.box.firewall.nft_ruleset import read_tables
+from netboot.doctor.box.firewall.unread_filters import unread_filters
 from netboot.doctor.doctor_finding import DoctorFinding, Level
 from netboot.settings.settings import Settings
 
@@ -26,21 +27,25 @@ Served = Mapping[str, IPv4Interface]
 
 def check_firewall(facts: BoxFacts, settings: Settings, served: Served) -> Iterator[DoctorFinding]:
     """Report each kind of packet that the rules drop, divert, or may drop. Raises NotCheckedError."""
-    tables = read_firewall(facts)
+    ruleset = facts.output("nft", "-j", "list", "ruleset")
+    tables = _tables(facts, ruleset)
     first, last = map(int, (facts.text(_OWN_PORTS) or "32768 60999").split())
     for interface, address in served.items():
         packets = boot_packets(settings, interface, address, own_ports=(first, last))
         yield from _findings(facts, tables, packets)
+        for what, command in unread_filters(facts, ruleset, interface):
+            sentence = f"{interface} has {what}, which the doctor does not evaluate: packets of machines may be dropped"
+            cure = f"if machines get no answer, read them: {command}"
+            yield DoctorFinding(_CHECK, Level.NOTE, sentence, (command,), cure)
 
 
-def read_firewall(facts: BoxFacts) -> list[FilterTable]:
-    """Read every table. Raises NotCheckedError if no program can read them."""
-    ruleset = facts.output("nft", "-j", "list", "ruleset")
+def _tables(facts: BoxFacts, ruleset: str | None) -> list[FilterTable]:
+    """Return every table of nftables and iptables. Raises NotCheckedError if a program that reads them is missing."""
     listing = facts.output("nft", "-a", "list", "ruleset") if ruleset else None
     saved = facts.output("iptables-save")
-    if ruleset is None and saved is None:
-        raise NotCheckedError("neither nft nor iptables-save is installed to read the rules")
-    legacy = facts.output("iptables-legacy-save") if saved and _OF_NFTABLES in saved else None
+    if ruleset is None and (saved is None or _OF_NFTABLES in (facts.output("iptables-save", "--version") or "")):
+        raise NotCheckedError("nft is not installed to read the rules; install nftables")
+    legacy = facts.output("iptables-legacy-save") if saved is None or _OF_NFTABLES in saved else None
     of_nft = read_tables(ruleset, listing or "") if ruleset else []
     of_iptables = [each for each in read_saved_tables(saved or "") if _is_whole(each, of_nft, saved or "")]
     names = {table.name for table in of_iptables}

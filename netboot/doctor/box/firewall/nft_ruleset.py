@@ -23,6 +23,7 @@ _DIRECT: Final = {
 }
 Place = tuple[str, str, str, int]  # family, table, chain and handle of a rule
 _TABLE: Final = re.compile(r"table (\S+) (\S+) \{")
+_DORMANT: Final = re.compile(r"table (\S+) (\S+) \{[^\n]*\n\s+flags [^\n]*dormant")
 _CHAIN: Final = re.compile(r"\s+chain (\S+) \{")
 _DEVICE: Final = re.compile(r"\s+type filter hook ingress devices? (.+) priority")
 _RULE: Final = re.compile(r"\s+(.+?) # handle (\d+)$")
@@ -59,7 +60,8 @@ def read_tables(ruleset: str, listing: str = "") -> list[FilterTable]:
                 table.rules.setdefault(value["chain"], []).append(value)
             case _:
                 pass  # a counter, a flow table, a helper: it drops nothing itself
-    return [_finished(table, texts) for table in tables.values()]
+    dormant = set(_DORMANT.findall(listing))  # no packet passes them; the JSON of nft 1.0.6 does not have the flag
+    return [_finished(table, texts) for place, table in tables.items() if place not in dormant]
 
 
 def _chain(value: Mapping[str, Any], listed_devices: tuple[str, ...]) -> FilterChain:
