@@ -118,18 +118,19 @@ def test_an_unarmed_host_with_spend_boots_its_own_disk(lan: Simulations):
     assert lan.install("w1")["state"] == "registered"
 
 
-def test_ctrl_c_releases_the_lease_and_removes_the_address(lan: Simulations):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_releases_the_lease_and_removes_the_address(lan: Simulations, number: signal.Signals, code: int):
     with lan.process("--slow", "2k") as process:
         assert process.stdout is not None
         seen = ""
         while "chose the offer" not in seen:
             seen += process.stdout.readline()
         during = lan.addresses
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         seen += process.communicate(timeout=10)[0]
 
     assert len(during) == 2
-    assert process.returncode == 130, seen
+    assert process.returncode == code, seen
     assert lan.addresses == ["192.0.2.66"]
     assert during[1] not in (lan.rack.directory / "leases").read_text()
 

@@ -30,6 +30,7 @@ from netboot.probe.lan.lan_interface import LanInterface
 from netboot.probe.machine import Behaviour, SimulatedMachine
 from netboot.probe.machine_boot import Permissions
 from netboot.probe.machine_timeline import ClientEvent, MachineTimeline
+from netboot.probe.simulated_identity import identity_of
 from netboot.probe.simulation_scope import (
     Scope,
     ScopeRequest,
@@ -108,6 +109,7 @@ async def _begun(client: "ControlClient | None", request: SimulationRequest, *, 
     played = ScopeRequest(mac, known, request.spends, request.disturbs, is_made=request.mac is None, is_drawn=is_drawn)
     run = _Run(request, interface, addresses, played, scope_of(played), record, as_json)
     await run.verify_address()
+    await run.verify_identity()
     return run
 
 
@@ -153,6 +155,18 @@ class _Run:
                     f"{address.ip} is the address of {host}, and files that are loaded from it are recorded as steps "
                     "of its boot; give another one with --address, or --spend"
                 )
+
+    async def verify_identity(self) -> None:
+        """Refuse a firmware that the appliance takes for a host by another address than the MAC, as by its UUID."""
+        other = identity_of(self.request.profile, self.uuid)
+        if other is None or self.record is None or self.scope is Scope.SPENDING:
+            return
+        known = await ApplianceRecord(self.record.client, other).known()
+        if known.host is not None:
+            raise SimulationRefusedError(
+                f"the appliance identifies {self.request.profile.name} by {other}, which is registered as "
+                f"{known.host}; play another --mac, or add --spend"
+            )
 
     async def _run_boot(self) -> BootOutcome:
         request = self.request
