@@ -13,7 +13,7 @@ from netboot.client import ControlClient
 from netboot.control_socket import RefusedError
 from netboot.errors import UnknownHostError
 from netboot.model.host.mac import Mac
-from netboot.probe.simulation_scope import MachineStanding
+from netboot.probe.scope.simulation_scope import MachineStanding
 
 View = Mapping[str, Any]
 

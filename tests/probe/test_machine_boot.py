@@ -19,9 +19,9 @@ from netboot.probe.machine_boot import (
     SimulationEnd,
     kernel_of,
 )
+from netboot.probe.scope.simulated_identity import identity_of
+from netboot.probe.scope.simulation_scope import mac_for
 from netboot.probe.scripts.script_end import BootsLocally, Waits
-from netboot.probe.simulated_identity import identity_of
-from netboot.probe.simulation_scope import mac_for
 
 SERVER = "http://192.0.2.10:8080"
 SCRIPTS = [

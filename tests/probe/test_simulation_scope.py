@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from netboot.model.host.mac import Mac
-from netboot.probe.simulation_scope import (
+from netboot.probe.scope.simulation_scope import (
     MachineStanding,
     Scope,
     ScopeRequest,

@@ -30,8 +30,8 @@ from netboot.probe.lan.lan_interface import LanInterface
 from netboot.probe.machine import Behaviour, SimulatedMachine
 from netboot.probe.machine_boot import Permissions
 from netboot.probe.machine_timeline import ClientEvent, MachineTimeline
-from netboot.probe.simulated_identity import identity_of
-from netboot.probe.simulation_scope import (
+from netboot.probe.scope.simulated_identity import identity_of
+from netboot.probe.scope.simulation_scope import (
     Scope,
     ScopeRequest,
     SimulationRefusedError,

@@ -18,7 +18,7 @@ from netboot.model.words import printable
 from netboot.probe.boot import BootOutcome
 from netboot.probe.comparison import Comparison
 from netboot.probe.firmwares.firmware_profile import FirmwareProfile
-from netboot.probe.simulation_scope import Scope
+from netboot.probe.scope.simulation_scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
