@@ -80,6 +80,12 @@ def test_a_host_without_option_43_gets_its_file_on_port_4011(rack: Rack) -> None
     assert (offer.file, offer.port, offer.local_boot) == ("undionly.kpxe", 4011, "")
 
 
+def test_the_reply_of_port_4011_arrives_although_dnsmasq_entered_the_machines_mac_for_its_address(rack: Rack) -> None:
+    files = [requested_boot(rack.lan, each, mac="52:54:00:70:00:0b").file for each in ("ipxe-rom", "edk2-pxe-4011")]
+
+    assert files == [f"{BASE}/boot/52-54-00-70-00-0b.ipxe", "snponly.efi"]
+
+
 def test_a_host_that_is_not_armed_goes_on_with_its_disk(rack: Rack) -> None:
     offer = requested_boot(rack.lan, "edk2-pxe", mac="52:54:00:aa:bb:01")
 
