@@ -10,6 +10,8 @@ import click
 from netboot.cli.commands.simulation.api_access import api_server
 from netboot.cli.commands.simulation.option_values import read_address, read_mac, read_rate
 from netboot.cli.commands.simulation.simulation_run import SimulationRequest, run_to_the_end, simulate_machine
+from netboot.cli.commands.simulation.storm_options import StormOptions, storm_options
+from netboot.cli.commands.simulation.storm_run import play_storm
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
@@ -129,6 +131,7 @@ def _api_options(command: Command) -> Command:
 )
 @click.option("--spend", is_flag=True, help="Play a registered host's whole boot: an arming is spent by its script.")
 @click.option("--force", is_flag=True, help="With --spend: also while a boot of this machine runs.")
+@storm_options
 @_api_options
 @config_and_json
 def simulate(
@@ -147,6 +150,7 @@ def simulate(
     until: str,
     spend: bool,
     force: bool,
+    storm: StormOptions,
     api: str | None,
     token_file: Path | None,
     ca: Path | None,
@@ -162,6 +166,7 @@ def simulate(
     netboot simulate --firmware bios --until loader    how far a BIOS gets
     netboot simulate --mac MAC-OF-cp1                  would cp1 be installed? Nothing is sent as cp1
     netboot simulate --mac MAC-OF-cp1 --spend          the whole install of the armed host cp1
+    netboot simulate --hosts 500 --spend --plot s.svg  a boot storm; --print-hosts prints their hosts file
 
     Nothing is sent as a registered host, and no arming is spent, unless you add --spend; docs/simulate.md has what the
     server records. Exit code 0: everything as it must be; 1: a failure or a difference; 2: wrong usage.
@@ -173,6 +178,7 @@ def simulate(
         raise click.UsageError("--token-file and --ca belong to --api URL")
     if force and not spend:
         raise click.UsageError("--force belongs to --spend")
+    storm.verify_or_list(mac, address, as_json=as_json)
     request = SimulationRequest(
         profile=profile_named(firmware),
         until=Step(until),
@@ -187,4 +193,12 @@ def simulate(
         disturbs=force,
         server=None if api is None else api_server(api, token_file=token_file, authority=ca),
     )
-    raise SystemExit(run_to_the_end(simulate_machine(config, request, as_json=as_json)))
+    raise SystemExit(run_to_the_end(_simulation(config, request, storm, as_json=as_json)))
+
+
+async def _simulation(config: Path, request: SimulationRequest, storm: StormOptions, *, as_json: bool) -> int:
+    """Play one machine, or many; return the exit code."""
+    many = storm.request(request)
+    if many is not None:
+        return await play_storm(config, many, as_json=as_json)
+    return await simulate_machine(config, request, as_json=as_json)
