@@ -101,6 +101,13 @@ def test_an_unregistered_machine_is_played_up_to_its_script_which_waits(lan: Sim
     assert lan.addresses == ["192.0.2.66"]
 
 
+def test_a_machine_that_the_server_identifies_by_its_uuid_first_is_compared_by_both_records(lan: Simulations):
+    found = lan.found("--firmware", "edk2-guid-chaddr")
+
+    assert found["ok"] is True, found["comparison"]
+    assert [each["step"] for each in found["comparison"]["steps"]] == ["offer", "loader", "script"]
+
+
 def test_a_real_machine_that_is_not_registered_is_refused(lan: Simulations):
     lan.rack.machine("52:54:00:99:99:99", "192.0.2.60").discover()
 

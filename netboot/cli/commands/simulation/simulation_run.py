@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -135,9 +135,9 @@ class _Run:
         self._print(f"{self.request.profile.name}, {self.played.mac} on {self.interface}")
         for note in notes:
             self._print(f"note: {note}")
-        mark = await self.record.mark() if self.record is not None else None
+        marks = [(record, await record.mark()) for record in self._records]
         outcome = await self._run_boot()
-        comparison = await self._compared(mark, outcome) if self.record is not None and mark is not None else None
+        comparison = await self._compared(marks, outcome) if marks else None
         return SimulationReport(
             self.request.profile, self.played.mac, self.uuid, self.interface, self.scope, self._host, notes, outcome,
             comparison, is_deviant=self.request.is_deviant,
@@ -209,19 +209,30 @@ class _Run:
             return None
         return f"{address}, which the machine got, is the address of {host}, whose boot would get its requests"
 
-    async def _compared(self, mark: RecordMark, outcome: BootOutcome) -> Comparison | None:
+    async def _compared(
+        self, marks: Sequence[tuple[ApplianceRecord, RecordMark]], outcome: BootOutcome
+    ) -> Comparison | None:
         """Read the server's record until it has what the machine did, at most some seconds; then compare."""
-        assert self.record is not None
+        if self.scope is Scope.REHEARSAL:
+            return None
         failed_at = outcome.failure.step if outcome.failure is not None else None
         until_s = time.monotonic() + _RECORDED_S
         while True:
-            found = await self.record.since(mark)
-            comparison = compare(outcome.timeline.events, found.boots, found.events, failed_at=failed_at)
-            if self.scope is Scope.REHEARSAL:
-                return None
+            found = [await record.since(mark) for record, mark in marks]
+            boots = sorted((boot for each in found for boot in each.boots), key=lambda boot: str(boot["began_at"]))
+            events = [event for each in found for event in each.events]
+            comparison = compare(outcome.timeline.events, boots, events, failed_at=failed_at)
             if not comparison.differences or time.monotonic() > until_s:
                 return comparison
             await asyncio.sleep(_AGAIN_S)
+
+    @property
+    def _records(self) -> Sequence[ApplianceRecord]:
+        """Return the records of the machine: by its MAC, and by the address that stands for its UUID."""
+        if self.record is None:
+            return ()
+        other = identity_of(self.request.profile, self.uuid)
+        return (self.record, *([ApplianceRecord(self.record.client, other)] if other is not None else []))
 
     @property
     def _host(self) -> str | None:
