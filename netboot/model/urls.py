@@ -28,6 +28,7 @@ RELEASES_ROOT: Final = "ostree"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
 STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++)/"  # how a path of a file begins
 _TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report)/)[0-9a-f]+")
+_TOKEN: Final = re.compile(rf"/(ks|inspect|ign|report)/([0-9a-f]{{32}}|{HIDDEN})")
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 # A machine's script, or a URL with a token. GRUB's configuration is found by its name in any directory.
@@ -105,6 +106,11 @@ def report(base_url: str, token: str, event: str = "") -> str:
 def without_tokens_in_paths(text: str) -> str:
     """Hide what stands where a URL of this server has a token, also a part of a token at the end of a cut line."""
     return _TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text)
+
+
+def tokens_in(text: str) -> list[tuple[str, str]]:
+    """Return the tokens of URLs in a text, each after what its path begins with, such as `ks`; also hidden ones."""
+    return _TOKEN.findall(text)
 
 
 def is_of_one_boot(path: str) -> bool:

@@ -33,7 +33,7 @@ async def request_from_boot_server(
     assert machine.address is not None
     loop, began_s = asyncio.get_running_loop(), machine.timeline.now_s
     began = loop.time()
-    with _bound_socket(machine.address, BOOT_SERVER_PORT if is_edk2 else CLIENT_PORT) as opened:
+    with bound_socket(machine.address, BOOT_SERVER_PORT if is_edk2 else CLIENT_PORT) as opened:
         elapsed_s = 0.0
         for wait_s in client.timing.boot_request_s:
             values = Values(
@@ -59,7 +59,7 @@ def _secs(exchange: DhcpExchange, *, is_edk2: bool, elapsed_s: float) -> int:
 
 
 @contextmanager
-def _bound_socket(address: IPv4Address, port: int) -> Iterator[socket.socket]:
+def bound_socket(address: IPv4Address, port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

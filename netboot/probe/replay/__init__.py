@@ -1,0 +1,1 @@
+"""A recorded boot, played again: the same packets and requests against a live server, each answer compared."""
