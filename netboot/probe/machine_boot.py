@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
 from netboot.model.install.event import Step
-from netboot.model.urls import is_of_one_boot
+from netboot.model.urls import LOCAL_DISK_NAME, is_of_one_boot
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.dhcp.boot_offer import BootOffer
 from netboot.probe.dhcp.boot_request import request_boot
@@ -22,9 +22,14 @@ from netboot.probe.firmwares.firmware_profile import DhcpStage, LoaderProgram
 from netboot.probe.installer.first_boot import first_boot
 from netboot.probe.installer.installed_system import InstalledSystem
 from netboot.probe.installer.installer_run import install
-from netboot.probe.loaded_file import LoadedFile
+from netboot.probe.loaded_file import FileMissingError, LoadedFile
 from netboot.probe.loading.load_loader import load_loader
-from netboot.probe.loading.second_stage import load_autoexec, load_grub, load_grub_configuration
+from netboot.probe.loading.second_stage import (
+    load_autoexec,
+    load_grub,
+    load_grub_configuration,
+    request_module_lists,
+)
 from netboot.probe.loading.url_reader import GRUB_READING, IPXE_READING, UrlReader
 from netboot.probe.machine import SimulatedMachine
 from netboot.probe.machine_timeline import MachineTimeline
@@ -143,7 +148,7 @@ class MachineBoot:
             offer = await self._offer(stage)
             if profile.client(stage).rules is DhcpRules.IPXE and _is_script(offer):
                 return await self._run_scripts(offer.file)
-            await load_loader(self.machine, offer, stage=stage)
+            await self._load(offer, stage)
             stage = DhcpStage.LOADER if profile.loader is not None else stage
             match profile.loader_program:
                 case LoaderProgram.IPXE:
@@ -176,6 +181,16 @@ class MachineBoot:
             raise EndedError(SimulationEnd.BEFORE_SCRIPT, reason)
         return offer
 
+    async def _load(self, offer: BootOffer, stage: DhcpStage) -> None:
+        """Load the offered file. UEFI HTTP boot is led to the disk by a file that is never served."""
+        try:
+            await load_loader(self.machine, offer, stage=stage)
+        except FileMissingError as error:
+            if not offer.is_url or not urlsplit(offer.file).path.endswith(f"/{LOCAL_DISK_NAME}"):
+                raise
+            self.machine.timeline.add(Step.LOCAL_BOOT, "the offered file is missing: the next boot entry is its disk")
+            raise EndedError(SimulationEnd.LOCAL_DISK, error.sentence) from None
+
     async def _run_scripts(self, url: str, file: LoadedFile | None = None) -> BootsKernel:
         """Run iPXE's script and those that it chains; `file` is the first one if it was read already."""
         async with UrlReader(self.machine, IPXE_READING) as files:
@@ -194,6 +209,7 @@ class MachineBoot:
         """Run the configuration that GRUB finds."""
         async with UrlReader(self.machine, GRUB_READING) as files:
             reader = ScriptReader(self, files)
+            await request_module_lists(self.machine, offer)
             file = await load_grub_configuration(self.machine, offer, reader.fetch)
             return kernel_of(
                 await run_grub_script(self.machine, file.text, url=file.url, fetch=reader.fetch), reader.failed

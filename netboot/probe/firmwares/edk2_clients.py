@@ -1,7 +1,7 @@
 """EDK2's DHCP clients, by PXE and by HTTP, as in OVMF and in most UEFI firmware of servers.
 
 Captured: lab-ovmf-pxe, lab-ovmf-pxe-request, lab-ovmf-http, lab-arm64-edk2, discover-edk2-x64, discover-edk2-arm64-http
-and request-edk2-4011 in tests/wire/captures. Waits from docs/wire.md.
+and request-edk2-4011 in tests/wire/captures; edk2-pxe-4011 and edk2-http in tests/captures. Waits from docs/wire.md.
 """
 
 from typing import Final
@@ -33,12 +33,17 @@ def edk2_client(
         parameters = _HTTP_PARAMETERS_00 if undi else _HTTP_PARAMETERS
     identity = _identity(arch, "HTTPClient" if is_http else "PXEClient", undi)
     in_discover: Options = ((57, _TAKES_1472), (55, parameters), *identity)
-    leased: Options = ((53, b"\x03"), (54, Filled.SERVER), (50, Filled.ADDRESS), (57, _TAKES_65280))
+    takes = _TAKES_1472 if is_http else _TAKES_65280
+    leased: Options = ((53, b"\x03"), (54, Filled.SERVER), (50, Filled.ADDRESS), (57, takes))
+    unsorted = dict(identity)  # the driver of DHCP, which orders the options of the other messages, does not send it
+    boot_request: Options = (
+        (53, b"\x03"), (55, parameters), (57, _TAKES_1472), *((code, unsorted[code]) for code in (60, 93, 94, 97)),
+    )  # fmt: skip
     return DhcpClient(
         DhcpRules.EDK2_HTTP if is_http else DhcpRules.EDK2,
         discover=MessageForm(((53, b"\x01"), *in_discover), chaddr=chaddr),
         request=MessageForm((*leased, (55, parameters), *identity), chaddr=chaddr),
-        boot_request=MessageForm(((53, b"\x03"), *in_discover), flags=0, chaddr=chaddr),
+        boot_request=MessageForm(boot_request, flags=0, chaddr=chaddr),
         timing=EDK2_TIMING,
         requests_boot_server=requests_boot_server,
     )

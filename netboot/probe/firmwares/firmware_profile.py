@@ -33,8 +33,9 @@ class FirmwareProfile:
     """One firmware. `firmware` is None if the chain begins with the loader, from another medium.
 
     `source` names what its packets are equal to: `captured: NAME, …`, packets of real firmware in tests/wire/captures,
-    or `from wire.md`, which is docs/wire.md, with the name of its example packet there. `mac_prefix`
-    is how the addresses of the firmware's cards begin, if it matters.
+    and behind `; boot: ` the boots in tests/captures whose requests it repeats; or `from wire.md`, which is
+    docs/wire.md, with the name of its example packet there. `mac_prefix` is how the
+    addresses of the firmware's cards begin, if it matters.
     """
 
     name: str

@@ -41,6 +41,7 @@ class IpxeIdentity:
 
 IPXE_BIOS_ROM: Final = IpxeIdentity(0, b"\x01\x02\x01", b"PXEClient:Arch:00000:UNDI:002001", _BIOS_2019)
 IPXE_UNDIONLY: Final = replace(IPXE_BIOS_ROM, flags=BROADCAST_FLAG)
+IPXE_UNDIONLY_CHAINED: Final = replace(IPXE_UNDIONLY, vendor_class=b"PXEClient")  # of the offer that the ROM got
 IPXE_UEFI_2019: Final = IpxeIdentity(7, b"\x01\x03\x0a", b"PXEClient:Arch:00007:UNDI:003010", _UEFI_2019)
 # Its class is bare: a chained iPXE sends the class of the offer that its firmware got.
 IPXE_UEFI_2026: Final = IpxeIdentity(7, b"\x01\x03\x10", b"PXEClient", _UEFI_2026, _PARAMETERS_2026, BROADCAST_FLAG)
@@ -59,7 +60,7 @@ def ipxe_client(build: IpxeIdentity, *, user_class: bytes = b"iPXE") -> DhcpClie
         DhcpRules.IPXE,
         discover=MessageForm(((53, b"\x01"), *common), flags=build.flags),
         request=MessageForm(((53, b"\x03"), *common, (54, Filled.SERVER), (50, Filled.ADDRESS)), flags=build.flags),
-        boot_request=MessageForm(((53, b"\x03"), *common, (54, Filled.SERVER)), flags=build.flags),
+        boot_request=MessageForm(((53, b"\x03"), *common, (54, Filled.SERVER))),  # captured: foreign-server
         timing=IPXE_TIMING,
     )
 

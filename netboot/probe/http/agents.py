@@ -37,7 +37,7 @@ class HttpAgent:
 
 IPXE: Final = HttpAgent(
     "iPXE",
-    (("Connection", "keep-alive"), ("User-Agent", "iPXE/1.21.1+ (g4e456d99)"), ("Host", HOST_WITH_PORT)),
+    (("Connection", "keep-alive"), ("User-Agent", "iPXE/1.0.0+git-20190125.36a4c85-5.1"), ("Host", HOST_WITH_PORT)),
     idle_s=120.0,
     keeps_connection=True,
     redirects=5,
@@ -64,7 +64,7 @@ SHIM: Final = HttpAgent(
 )
 GRUB: Final = HttpAgent(
     "GRUB",
-    (("Host", HOST_ALONE), ("User-Agent", "GRUB 2.06")),
+    (("Host", HOST_ALONE), ("User-Agent", "GRUB 2.06-13+deb12u2")),
     idle_s=30.0,  # 100 polls of 300 ms
     keeps_connection=False,
     needs_length=True,

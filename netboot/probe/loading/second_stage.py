@@ -4,6 +4,7 @@ shim: netboot.c, httpboot.c; GRUB: grub-core/normal/main.c, net/net.c; iPXE: efi
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,12 +14,14 @@ from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.dhcp.boot_offer import BootOffer
 from netboot.probe.loaded_file import FileMissingError, LoadedFile, absolute_url
 from netboot.probe.loading.loader_check import check_loader
-from netboot.probe.loading.url_reader import IPXE_READING, SHIM_READING, UrlReader
+from netboot.probe.loading.url_reader import GRUB_READING, IPXE_READING, SHIM_READING, UrlReader
 from netboot.probe.machine import SimulatedMachine
 from netboot.probe.scripts.script_end import Fetch
 
 _EFI_SUFFIX: Final = {Cpu.X64: "x64", Cpu.ARM64: "aa64", Cpu.IA32: "ia32", Cpu.RISCV64: "riscv64"}
 _OPTIONAL: Final = ("revocations_sku.efi", "revocations_sbat.efi", "shim_certificate_0.efi")
+_LISTS: Final = ("command.lst", "fs.lst", "crypto.lst", "terminal.lst")  # of modules; a GRUB in one file has none
+_PLATFORMS: Final = {Cpu.X64: "x86_64-efi", Cpu.ARM64: "arm64-efi", Cpu.IA32: "i386-efi", Cpu.RISCV64: "riscv64-efi"}
 _LONGEST_DEVICE_PATH: Final = 128  # of the URI that GRUB reads
 
 
@@ -65,6 +68,15 @@ def grub_configurations(machine: SimulatedMachine, offer: BootOffer) -> Iterator
         address = f"{int(machine.address or 0):08X}"
         yield from (f"{directory}grub.cfg-{address[:digits]}" for digits in range(8, 0, -1))
     yield f"{directory}grub.cfg"
+
+
+async def request_module_lists(machine: SimulatedMachine, offer: BootOffer) -> None:
+    """Request what GRUB requests before its configuration (captured: edk2-pxe-shim, edk2-http-grub)."""
+    platform = _PLATFORMS[CPU_OF_ARCH.get(machine.profile.arch, Cpu.X64)]
+    async with UrlReader(machine, GRUB_READING) as reader:
+        for name in _LISTS:
+            with suppress(FileMissingError):
+                await reader.fetch(f"{directory_url(offer)}{platform}/{name}", Step.SCRIPT)
 
 
 async def load_grub_configuration(machine: SimulatedMachine, offer: BootOffer, fetch: Fetch) -> LoadedFile:

@@ -186,13 +186,13 @@ class FileReceiver:
         else:
             self._end(TransferEnding.SIZE_READ)
         if self.rules.ends_with is ProbeEnd.ERROR_8:
-            return [error_packet(8, "User aborted download")]
+            return [error_packet(8, "User aborted the transfer")]
         return [error_packet(0, "TFTP Aborted")]
 
     def _receive_data(self, number: int, data: bytes) -> list[bytes]:
         if self.rules.needs_oack and not self._has_oack:
             self._end(TransferEnding.NO_OACK, detail="the server sent DATA, although options were requested")
-            return [error_packet(8, "User aborted download")] if self.rules.is_probe else []
+            return [error_packet(8, "User aborted the transfer")] if self.rules.is_probe else []
         if self.rules.is_probe:  # the ROM does without the size
             self._end(TransferEnding.SIZE_READ)
             return [error_packet(0, "TFTP Aborted")]

@@ -43,10 +43,10 @@ def get(agent, *responses, path="/x", requests=1, reader=None, **arguments):
 @pytest.mark.parametrize(
     ("agent", "head"),
     [
-        (IPXE, "Connection: keep-alive\r\nUser-Agent: iPXE/1.21.1+ (g4e456d99)\r\nHost: HOST:PORT\r\n"),
+        (IPXE, "Connection: keep-alive\r\nUser-Agent: iPXE/1.0.0+git-20190125.36a4c85-5.1\r\nHost: HOST:PORT\r\n"),
         (EDK2, "Host: HOST\r\nAccept: */*\r\nUser-Agent: UefiHttpBoot/1.0\r\n"),
         (SHIM, "Host: HOST\r\nAccept: */*\r\nUser-Agent: UefiHttpBoot/1.0\r\n"),
-        (GRUB, "Host: HOST\r\nUser-Agent: GRUB 2.06\r\n"),
+        (GRUB, "Host: HOST\r\nUser-Agent: GRUB 2.06-13+deb12u2\r\n"),
         (CURL, "Host: HOST:PORT\r\nUser-Agent: curl/7.61.1\r\nAccept: */*\r\n"),
         (
             IGNITION,

@@ -66,7 +66,7 @@ def test_the_probe_ends_with_error_8_and_the_size():
 
     sent = probe.receive(oack(tsize=173792, blksize=1468, windowsize=4))
 
-    assert sent == [error_packet(8, "User aborted download")]
+    assert sent == [error_packet(8, "User aborted the transfer")]
     assert probe.outcome == TransferOutcome(TransferEnding.SIZE_READ, 173792)
 
 
