@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+NO_INTERFACE: Final = "network.interfaces names no interface, and no --interface was given"  # why a check did not run
 
 
 class Level(StrEnum):

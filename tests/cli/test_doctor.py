@@ -1,5 +1,8 @@
 """What `netboot doctor` prints of one configuration, and its exit codes."""
 
+import json
+
+import pytest
 from fixtures.command_line import CommandLine
 
 NO_DISK = (
@@ -69,3 +72,47 @@ def test_a_sound_configuration_is_exit_code_0(netboot: CommandLine):
     assert netboot.printed("doctor", "--area", "configuration").splitlines()[-1] == (
         "nothing was found that would stop a boot"
     )
+
+
+def test_before_there_is_a_settings_file_this_computer_is_examined_with_the_defaults(netboot: CommandLine):
+    netboot.config.unlink()
+
+    found = netboot.json("doctor", "--area", "box", "--area", "content", "--area", "configuration", status=2)
+
+    areas = {area["area"]: area for area in found["areas"]}
+    assert {"box.clock", "box.disks", "box.kernel"} <= {*areas["box"]["checked"]}
+    assert areas["box"]["not_checked"]["box.firewall"] == (
+        "network.interfaces names no interface, and no --interface was given"
+    )
+    assert "content.loaders" in areas["content"]["checked"]
+    assert areas["configuration"]["findings"][0]["sentence"].endswith("cannot be read (No such file or directory)")
+
+
+def test_before_there_is_a_settings_file_a_named_interface_is_examined(netboot: CommandLine):
+    netboot.config.unlink()
+
+    [box] = json.loads(netboot("doctor", "--area", "box", "--interface", "nosuch0", "--json").stdout)["areas"]
+
+    assert any("this appliance has no interface nosuch0" in finding["sentence"] for finding in box["findings"])
+    assert "box.firewall" in box["checked"]
+
+
+@pytest.mark.parametrize("settings", ["stor: {}\n", None])
+def test_a_host_is_not_judged_without_settings_and_their_fault_is_reported(netboot: CommandLine, settings: str | None):
+    if settings is None:
+        netboot.config.unlink()
+    else:
+        netboot.config.write_text(settings)
+
+    found = netboot.json("doctor", "--host", "w1", status=2)
+
+    assert [area["area"] for area in found["areas"]] == ["configuration", "host"]
+    assert (found["ok"], found["verdict"]) == (False, "1 problem would stop a boot")
+
+
+@pytest.mark.parametrize("option", [("--host", "w1"), ("--area", "box"), ("--verify",)])
+def test_listening_examines_nothing(netboot: CommandLine, option: tuple[str, ...]):
+    done = netboot("doctor", "--listen", *option)
+
+    assert done.exit_code == 2
+    assert "leave out --area, --host and --verify" in done.output

@@ -1,9 +1,7 @@
 """Examines this computer: what would keep its daemon from answering machines."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -23,10 +21,9 @@ from netboot.doctor.box.kernel_checks import (
 from netboot.doctor.box.neighbour_checks import check_networks, check_ports
 from netboot.doctor.box.rights_checks import check_rights, check_selinux
 from netboot.doctor.configuration.listening_checks import check_box, links_here
-from netboot.doctor.doctor_finding import Area, AreaReport, DoctorFinding
-from netboot.errors import NetbootError
+from netboot.doctor.daemon_process import process_of_daemon
+from netboot.doctor.doctor_finding import NO_INTERFACE, Area, AreaReport, DoctorFinding
 from netboot.settings.settings import Settings
-from netboot.store.locks.file_lock import held_by
 
 
 def _listening(given: BoxInputs) -> Iterator[DoctorFinding]:
@@ -59,13 +56,14 @@ _EXAMINERS: Final[Mapping[str, Examiner]] = {
     "box.conntrack": check_conntrack,
 }
 CHECKS: Final = tuple(_EXAMINERS)
+_OF_INTERFACES: Final = ("box.firewall", "box.mtu", "box.master", "box.dhcp_client", "box.routing", "box.networks")
 
 
 async def examine_box(
     settings: Settings, *, daemon_runs: bool, time_servers: tuple[IPv4Address, ...] = ()
 ) -> AreaReport:
     """Make every check of this computer with these settings. `time_servers` are those of the hosts."""
-    process = _process_of_daemon(settings) if daemon_runs else None
+    process = process_of_daemon(settings) if daemon_runs else None
     links = await links_here()
     return await examine(
         BoxInputs(settings, links, daemon_runs=daemon_runs, daemon_process=process, time_servers=time_servers)
@@ -75,8 +73,10 @@ async def examine_box(
 async def examine(given: BoxInputs) -> AreaReport:
     """Make every check; one that cannot be made has its reason in the report."""
     findings: list[DoctorFinding] = []
-    not_checked: dict[str, str] = {}
+    not_checked = {} if given.settings.network.interfaces else dict.fromkeys(_OF_INTERFACES, NO_INTERFACE)
     for check, examiner in _EXAMINERS.items():
+        if check in not_checked:
+            continue
         try:
             findings += await asyncio.to_thread(_found, examiner, given)
         except NotCheckedError as error:
@@ -87,11 +87,3 @@ async def examine(given: BoxInputs) -> AreaReport:
 
 def _found(examiner: Examiner, given: BoxInputs) -> list[DoctorFinding]:
     return list(examiner(given))
-
-
-def _process_of_daemon(settings: Settings) -> int | None:
-    """Return the process that holds the lock of the control socket; None: it cannot be read."""
-    with suppress(NetbootError):
-        found = re.search(r"pid (\d+)", held_by(settings.admin.socket) or "")
-        return int(found[1]) if found is not None else None
-    return None

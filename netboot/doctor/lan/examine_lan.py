@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.doctor.doctor_finding import Area, AreaReport, DoctorFinding, Level
+from netboot.doctor.doctor_finding import NO_INTERFACE, Area, AreaReport, DoctorFinding, Level
 from netboot.doctor.lan import lan_checks
 from netboot.doctor.lan.heard_interface import HeardInterface
 from netboot.doctor.lan.interface_examination import InterfaceExamination
@@ -27,7 +27,6 @@ _OWN_OFFERS: Final = (
 )
 _NOT_SENT: Final = "nothing was sent (--no-send)"
 _BY_SENDING: Final = (lan_checks.DHCP_SERVER, lan_checks.LEASE_SERVERS, lan_checks.DUPLICATE_ADDRESS)
-_NO_INTERFACE: Final = "network.interfaces names no interface, and no --interface was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class LanInputs:
 async def examine_lan(given: LanInputs) -> AreaReport:
     """Examine the LAN on every interface; a check that no interface permits is listed with the reason."""
     if not given.interfaces:
-        return AreaReport(Area.LAN, not_checked={Area.LAN.value: _NO_INTERFACE})
+        return AreaReport(Area.LAN, not_checked={Area.LAN.value: NO_INTERFACE})
     results = await asyncio.gather(*(_examine(name, given) for name in given.interfaces))
     heard = [each for each in results if isinstance(each, HeardInterface)]
     reasons = [each for each in results if isinstance(each, str)]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from netboot.doctor.daemon_process import process_of_daemon
 from netboot.doctor.lan.examine_lan import LanInputs
 from netboot.doctor.lan.lan_links import read_examined_links
 from netboot.model.host.network import DhcpListen, DhcpMode
@@ -22,15 +23,22 @@ async def read_lan_inputs(
         links=await read_examined_links(),
         addresses=frozenset(each.advertise for each in boot_interfaces if each.advertise is not None),
         leases=settings.dhcp.mode is DhcpMode.RESERVATION,
-        port_67_holder=None if daemon_runs and _daemon_has_port(settings) else _holder(),
+        port_67_holder=_other_holder(settings, daemon_runs=daemon_runs),
         seconds=seconds,
         sends=sends,
     )
 
 
+def _other_holder(settings: Settings, *, daemon_runs: bool) -> str | None:
+    """Name the programs beside the daemon that hold port 67, as a DHCP server that shares it; None if none is known."""
+    programs = {program for _, program in holders("udp", _PORT)}
+    if daemon_runs and _daemon_has_port(settings):
+        process = process_of_daemon(settings)
+        if process is None:
+            return None
+        programs = {program for program in programs if not program.endswith(f"(process {process})")}
+    return ", ".join(sorted(programs)) or None
+
+
 def _daemon_has_port(settings: Settings) -> bool:
     return settings.dhcp.mode is not DhcpMode.OFF and settings.dhcp.listen is DhcpListen.UDP
-
-
-def _holder() -> str | None:
-    return ", ".join(sorted({program for _, program in holders("udp", _PORT)})) or None

@@ -58,6 +58,22 @@ def test_beside_the_daemon_its_own_offers_are_recognised(rack: Rack, tmp_path: P
     assert checks == {}
 
 
+def test_a_dhcp_server_beside_the_daemon_on_the_appliance_is_named_and_not_reported_as_missing(
+    rack: Rack, tmp_path: Path
+) -> None:
+    """Both hold port 67; what the doctor sends reaches neither."""
+    rack.start()
+    with running_server(rack.server_namespace, *dnsmasq(tmp_path, "--bind-interfaces")):
+        found = lan_of(rack, "--interface", "s0", "--no-send", "--seconds", "1")
+        sent = lan_of(rack, "--interface", "s0", "--seconds", "2")
+
+    assert found["findings"] == []
+    [finding] = [each for each in sent["findings"] if each["check"] == "lan.dhcp_server"]
+    assert finding["level"] == "note"
+    assert "dnsmasq (process " in finding["sentence"]
+    assert "netboot" not in finding["sentence"]
+
+
 def test_before_the_first_install_a_named_interface_is_examined(rack: Rack, tmp_path: Path) -> None:
     with running_server(rack.client_namespace, *dnsmasq(tmp_path, interface="br0")):
         found = rack.run(*AREA, "--interface", "s0", "--seconds", "2", config=tmp_path / "absent.yaml")

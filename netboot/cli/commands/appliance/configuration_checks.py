@@ -24,9 +24,9 @@ from netboot.doctor.configuration.host_findings import and_others, check_hosts
 from netboot.doctor.configuration.host_warnings import anchor_warnings, embedded_warnings, host_warnings
 from netboot.doctor.configuration.listening_checks import Links, check_box, links_here
 from netboot.doctor.configuration.remote_releases import unreachable_releases
-from netboot.errors import NO_RIGHT, NetbootError, RenderError, StoreError
+from netboot.errors import NO_RIGHT, NetbootError, Problem, RenderError, StoreError
 from netboot.model.clock import utc_now
-from netboot.model.host.host import Host, HostSet
+from netboot.model.host.host import Cluster, Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.words import shown_size
@@ -34,7 +34,7 @@ from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.registry.load import Configuration
 from netboot.serve.net.local_addresses import read_local_addresses
-from netboot.settings.settings import Settings
+from netboot.settings.settings import BootInterface, Network, Settings
 from netboot.store.read_only_check import verify_store
 
 LISTENING: Final = "box.listening"  # of the area `box`
@@ -83,6 +83,20 @@ def check_configuration(config: Path) -> CheckedConfiguration:
     daemon = asyncio.run(_check(config, configuration, registry, findings=findings))
     lines = loader_lines(registry.policy, registry.boot_files)
     return CheckedConfiguration(configuration, registry, findings, lines, daemon)
+
+
+def default_configuration(interfaces: Sequence[str]) -> Configuration:
+    """Return what is in force without any file, before the set-up: the default settings for named interfaces."""
+    named = tuple(BootInterface.model_construct(name=name) for name in interfaces)
+    settings = Settings.model_construct(network=Network.model_construct(interfaces=named))
+    return Configuration(settings, HostSet(Cluster(name="")), ())
+
+
+def unwritten_configuration(interfaces: Sequence[str], faults: tuple[Problem, ...]) -> CheckedConfiguration:
+    """Return the default configuration with the fault that there is no file; no check of it was run."""
+    configuration = default_configuration(interfaces)
+    registry, _ = from_settings.registry_for(configuration.settings, configuration)
+    return CheckedConfiguration(configuration, registry, ConfigurationFindings(faults=faults))
 
 
 async def _check(

@@ -8,7 +8,11 @@ from typing import Any, Final
 
 import click
 
-from netboot.cli.commands.appliance.configuration_checks import CheckedConfiguration, check_configuration
+from netboot.cli.commands.appliance.configuration_checks import (
+    CheckedConfiguration,
+    check_configuration,
+    unwritten_configuration,
+)
 from netboot.cli.commands.appliance.examined.examined_content import content_report
 from netboot.cli.commands.appliance.examined.examined_host import host_report
 from netboot.cli.commands.appliance.listening import run_listening
@@ -66,14 +70,13 @@ async def _content(given: DoctorInputs) -> AreaReport:
 
 
 async def _lan(given: DoctorInputs) -> AreaReport:
-    return await _examined_lan(given.settings, given.lan, daemon_runs=given.checked.daemon.runs)
-
-
-async def _examined_lan(settings: Settings, lan: LanOptions, *, daemon_runs: bool) -> AreaReport:
-    seconds, sends = lan.seconds, lan.sends
-    return await examine_lan(
-        await read_lan_inputs(settings, lan.interfaces, seconds=seconds, sends=sends, daemon_runs=daemon_runs)
+    lan, daemon_runs = given.lan, given.checked.daemon.runs
+    inputs = await read_lan_inputs(
+        given.settings, lan.interfaces, seconds=lan.seconds, sends=lan.sends, daemon_runs=daemon_runs
     )
+    if inputs.interfaces and given.shows_progress:
+        click.echo(f"listening on {', '.join(inputs.interfaces)} for {lan.seconds:g} s …", err=True)
+    return await examine_lan(inputs)
 
 
 async def _host(given: DoctorInputs) -> AreaReport:
@@ -105,7 +108,8 @@ EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     "interfaces",
     metavar="NAME",
     multiple=True,
-    help="Examine the LAN on this interface instead of those of the settings; may be repeated.",
+    help="Examine the LAN on this interface instead of those of the settings (before there is a settings file, this "
+    "computer too); may be repeated.",
 )
 @click.option(
     "--seconds",
@@ -143,6 +147,8 @@ def doctor(
     and notes do not change the exit code.
     """
     if listens:
+        if areas or host or verifies:
+            raise click.UsageError("--listen examines nothing; leave out --area, --host and --verify")
         run_listening(config, interfaces, seconds, as_json=as_json)
         return
     chosen = _chosen(areas, host)
@@ -150,8 +156,8 @@ def doctor(
     try:
         checked = check_configuration(config)
     except ConfigError as error:
-        reports = asyncio.run(_without_settings(chosen, lan, error=error, is_installed=config.exists()))
-        has_faults = True
+        reports = asyncio.run(_without_settings(config, chosen, lan, error=error, shows_progress=not as_json))
+        has_faults = any(report.area is Area.CONFIGURATION for report in reports)
     else:
         given = DoctorInputs(config, checked, lan, verifies, not as_json, host or "")
         reports = asyncio.run(_examine(given, chosen))
@@ -174,15 +180,22 @@ async def _examine(given: DoctorInputs, areas: Sequence[Area]) -> list[AreaRepor
 
 
 async def _without_settings(
-    areas: Sequence[Area], lan: LanOptions, *, error: ConfigError, is_installed: bool
+    config: Path, areas: Sequence[Area], lan: LanOptions, *, error: ConfigError, shows_progress: bool
 ) -> list[AreaReport]:
-    """Report the faults; the LAN of a named interface is examined also before there is a settings file."""
+    """Before there is a file, examine the areas with the default settings; report the faults where that is not done."""
+    given = None
+    if not await asyncio.to_thread(config.exists):
+        unwritten = unwritten_configuration(lan.interfaces, error.problems)
+        given = DoctorInputs(config, unwritten, lan, shows_progress=shows_progress)
+    unread = areas if given is None else [area for area in areas if area in {Area.CONFIGURATION, Area.HOST}]
     reports = []
-    for area in areas:
-        if area is Area.CONFIGURATION:
+    for area in EXAMINERS:
+        if area is Area.CONFIGURATION and unread:
             reports.append(faults_report(error.problems))
-        elif area is Area.LAN and lan.interfaces and not is_installed:
-            reports.append(await _examined_lan(Settings(), lan, daemon_runs=False))
-        else:
-            reports.append(AreaReport(area, not_checked={area.value: "the settings cannot be read: netboot check"}))
+        elif area in areas:
+            reports.append(_unread(area) if given is None or area in unread else await EXAMINERS[area](given))
     return reports
+
+
+def _unread(area: Area) -> AreaReport:
+    return AreaReport(area, not_checked={area.value: "the settings cannot be read: netboot check"})

@@ -14,6 +14,7 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
+from netboot.cli.commands.appliance.configuration_checks import default_configuration
 from netboot.cli.views.output import counted
 from netboot.client import ControlClient
 from netboot.control_socket import is_answered
@@ -23,11 +24,9 @@ from netboot.doctor.listening.listen import Heard, HeardMachine, Listening, List
 from netboot.errors import NetbootError
 from netboot.model.boot.other_server import Here
 from netboot.model.clock import utc_now
-from netboot.model.host.host import Cluster, HostSet
 from netboot.model.install.inspection import OneTimeBoot, RequestedBoot
 from netboot.model.words import printable
 from netboot.registry.load import Configuration
-from netboot.settings.settings import Settings
 
 
 def run_listening(config: Path, interfaces: Sequence[str], seconds: float | None, *, as_json: bool) -> None:
@@ -60,7 +59,7 @@ async def _listen(config: Path, interfaces: Sequence[str], seconds: float | None
 async def _configuration(config: Path, interfaces: Sequence[str]) -> Configuration:
     """Read the files; before the first install, without any, the defaults are used for a named interface."""
     if interfaces and not await asyncio.to_thread(config.exists):
-        return Configuration(Settings(), HostSet(Cluster(name="")), ())
+        return default_configuration(interfaces)
     return (await read_files(config)).configuration()
 
 
