@@ -20,8 +20,8 @@ class Area(StrEnum):
     """What the doctor examines, in the order of its output."""
 
     BOX = "box"
-    CONTENT = "content"
     CONFIGURATION = "configuration"
+    CONTENT = "content"
     LAN = "lan"
     HOST = "host"
 

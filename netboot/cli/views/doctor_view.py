@@ -22,8 +22,9 @@ def report_lines(reports: Sequence[AreaReport]) -> Iterator[str]:
                     yield from _finding_lines(finding)
         if report.checked:
             yield f"  checked: {', '.join(map(_subject, report.checked))}"
-        for check, reason in report.not_checked.items():
-            yield f"  not checked: {_subject(check)}: {printable(reason)}"
+        for reason in dict.fromkeys(report.not_checked.values()):
+            checks = [check for check, of_check in report.not_checked.items() if of_check == reason]
+            yield f"  not checked: {', '.join(map(_subject, checks))}: {printable(reason)}"
     yield ""
     yield verdict(reports)
 
@@ -50,8 +51,14 @@ def verdict(reports: Sequence[AreaReport]) -> str:
     problems, warnings = _number(reports, Level.PROBLEM), _number(reports, Level.WARNING)
     also = f", {counted(warnings, 'warning')}" if warnings else ""
     if not problems:
-        return f"nothing was found that would stop a boot{also}"
+        return f"nothing was found that would stop a boot{also}{_unexamined(reports)}"
     return f"{counted(problems, 'problem')} would stop a boot{also}"
+
+
+def _unexamined(reports: Sequence[AreaReport]) -> str:
+    """Name the areas that were not examined at all, as without the rights of root: they may have any fault."""
+    areas = [report.area for report in reports if report.area in report.not_checked]
+    return f"; not examined: {', '.join(areas)}" if areas else ""
 
 
 def _finding_lines(finding: DoctorFinding) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Final
 from netboot.doctor.box.box_facts import NotCheckedError
 from netboot.doctor.box.box_inputs import BoxInputs
 from netboot.doctor.box.clock_checks import check_clock
+from netboot.doctor.box.daemon_check import check_daemon
 from netboot.doctor.box.disk_checks import check_disks
 from netboot.doctor.box.firewall.firewall_checks import check_firewall
 from netboot.doctor.box.interface_checks import check_dhcp_client, check_masters, check_mtu, check_routing
@@ -37,6 +38,7 @@ def _firewall(given: BoxInputs) -> Iterator[DoctorFinding]:
 
 Examiner = Callable[[BoxInputs], Iterator[DoctorFinding]]
 _EXAMINERS: Final[Mapping[str, Examiner]] = {
+    "box.daemon": check_daemon,
     "box.listening": _listening,
     "box.ports": check_ports,
     "box.firewall": _firewall,

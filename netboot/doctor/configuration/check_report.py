@@ -25,6 +25,9 @@ class CheckReport:
 
 
 def finding_of(check: str, level: Level, text: str) -> DoctorFinding:
-    """Split a sentence from its cure."""
+    """Split a sentence from its cure; a page of the documentation that ends the text belongs to the cure."""
     sentence, semicolon, cure = text.rpartition("; ")
+    if cure.startswith("docs/") and "; " in sentence:
+        sentence, _, change = sentence.rpartition("; ")
+        cure = f"{change}; {cure}"
     return DoctorFinding(check, level, sentence, cure=cure) if semicolon else DoctorFinding(check, level, text)

@@ -26,6 +26,7 @@ class ConfigurationFindings:
     problems: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    not_checked: dict[str, str] = field(default_factory=dict)  # the reason, by check
 
     def add(self, check: str, report: CheckReport) -> None:
         """Add what the check with this id found."""
@@ -42,7 +43,8 @@ class ConfigurationFindings:
 
 def configuration_report(found: ConfigurationFindings) -> AreaReport:
     """Return the area `configuration` of the doctor; what the area `box` reports is left out."""
-    return AreaReport(Area.CONFIGURATION, tuple(_findings(found)), CHECKS)
+    checked = tuple(check for check in CHECKS if check not in found.not_checked)
+    return AreaReport(Area.CONFIGURATION, tuple(_findings(found)), checked, found.not_checked)
 
 
 def faults_report(faults: tuple[Problem, ...]) -> AreaReport:

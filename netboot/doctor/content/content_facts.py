@@ -17,6 +17,7 @@ class ContentFacts:
     directory: Path  # content.directory
     now: datetime
     machines: Sequence[KnownMachine] | None = ()
+    machines_unknown: str = "no daemon runs, so what machines were seen is not known"  # if `machines` is None
     makes_deltas: bool = True  # content.deltas
     receives_logs: bool = False  # logs.listen
 

@@ -45,7 +45,7 @@ def _examine(facts: ContentFacts, *, verifies: bool, progress: Progress) -> Area
     if not verifies:
         not_checked[library_checks.DIGESTS] = "netboot doctor --area content --verify reads every byte"
     if facts.machines is None:
-        not_checked[signature_checks.SECURE_BOOT] = "no daemon runs, so what machines were seen is not known"
+        not_checked[signature_checks.SECURE_BOOT] = facts.machines_unknown
     for check, run in _checks(facts, verifies=verifies, progress=progress):
         try:
             findings += run()

@@ -52,21 +52,33 @@ def _is_loader_by_name(file: BootFile) -> bool:
 def check_loaders(facts: ContentFacts) -> Iterator[DoctorFinding]:
     """Find architectures without a loader: those of machines that were seen, and the usual ones."""
     registry = facts.registry
+    missing = _machines_without_loader(facts)
     for reason in missing_uefi_loader(registry.policy, registry.boot_files):
         what, _, cure = reason.partition("; ")
-        evidence = ("OCK starts by UEFI only", *packages_of(Cpu.X64))
+        of_uefi = [missing.pop((BootProtocol.PXE, arch), []) for arch in (Arch.X64_UEFI, Arch.ARM64_UEFI)]
+        seen = [name for names in of_uefi for name in names]
+        evidence = ("OCK starts by UEFI only", *([_seen(seen)] if seen else []), *packages_of(Cpu.X64))
         yield DoctorFinding(LOADERS, Level.PROBLEM, what, evidence, cure)
+    for (protocol, arch), machines in missing.items():
+        what, cure = registry.boot_files.missing_loader(protocol, arch) or (f"no loader for {arch_name(arch)}", "")
+        evidence = (_seen(machines), *_packages(arch))
+        yield DoctorFinding(LOADERS, Level.PROBLEM, what, evidence, cure or "netboot reload")
+    yield from _unknown_yet(facts, {arch for _, arch in missing})
+
+
+def _machines_without_loader(facts: ContentFacts) -> dict[tuple[BootProtocol, int], list[str]]:
+    """Name the machines that were seen and for which there is no loader, by protocol and architecture."""
     missing: dict[tuple[BootProtocol, int], list[str]] = {}
     for machine in facts.known_machines:
-        without = machine.loader(registry.policy)
+        without = machine.loader(facts.registry.policy)
         client = machine.client
         if client is not None and without in (IgnoreReason.NO_LOADER_FOR_ARCH, IgnoreReason.UNKNOWN_ARCHITECTURE):
             missing.setdefault((client.protocol, client.arch), []).append(str(machine))
-    for (protocol, arch), machines in missing.items():
-        what, cure = registry.boot_files.missing_loader(protocol, arch) or (f"no loader for {arch_name(arch)}", "")
-        evidence = (f"seen with it: {', '.join(machines[:10])}", *_packages(arch))
-        yield DoctorFinding(LOADERS, Level.PROBLEM, what, evidence, cure or "netboot reload")
-    yield from _unknown_yet(facts, {arch for _, arch in missing})
+    return missing
+
+
+def _seen(machines: Sequence[str]) -> str:
+    return f"seen with it: {', '.join(machines[:10])}"
 
 
 def _unknown_yet(facts: ContentFacts, named: set[int]) -> Iterator[DoctorFinding]:

@@ -75,11 +75,15 @@ def test_files_that_differ_from_the_library_are_found(rack: Rack):
     medium = rack.directory / "content/media/ol8u10-x86_64"
     files = {name: sha256(medium / name) for name in ("vmlinuz", "initrd.img", "images/install.img")}
     Record("ol8.iso", "d" * 64, "2026-11-01T00:00:00+00:00", files={**files, "vmlinuz": "0" * 64}).write(medium)
-    (rack.directory / "content/ostree/ock-1.31-amd64/summary").unlink()
+    summary = rack.directory / "content/ostree/ock-1.31-amd64/summary"
+    before = summary.read_bytes()
+    summary.unlink()
     (rack.directory / "boot/snponly.efi").write_bytes(made.ipxe()[:-700])
 
     found = bad(judge(rack))
     (medium / ".netboot.json").unlink()
+    (rack.directory / "boot/snponly.efi").write_bytes(made.ipxe())
+    summary.write_bytes(before)
 
     assert ("host.medium_sent", "the kernel: its bytes are not those of the library") in found
     assert "host.loader" in {check for check, _ in found}

@@ -39,6 +39,9 @@ from netboot.store.read_only_check import verify_store
 
 LISTENING: Final = "box.listening"  # of the area `box`
 DAEMON: Final = "configuration.daemon"
+_STORE: Final = "configuration.store"
+_OTHER_SERVERS: Final = "configuration.other_servers"
+_NO_DAEMON: Final = "no daemon runs; systemctl start netboot"
 _ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: reserved for documentation, of no card
 
 
@@ -142,9 +145,9 @@ async def _readiness(configuration: Configuration, registry: Registry, *, known:
 
 
 def _deadline_notes(hosts: HostSet) -> list[str]:
-    """Name each secret that ends, once for each file; what has ended is a problem of its hosts."""
-    deadlines = deadlines_of(hosts)
-    files = {host.ignition: deadlines[host.name] for host in hosts}
+    """Name each secret that is going to end, once for each file; what has ended is a problem of its hosts."""
+    deadlines, now = deadlines_of(hosts), utc_now()
+    files = {host.ignition: [each for each in deadlines[host.name] if each.at > now] for host in hosts}
     return [f"{path}: {text}" for path, found in files.items() for text in deadline_texts(json_view(found))]
 
 
@@ -173,10 +176,12 @@ async def _check_appliance(
     if daemon.error is not None:
         note = f"not checked: what the daemon lacks, and the ports: {daemon.error}"
         findings.add(DAEMON, CheckReport(notes=[note]))
+        findings.not_checked |= dict.fromkeys((DAEMON, _STORE, _OTHER_SERVERS), daemon.error)
         return
-    findings.add("configuration.store", await _check_store(settings, daemon_runs=daemon.runs))
-    known |= {*report.problems, *findings.problems_of("configuration.store")}
+    findings.add(_STORE, await _check_store(settings, daemon_runs=daemon.runs))
+    known |= {*report.problems, *findings.problems_of(_STORE)}
     if daemon.status is None:
+        findings.not_checked |= dict.fromkeys((DAEMON, _OTHER_SERVERS), _NO_DAEMON)
         return
     problems = daemon.status["problems"]
     for index, interface in enumerate(settings.network.interfaces):
@@ -184,7 +189,7 @@ async def _check_appliance(
             known |= {each for each in problems if each.startswith(f"interface {interface.name} is not served: ")}
     lacking = [f"the running daemon: {problem}" for problem in problems if problem not in known]
     findings.add(DAEMON, CheckReport(lacking, [*daemon.status["warnings"]], _disk_use(daemon.status)))
-    findings.add("configuration.other_servers", _other_servers(daemon.status))
+    findings.add(_OTHER_SERVERS, _other_servers(daemon.status))
 
 
 def _other_servers(status: View) -> CheckReport:

@@ -34,13 +34,14 @@ async def content_facts(config: Path, checked: CheckedConfiguration) -> ContentF
     """Gather what the checks of the content get. Without a running daemon, no machine is known."""
     settings = checked.configuration.settings
     machines: Sequence[KnownMachine] | None = None
+    unknown = {"machines_unknown": checked.daemon.error} if checked.daemon.error is not None else {}
     if checked.daemon.status is not None:
         try:
             machines = await ask_daemon(
                 settings.admin.socket, config, lambda daemon: _machines(daemon, checked.configuration.hosts)
             )
-        except NetbootError:
-            machines = None
+        except NetbootError as error:
+            unknown = {"machines_unknown": str(error)}
     return ContentFacts(
         checked.registry,
         settings.content.directory,
@@ -48,6 +49,7 @@ async def content_facts(config: Path, checked: CheckedConfiguration) -> ContentF
         machines,
         makes_deltas=settings.content.deltas,
         receives_logs=settings.logs.port != 0,
+        **unknown,
     )
 
 
