@@ -28,7 +28,7 @@ RELEASES_ROOT: Final = "ostree"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
 STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++)/"  # how a path of a file begins
 _TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report)/)[0-9a-f]+")
-_TOKEN: Final = re.compile(rf"/(ks|inspect|ign|report)/([0-9a-f]{{32}}|{HIDDEN})")
+_TOKEN: Final = re.compile(r"/(ks|inspect|ign|report)/([0-9a-f]{32}|TOKEN-HIDDEN)")  # hidden as in captures
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 # A machine's script, or a URL with a token. GRUB's configuration is found by its name in any directory.

@@ -4,7 +4,7 @@ Only what a boot has is kept: DHCP, TFTP and the heads of HTTP. A file may be ho
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final, cast
@@ -33,6 +33,7 @@ class CapturedDatagram:
     destination: tuple[IPv4Address, int]
     is_tcp: bool
     payload: bytes
+    comment: str = ""  # of pcapng
 
     @property
     def is_dhcp(self) -> bool:
@@ -73,7 +74,7 @@ def _datagrams(reader: Any) -> Iterator[CapturedDatagram]:
         first_s = at_s if first_s is None else first_s
         found = _datagram(data, at_s - first_s)
         if found is not None:
-            yield found
+            yield replace(found, comment=_comment(meta))
 
 
 def _time_s(meta: Any) -> float:
@@ -81,6 +82,13 @@ def _time_s(meta: Any) -> float:
         ticks = (meta.tshigh or 0) << 32 | (meta.tslow or 0)
         return float(ticks / meta.tsresol)
     return float(meta.sec + meta.usec / 1e6)
+
+
+def _comment(meta: Any) -> str:
+    """Return the first comment of a packet; older scapy has one, newer a list."""
+    found = getattr(meta, "comments", None) or [getattr(meta, "comment", None) or b""]
+    text = found[0] if isinstance(found, list) else found
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _datagram(data: bytes, at_s: float) -> CapturedDatagram | None:

@@ -42,6 +42,7 @@ class Substitutions:
     addresses: Mapping[IPv4Address, IPv4Address]
     recorded_mac: str
     mac: str
+    identities: tuple[bytes, bytes] = (b"", b"")  # option 97, as recorded and now
 
     def text(self, recorded: str) -> str:
         """Return a recorded text, such as a URL, as it is on this LAN."""
@@ -103,6 +104,7 @@ def _option(answer: DhcpAnswer, code: int, here: Substitutions | None) -> str:
         return _shown(value.rstrip(b"\0").decode("latin-1"), here)
     if here is not None:
         value = value.replace(_raw(here.recorded_mac), _raw(here.mac))
+        value = here.identities[1] if value == here.identities[0] else value
     return value.hex(" ")
 
 
@@ -134,6 +136,7 @@ def http_differences(
     was = {name.lower(): value for name, value in fields}
     if status != now[0]:
         yield ReplayDifference(step, f"{what}, status", str(status), str(now[0]))
+    if status != now[0] or not was:  # captures of netboot have no fields of answers
         return
     for name in _COMPARED_FIELDS:
         before, after = (printable_line(each.get(name, "none")) for each in (was, now[1]))

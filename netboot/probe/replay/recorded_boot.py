@@ -1,5 +1,6 @@
 """The boot in a capture: what its machine sent, in order, each with the answers that it got. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -16,6 +17,7 @@ _RRQ, _DATA, _ACK, _ERROR, _OACK = 1, 3, 4, 5, 6
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ")
 _SHORTEST_DHCP: Final = 241
 _TFTP_PORT: Final = 69
+_ANSWER: Final = re.compile(r"([1-5][0-9]{2})[,:] ")  # the comment of an answer in a capture of netboot
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,12 @@ class HttpRequest:
     body: bytes = b""
     status: int | None = None
     answer: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lacks_body(self) -> bool:
+        """Its body is not, or not whole, in the capture; netboot records none."""
+        length = next((value for name, value in self.fields if name.lower() == "content-length"), "0")
+        return length != str(len(self.body))
 
 
 RecordedRequest = DhcpRequest | TftpRequest | HttpRequest
@@ -161,19 +169,25 @@ def _add_tftp(requests: list[RecordedRequest], datagram: CapturedDatagram, is_se
 
 def _add_http(requests: list[RecordedRequest], datagram: CapturedDatagram, is_sent: bool) -> None:
     head, end, body = datagram.payload.partition(b"\r\n\r\n")
-    if not end:
-        return
     line, *lines = head.decode("latin-1").split("\r\n")
     fields = tuple((name, value.lstrip()) for name, mark, value in (each.partition(":") for each in lines) if mark)
     words = line.split(" ", 2)
-    if is_sent and datagram.payload.startswith(_METHODS) and len(words) == 3:
+    if is_sent and end and datagram.payload.startswith(_METHODS) and len(words) == 3:
         requests.append(HttpRequest(datagram.at_s, datagram.destination, words[0], words[1], fields, body))
-    elif not is_sent and line.startswith("HTTP/1.") and len(words) > 1 and words[1].isdecimal():
-        for index in range(len(requests) - 1, -1, -1):
-            request = requests[index]
-            if isinstance(request, HttpRequest) and request.server == datagram.source and request.status is None:
-                requests[index] = replace(request, status=int(words[1]), answer=fields)
-                return
+    elif not is_sent and end and line.startswith("HTTP/1.") and len(words) > 1 and words[1].isdecimal():
+        _add_answer(requests, datagram, int(words[1]), fields)
+    elif not is_sent and not datagram.payload and (found := _ANSWER.match(datagram.comment)) is not None:
+        _add_answer(requests, datagram, int(found[1]), ())
+
+
+def _add_answer(
+    requests: list[RecordedRequest], datagram: CapturedDatagram, status: int, fields: tuple[tuple[str, str], ...]
+) -> None:
+    """Give an answer to the oldest request of its server that has none: clients of a boot send one at a time."""
+    for index, request in enumerate(requests):
+        if isinstance(request, HttpRequest) and request.server == datagram.source and request.status is None:
+            requests[index] = replace(request, status=status, answer=fields)
+            return
 
 
 def _appliance(requests: Iterable[RecordedRequest]) -> IPv4Address | None:

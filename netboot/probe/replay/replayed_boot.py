@@ -4,7 +4,6 @@ A script of a registered host can spend a boot of an arming, and a URL with a to
 out unless they are permitted, and the outcome names them.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from netboot.probe.http.agents import HttpAgent
 from netboot.probe.http.http_client import HttpAnswer, HttpClient
 from netboot.probe.loaded_file import FileRecorder
 from netboot.probe.machine import SimulatedMachine
+from netboot.probe.machine_boot import ALL_PERMITTED, Permissions
 from netboot.probe.replay.differences import ReplayDifference, Substitutions, http_differences, option_differences
 from netboot.probe.replay.recorded_boot import DhcpRequest, HttpRequest, RecordedBoot, TftpRequest
 from netboot.probe.replay.replayed_dhcp import ReplayedDhcp
@@ -40,9 +40,6 @@ _WAITS_S: Final = (2.0, 4.0, 4.0)
 _TEXTS: Final = FailureText(*["the transfer failed"] * 6)
 _OF_THE_BODY: Final = frozenset({"content-length", "content-type"})
 
-MayRequest = Callable[[], Awaitable[str | None]]
-"""Returns why a script may not be requested now, and None if it may."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
@@ -60,7 +57,7 @@ class Replay:
 
     machine: SimulatedMachine
     recorded: RecordedBoot
-    may_request_script: MayRequest
+    permissions: Permissions
     spends: bool = False
     differences: list[ReplayDifference] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -70,6 +67,7 @@ class Replay:
     _dhcp: ReplayedDhcp = field(init=False)
 
     def __post_init__(self) -> None:
+        self.permissions = ALL_PERMITTED if self.spends else self.permissions
         self._dhcp = ReplayedDhcp(self.machine, self.recorded)
 
     async def play(self) -> ReplayOutcome:
@@ -146,6 +144,9 @@ class Replay:
             reason = "no document of this boot has such a token" if self.spends else "it has a token; see --spend"
             self.left_out.append(f"{what}: {reason}")
             return
+        if request.lacks_body:
+            self.left_out.append(f"{what}: its body was not recorded")
+            return
         if not await self._is_permitted(target, what):
             return
         port = self._dhcp.http_port or request.server[1]
@@ -178,8 +179,9 @@ class Replay:
                 return await client.get(url, step=step, any_status=True)
 
     async def _is_permitted(self, name: str, what: str) -> bool:
-        is_script = is_of_one_boot(name) and not tokens_in(name)
-        reason = await self.may_request_script() if is_script else None
+        reason = await self.permissions.address(self.machine.address) if self.machine.address is not None else None
+        if reason is None and is_of_one_boot(name) and not tokens_in(name):
+            reason = await self.permissions.script()
         if reason is not None:
             self.left_out.append(f"{what}: {reason}")
         return reason is None

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
@@ -17,7 +19,7 @@ from netboot.probe.lan.udp_frames import Way
 from netboot.probe.machine import HeldAddress, SimulatedMachine
 from netboot.probe.replay.differences import ReplayDifference, Substitutions, dhcp_differences
 from netboot.probe.replay.recorded_boot import DhcpRequest, RecordedBoot
-from netboot.probe.replay.rewritten_message import LiveValues, rewritten
+from netboot.probe.replay.rewritten_message import LiveValues, rewritten, uuid_of, written_uuid
 
 _DISCOVER, _REQUEST = 1, 3
 _KINDS: Final = {_DISCOVER: "DISCOVER", _REQUEST: "REQUEST", 8: "INFORM"}
@@ -28,7 +30,7 @@ _MASK: Final = 1
 _RELEASE: Final = b"\7"
 
 
-@dataclass(slots=True)
+@dataclass
 class ReplayedDhcp:
     """The DHCP side of one replay. `http_port` is that of the live scripts, None until an offer names it."""
 
@@ -51,7 +53,19 @@ class ReplayedDhcp:
             (self._recorded_server, self._lease.server if self._lease is not None else None),
         )
         addresses = {was: now for was, now in pairs if was is not None and now is not None}
-        return Substitutions(addresses, str(self.recorded.mac), str(self.machine.mac))
+        mac = str(self.machine.mac)
+        return Substitutions(addresses, str(self.recorded.mac), mac, self._identities)
+
+    @property
+    def _uuid(self) -> UUID | None:
+        """The UUID to send in place of the recorded one, which may be a real machine's; None: that one."""
+        return None if self.machine.mac == self.recorded.mac else self.machine.uuid
+
+    @cached_property
+    def _identities(self) -> tuple[bytes, bytes]:
+        messages = (each.payload for each in self.recorded.requests if isinstance(each, DhcpRequest))
+        found = next((uuid for each in messages if (uuid := uuid_of(each)) is not None), None)
+        return (b"", b"") if found is None else (written_uuid(found), written_uuid(self._uuid or found))
 
     async def play(self, request: DhcpRequest) -> list[ReplayDifference]:
         """Send one message and return how the appliance's replies to it differ."""
@@ -81,21 +95,31 @@ class ReplayedDhcp:
         server = self._lease.server if self._lease is not None else self._appliance
         if request.server is not None:
             server = self._appliance
-        return xid, rewritten(request.payload, LiveValues(xid, self.machine.mac, address, server))
+        return xid, rewritten(request.payload, LiveValues(xid, self.machine.mac, address, server, self._uuid))
 
     async def _broadcast(self, request: DhcpRequest) -> list[DhcpAnswer]:
         xid, message = self._message(request)
-        expected = {(each.is_lease, each.server == self.recorded.appliance) for each in request.answers}
         found: list[DhcpAnswer] = []
         with self.machine.lan.replies(xid) as queue:
             self.machine.lan.send_datagram(message, Way(self.machine.frame_mac, source_port=request.source_port))
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ANSWER_S):
-                    while not expected or len(found) < len(expected):
+                    while not self._is_complete(request, found):
                         answer = answer_in(await queue.get())
                         if answer is not None and answer.chaddr[:6] == message[28:34]:
                             found.append(answer)
         return found
+
+    def _is_complete(self, request: DhcpRequest, found: list[DhcpAnswer]) -> bool:
+        """Return whether nothing more is expected: the appliance's recorded replies, and a lease of any server.
+
+        A capture of netboot has no replies of the LAN's DHCP server.
+        """
+        recorded = [each.is_lease for each in request.answers if each.source == self.recorded.appliance]
+        if request.kind == _DISCOVER and not recorded:
+            return False  # a reply that was not recorded may come
+        has_lease = any(each.is_lease for each in found) or self.machine.fixed_address is not None
+        return has_lease and all(kind in [each.is_lease for each in found] for kind in recorded)
 
     async def _unicast(self, request: DhcpRequest) -> list[DhcpAnswer]:
         xid, message = self._message(request)

@@ -1,7 +1,6 @@
 """Recorded boots are played against a live daemon: as recorded there is no difference, and each fault is one."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,6 +15,7 @@ from netboot.model.host.mac import Mac
 from netboot.probe.firmwares.profiles import profile_named
 from netboot.probe.lan.lan_interface import LanInterface
 from netboot.probe.machine import Behaviour, SimulatedMachine
+from netboot.probe.machine_boot import ALL_PERMITTED, Permissions
 from netboot.probe.machine_timeline import MachineTimeline
 from netboot.probe.replay.capture_file import read_capture
 from netboot.probe.replay.recorded_boot import DhcpRequest, HttpRequest, RecordedBoot, recorded_boot
@@ -27,22 +27,20 @@ CAPTURES = Path(__file__).parents[2] / "captures"
 MAC = "52:54:00:70:00:77"
 
 
-async def permitted() -> None:
-    return None
-
-
 def boot_in(name: str) -> RecordedBoot:
     return recorded_boot(read_capture(CAPTURES / f"{name}.pcapng"))
 
 
-def replayed(lan: Lan, boot: RecordedBoot, *, may: Callable = permitted, mac: str = MAC) -> ReplayOutcome:
+def replayed(
+    lan: Lan, boot: RecordedBoot, *, permissions: Permissions = ALL_PERMITTED, mac: str = MAC
+) -> ReplayOutcome:
     async def scenario(interface: LanInterface) -> ReplayOutcome:
         machine = SimulatedMachine(
             Mac.parse(mac), UUID(int=7), profile_named("edk2-pxe"), interface, MachineTimeline(time.monotonic),
             Behaviour(haste=20.0),
         )  # fmt: skip
         try:
-            return await Replay(machine, boot, may).play()
+            return await Replay(machine, boot, permissions).play()
         finally:
             await machine.power_off()
 
@@ -107,7 +105,7 @@ def test_without_permission_no_script_and_no_token_is_requested(leasing_rack: Ra
     async def refused() -> str:
         return "cp1 is registered"
 
-    outcome = replayed(leasing_rack.lan, boot_in("edk2-pxe"), may=refused)
+    outcome = replayed(leasing_rack.lan, boot_in("edk2-pxe"), permissions=Permissions(refused))
 
     assert outcome.left_out[0] == "GET /boot/52-54-00-aa-bb-01.ipxe: cp1 is registered"
     assert sum("it has a token; see --spend" in each for each in outcome.left_out) > 5

@@ -9,10 +9,13 @@ import click
 
 from netboot.cli.commands.simulation.api_access import api_server
 from netboot.cli.commands.simulation.option_values import read_address, read_mac, read_rate
+from netboot.cli.commands.simulation.replay_options import ReplayOptions, replay_options
+from netboot.cli.commands.simulation.replay_run import play_replay
 from netboot.cli.commands.simulation.simulation_run import SimulationRequest, run_to_the_end, simulate_machine
 from netboot.cli.commands.simulation.storm_options import StormOptions, storm_options
 from netboot.cli.commands.simulation.storm_run import play_storm
 from netboot.cli.views.output import config_and_json, print_found
+from netboot.control_socket import ApiServer
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.probe.behaviours import BEHAVIOURS, behaviour_of
@@ -132,6 +135,7 @@ def _api_options(command: Command) -> Command:
 @click.option("--spend", is_flag=True, help="Play a registered host's whole boot: an arming is spent by its script.")
 @click.option("--force", is_flag=True, help="With --spend: also while a boot of this machine runs.")
 @storm_options
+@replay_options
 @_api_options
 @config_and_json
 def simulate(
@@ -151,15 +155,15 @@ def simulate(
     spend: bool,
     force: bool,
     storm: StormOptions,
+    replay: ReplayOptions,
     api: str | None,
     token_file: Path | None,
     ca: Path | None,
 ) -> None:
     """Play the boot of one machine against a live netboot, from the first DHCP packet to `ready`, without hardware.
 
-    It sends what this firmware, its boot loader and the installer send, obeys what they obey, and prints each step.
-    Then it puts the server's record of the same boot beside it and marks each difference. Run it as root on a computer
-    of the boot LAN that is not the appliance.
+    It sends what this firmware, its loader and the installer send, obeys what they obey, and compares the server's
+    record of the boot with its own. Run it as root on a computer of the boot LAN that is not the appliance.
 
     \b
     netboot simulate                                   an unregistered machine with UEFI
@@ -167,6 +171,7 @@ def simulate(
     netboot simulate --mac MAC-OF-cp1                  would cp1 be installed? Nothing is sent as cp1
     netboot simulate --mac MAC-OF-cp1 --spend          the whole install of the armed host cp1
     netboot simulate --hosts 500 --spend --plot s.svg  a boot storm; --print-hosts prints their hosts file
+    netboot simulate --replay boot.pcapng              a recorded boot again; install capture records one
 
     Nothing is sent as a registered host, and no arming is spent, unless you add --spend; docs/simulate.md has what the
     server records. Exit code 0: everything as it must be; 1: a failure or a difference; 2: wrong usage.
@@ -174,10 +179,9 @@ def simulate(
     if (listed := click.get_current_context().meta.get(_LISTED)) is not None:
         print_found(listed, as_json, map(_row_line, listed))
         return
-    if api is None and (token_file is not None or ca is not None):
-        raise click.UsageError("--token-file and --ca belong to --api URL")
     if force and not spend:
         raise click.UsageError("--force belongs to --spend")
+    replay.verify(plays_otherwise=storm.hosts is not None or bool(behave) or until != Step.READY.value)
     storm.verify_or_list(mac, address, as_json=as_json)
     request = SimulationRequest(
         profile=profile_named(firmware),
@@ -191,14 +195,25 @@ def simulate(
         is_deviant=bool(behave),
         spends=spend,
         disturbs=force,
-        server=None if api is None else api_server(api, token_file=token_file, authority=ca),
+        server=_server(api, token_file, authority=ca),
     )
-    raise SystemExit(run_to_the_end(_simulation(config, request, storm, as_json=as_json)))
+    raise SystemExit(run_to_the_end(_simulation(config, request, storm, replay, as_json=as_json)))
 
 
-async def _simulation(config: Path, request: SimulationRequest, storm: StormOptions, *, as_json: bool) -> int:
-    """Play one machine, or many; return the exit code."""
-    many = storm.request(request)
-    if many is not None:
+def _server(api: str | None, token_file: Path | None, *, authority: Path | None) -> ApiServer | None:
+    if api is not None:
+        return api_server(api, token_file=token_file, authority=authority)
+    if token_file is not None or authority is not None:
+        raise click.UsageError("--token-file and --ca belong to --api URL")
+    return None
+
+
+async def _simulation(
+    config: Path, request: SimulationRequest, storm: StormOptions, replay: ReplayOptions, *, as_json: bool
+) -> int:
+    """Play one machine, a recorded boot, or many machines; return the exit code."""
+    if (recorded := replay.request(request)) is not None:
+        return await play_replay(config, recorded, as_json=as_json)
+    if (many := storm.request(request)) is not None:
         return await play_storm(config, many, as_json=as_json)
     return await simulate_machine(config, request, as_json=as_json)

@@ -86,7 +86,7 @@ def run_to_the_end(simulation: Coroutine[Any, Any, int]) -> int:
 async def simulate_machine(config: Path, request: SimulationRequest, *, as_json: bool) -> int:
     """Play one machine and print both sides; return the exit code."""
     async with appliance_api(config, request.server) as client:
-        run = await _begun(client, request, as_json=as_json)
+        run = await begin_run(client, request, as_json=as_json)
         report = await run.play()
     if as_json:
         print_json(report_view(report))
@@ -96,7 +96,7 @@ async def simulate_machine(config: Path, request: SimulationRequest, *, as_json:
     return 0 if report.is_right else 1
 
 
-async def _begun(client: "ControlClient | None", request: SimulationRequest, *, as_json: bool) -> "_Run":
+async def begin_run(client: "ControlClient | None", request: SimulationRequest, *, as_json: bool) -> "SimulationRun":
     """Decide which machine is played and what it may send; raise SimulationRefusedError."""
     addresses = await addresses_here()
     interface = chosen_interface(request.interface, addresses)
@@ -107,14 +107,14 @@ async def _begun(client: "ControlClient | None", request: SimulationRequest, *, 
     record = ApplianceRecord(client, mac) if client is not None else None
     known = await record.known() if record is not None else None
     played = ScopeRequest(mac, known, request.spends, request.disturbs, is_made=request.mac is None, is_drawn=is_drawn)
-    run = _Run(request, interface, addresses, played, scope_of(played), record, as_json)
+    run = SimulationRun(request, interface, addresses, played, scope_of(played), record, as_json)
     await run.verify_address()
     await run.verify_identity()
     return run
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class SimulationRun:
     """One simulation that may begin."""
 
     request: SimulationRequest
@@ -129,17 +129,27 @@ class _Run:
     def uuid(self) -> UUID:
         return uuid5(NAMESPACE_OID, f"netboot simulate {self.played.mac}")
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What an operator needs to read before."""
+        return notes_of(self.scope, self.played)
+
+    @property
+    def permissions(self) -> Permissions:
+        """What the machine may request, judged again directly before it does."""
+        return Permissions(self._script_refusal, self._address_refusal)
+
     async def play(self) -> SimulationReport:
         """Play the machine, then read what the server recorded."""
-        notes = notes_of(self.scope, self.played)
-        self._print(f"{self.request.profile.name}, {self.played.mac} on {self.interface}")
+        notes = self.notes
+        self.report(f"{self.request.profile.name}, {self.played.mac} on {self.interface}")
         for note in notes:
-            self._print(f"note: {note}")
+            self.report(f"note: {note}")
         marks = [(record, await record.mark()) for record in self._records]
         outcome = await self._run_boot()
         comparison = await self._compared(marks, outcome) if marks else None
         return SimulationReport(
-            self.request.profile, self.played.mac, self.uuid, self.interface, self.scope, self._host, notes, outcome,
+            self.request.profile, self.played.mac, self.uuid, self.interface, self.scope, self.host, notes, outcome,
             comparison, is_deviant=self.request.is_deviant,
         )  # fmt: skip
 
@@ -172,20 +182,19 @@ class _Run:
         request = self.request
         lan = LanInterface.open(self.interface, impairment=request.impairment, seed=request.seed)
         async with lan as opened:
-            timeline = MachineTimeline(time.monotonic, report=self._show)
+            timeline = MachineTimeline(time.monotonic, report=self.show)
             machine = SimulatedMachine(
                 self.played.mac, self.uuid, request.profile, opened, timeline, request.behaviour, request.address
             )
             plan = None
             if self.scope is Scope.REHEARSAL:
                 assert self.record is not None
-                assert self._host is not None
-                plan = await self.record.plan(self._host)
+                assert self.host is not None
+                plan = await self.record.plan(self.host)
                 own = self.addresses[self.interface]
                 machine.address = own[0].ip if own else None
-            permissions = Permissions(self._script_refusal, self._address_refusal)
             return await simulate_boot(
-                machine, until=request.until, spends=request.spends, plan=plan, permissions=permissions
+                machine, until=request.until, spends=request.spends, plan=plan, permissions=self.permissions
             )
 
     async def _script_refusal(self) -> str | None:
@@ -235,12 +244,15 @@ class _Run:
         return (self.record, *([ApplianceRecord(self.record.client, other)] if other is not None else []))
 
     @property
-    def _host(self) -> str | None:
+    def host(self) -> str | None:
+        """The registered host with this MAC."""
         return self.played.known.host if self.played.known is not None else None
 
-    def _show(self, event: ClientEvent) -> None:
-        self._print(event_line(event))
+    def show(self, event: ClientEvent) -> None:
+        """Print what the machine did, unless JSON is wanted."""
+        self.report(event_line(event))
 
-    def _print(self, line: str) -> None:
+    def report(self, line: str) -> None:
+        """Print a line, unless JSON is wanted."""
         if not self.as_json:
             click.echo(printable(line))
