@@ -84,7 +84,8 @@ class DhcpAnswer:
         found += [f"class {_text(self.vendor_class)!r}"] if self.vendor_class else []
         name = self.boot_file_option or self.file
         found += [f"option 43 {self.options[43].hex()}"] if 43 in self.options else []
-        found += [f"boot file {name!r} of {self.boot_server}"] if name else []
+        unset = "" if int(self.siaddr) else ", whose siaddr is 0.0.0.0"
+        found += [f"boot file {name!r} of {self.boot_server}{unset}"] if name else []
         return ", ".join(found)
 
 

@@ -148,7 +148,7 @@ class HttpClient:
         try:
             head = await self._request(exchange, exchange.fields)
             recorder = exchange.recorder if 200 <= head.status < 300 else FileRecorder()
-            if exchange.method != "HEAD" and head.status not in (204, 304):
+            if exchange.method != "HEAD" and head.status not in (204, 304) and not self._stops_at(head.status):
                 await self._read_body(exchange, head, recorder)
         except MalformedHeadError as error:
             self.close()
@@ -161,6 +161,10 @@ class HttpClient:
         return HttpAnswer(
             exchange.url, head.status, head.headers, recorder.size_bytes, recorder.sha256, bytes(recorder.content)
         )
+
+    def _stops_at(self, status: int) -> bool:
+        """GRUB closes the connection of a file that it does not get; every other client reads the body of the error."""
+        return self.agent.has_literal_parser and status >= 300
 
     async def _read_body(self, exchange: _Exchange, head: ResponseHead, recorder: FileRecorder) -> None:
         """Read the body; resume it by Range as often as this client does."""

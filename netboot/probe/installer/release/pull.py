@@ -203,6 +203,7 @@ class ReleasePull:
     async def _pull_waiting(self) -> None:
         """Request the objects that wait and all that they reach, eight at once."""
         under_way: set[asyncio.Task[None]] = set()
+        done: set[asyncio.Task[None]] = set()
         try:
             while self._waiting or under_way:
                 while self._waiting and len(under_way) < CONNECTIONS:
@@ -213,7 +214,7 @@ class ReleasePull:
         finally:
             for task in under_way:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*done, *under_way, return_exceptions=True)  # of several failures, one is raised
 
     async def _pull_object(self, name: str) -> None:
         checksum, _, kind = name.partition(".")
