@@ -1,7 +1,10 @@
 """Secrets in what programs print."""
 
+import random
+
 import pytest
 
+from netboot.model import hidden
 from netboot.model.hidden import without_secrets, without_secrets_in
 
 
@@ -53,3 +56,17 @@ def test_a_document_keeps_certificates_and_its_lines():
     document = f"rootpw abc\n\n{'aB' * 32}\n\u2028data:,x\r\n"
 
     assert without_secrets_in(document) == f"rootpw hidden\n\n{'aB' * 32}\n\u2028data:,x\r\n"
+
+
+def test_a_form_is_found_in_every_line_that_has_it_among_others():
+    parts = (
+        *("a ", '"', "'", "=", " --token ", "--password=", "x@", "http://u:p@", "Bearer abcdefgh1 ", "password=w "),
+        *("token: v", 'k"auth": "v"', "\n", "rootpw p ", "nb_" + "a" * 43, "abcdef.0123456789abcdef ", "$6$s$h ", "- "),
+    )
+    draw = random.Random(15)
+    for _ in range(20_000):
+        line = "".join(draw.choices(parts, k=draw.randint(1, 6))).replace("\n", " ")
+        expected = line
+        for _, hide in hidden._FORMS:
+            expected = hide(expected)
+        assert without_secrets(line) == expected, line
