@@ -29,6 +29,11 @@ class BootOutcome:
     end: SimulationEnd
     sentence: str = ""
 
+    @property
+    def unfinished(self) -> Step | None:
+        """Return the step that failed, or in which the machine was switched off; None: the last step has its end."""
+        return self.ended_at if self.end in {SimulationEnd.FAILED, SimulationEnd.SWITCHED_OFF} else None
+
 
 async def simulate_boot(
     machine: SimulatedMachine,
@@ -55,6 +60,8 @@ async def _outcome(machine: SimulatedMachine, boot: Awaitable[None]) -> BootOutc
         await boot
     except EndedError as error:
         last = timeline.events[-1].step if timeline.events else Step.OFFER
+        if error.end is SimulationEnd.SWITCHED_OFF:
+            last = machine.behaviour.aborts_at or last
         return BootOutcome(timeline, None, last, error.end, error.sentence)
     except BootFailedError as error:
         if error.step is machine.behaviour.aborts_at:

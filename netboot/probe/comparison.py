@@ -18,6 +18,7 @@ View = Mapping[str, Any]
 
 LATE_S: Final = 5.0  # between the two times of a step, which a busy computer does not reach
 _UNTIMED: Final = frozenset({Step.OFFER, Step.PXE_REQUEST, Step.OSTREE, Step.LOCAL_BOOT})
+_ORDER: Final = tuple(Step)
 _OF_FILES: Final = frozenset({Step.LOADER, Step.KERNEL, Step.INITRD, Step.STAGE2})
 # What the server records if something did not go as it should.
 _TROUBLES: Final = frozenset(
@@ -77,17 +78,19 @@ def compare(
 ) -> Comparison:
     """Compare a machine's events with the boots and events that the server recorded meanwhile.
 
-    `failed_at` is the step that the machine did not end, which the server need not have.
+    `failed_at` is the step that the machine did not end, as by a failure: either side may lack it.
     """
     ours, theirs = _machine_steps(events), _server_steps(boots)
     skipped = {Step(name) for boot in boots for name in boot["skipped"]}
     shift_s = _shift(ours, theirs)
+    leads_to_disk = bool(boots) and boots[0]["plan"] == BootPlan.LOCAL_DISK  # recorded as this one step
+    unrecorded = {Step.OFFER, Step.SCRIPT} if leads_to_disk else {Step.OFFER}
     steps = []
     for step in Step:
         machine, server = ours.get(step), theirs.get(step)
         if machine is None and server is None:
             continue
-        excused = step is failed_at or step in skipped or (step is Step.OFFER and Step.LOCAL_BOOT in theirs)
+        excused = step is failed_at or step in skipped or (step in unrecorded and Step.LOCAL_BOOT in theirs)
         differences = tuple(_differences(step, machine, server, shift_s=shift_s, is_excused=excused))
         steps.append(ComparedStep(step, machine, server, differences))
     troubles = [event for event in server_events if event["event"] in _TROUBLES]
@@ -101,10 +104,10 @@ def _differences(
         if not is_excused:
             yield f"{step}: the server recorded no such step"
         return
+    if is_excused:
+        return
     if machine is None:
         yield f"{step}: the server recorded it, and the machine did not do it"
-        return
-    if is_excused:
         return
     if step in _OF_FILES and server.size_bytes and machine.sizes and server.size_bytes not in machine.sizes:
         received = " and ".join(map(shown_size_exactly, machine.sizes))
@@ -123,8 +126,12 @@ def shown_size_exactly(size_bytes: int) -> str:
 
 
 def _machine_steps(events: Sequence[ClientEvent]) -> dict[Step, MachineStep]:
-    """Return each step by its last event with a size, else by its last one; DHCP by its first exchange."""
+    """Return each step by its last event with a size, else by its last one; DHCP by its first exchange.
+
+    Of the boot after the restart only its end counts, as of the server's: what leads it to the disk is read again.
+    """
     found: dict[Step, MachineStep] = {}
+    events = _without_second_boot(events)
     for step in dict.fromkeys(event.step for event in events):
         of_step = [event for event in (_first_exchange(events) if step is Step.OFFER else events) if event.step is step]
         sized = [event for event in of_step if event.size_bytes]
@@ -132,6 +139,13 @@ def _machine_steps(events: Sequence[ClientEvent]) -> dict[Step, MachineStep]:
         sizes = () if step is Step.OFFER else tuple(event.size_bytes or 0 for event in sized)
         found[step] = MachineStep(shown.at_s, shown.text, sizes, tuple(event.text for event in of_step))
     return found
+
+
+def _without_second_boot(events: Sequence[ClientEvent]) -> Sequence[ClientEvent]:
+    """Leave out the steps up to the restart that follow it."""
+    restart = next((number for number, event in enumerate(events) if event.step is Step.INSTALLED), len(events))
+    before = {*_ORDER[: _ORDER.index(Step.INSTALLED)]}
+    return [event for number, event in enumerate(events) if number < restart or event.step not in before]
 
 
 def _first_exchange(events: Sequence[ClientEvent]) -> Sequence[ClientEvent]:

@@ -201,7 +201,9 @@ class MachineBoot:
                     raise EndedError(SimulationEnd.LEFT, f"its script starts {file.name}, which is not played further")
                 end = await run_ipxe_script(self.machine, file.text, url=url, fetch=reader.fetch)
                 if not isinstance(end, Chains):
-                    return kernel_of(end, reader.failed, console=_first_printed(self.machine.timeline))
+                    console = _first_printed(self.machine.timeline)
+                    self._add_local_boot(end)
+                    return kernel_of(end, reader.failed, console=console)
                 url, file = end.url, end.file
         raise EndedError(SimulationEnd.LEFT, f"{MOST_SCRIPTS} scripts chain each other without a kernel")
 
@@ -211,9 +213,13 @@ class MachineBoot:
             reader = ScriptReader(self, files)
             await request_module_lists(self.machine, offer)
             file = await load_grub_configuration(self.machine, offer, reader.fetch)
-            return kernel_of(
-                await run_grub_script(self.machine, file.text, url=file.url, fetch=reader.fetch), reader.failed
-            )
+            end = await run_grub_script(self.machine, file.text, url=file.url, fetch=reader.fetch)
+            self._add_local_boot(end)
+            return kernel_of(end, reader.failed)
+
+    def _add_local_boot(self, end: ScriptEnd) -> None:
+        if isinstance(end, BootsLocally):
+            self.machine.timeline.add(Step.LOCAL_BOOT, f"its script leads it to its own disk: {end.way}")
 
     async def permit(self, url: str) -> None:
         """End the boot before a request that could change an install, unless it is permitted now."""

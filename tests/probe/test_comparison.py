@@ -103,3 +103,28 @@ def test_what_the_server_recorded_as_wrong_is_listed():
     compared = compare(EVENTS, [boot(*SAME)], events, failed_at=None)
 
     assert [event["event"] for event in compared.troubles] == ["boot.alarm_raised"]
+
+
+def test_a_script_that_leads_to_the_disk_is_recorded_as_that_step():
+    """A boot of a host that is not armed: the server records no script, the machine reads one."""
+    events = [*EVENTS[:3], ClientEvent(5.1, Step.LOCAL_BOOT, "its script leads it to its own disk")]
+    led = {**boot(*SAME[:2], step("local-boot", 15)), "plan": "local-disk"}
+
+    assert differences(events, led) == []
+    assert differences(EVENTS[:2], led) == ["local-boot: the server recorded it, and the machine did not do it"]
+
+
+def test_what_is_read_again_after_the_restart_is_not_compared():
+    events = [
+        *EVENTS,
+        ClientEvent(7.0, Step.INSTALLED, "the machine restarts"),
+        ClientEvent(60.0, Step.LOADER, "snponly.efi by TFTP", 1000),
+        ClientEvent(61.0, Step.SCRIPT, "the script of the disk", 500),
+        ClientEvent(61.0, Step.LOCAL_BOOT, "its own disk"),
+    ]
+
+    assert differences(events, boot(*SAME, step("installed", 17), step("local-boot", 59))) == []
+
+
+def test_a_step_in_which_the_machine_was_switched_off_is_no_difference():
+    assert differences(EVENTS[:3], boot(*SAME), failed_at=Step.KERNEL) == []

@@ -14,6 +14,10 @@ from netboot.probe.firmwares.firmware_profile import FirmwareProfile, LoaderProg
 from netboot.probe.loaded_file import LoadedFile
 
 _WITH_SECURE_BOOT: Final = frozenset({LoaderProgram.SHIM_GRUB, LoaderProgram.GRUB_HTTP})
+_SIGNED_LOADERS: Final = (
+    "serve shim and GRUB of one distribution, which are signed, and offer shim: hosts.HOST.loader: shimx64.efi, "
+    "or bootfiles.loaders for every machine of this architecture"
+)
 _BIOS_MEMORY_BYTES: Final = 0x80000  # of which the ROM needs a part: PXE-E79
 
 
@@ -40,7 +44,7 @@ def check_loader(profile: FirmwareProfile, file: LoadedFile, *, program: str) ->
         sentence = (
             f"{program} prints 'Access Denied' (Security Violation): {shown} is not signed, and Secure Boot is on"
         )
-        raise _not_run(file, sentence, cure="serve shim and GRUB of the distribution, which are signed")
+        raise _not_run(file, sentence, cure=_SIGNED_LOADERS)
 
 
 def _check_bios_program(file: LoadedFile, program: str) -> None:

@@ -52,6 +52,7 @@ class TransferSocket(asyncio.DatagramProtocol):
         self._held: bytes | None = None  # overtaken by the next packet
         self._count = 0
         self._free_at_s = self._loop.time()  # when a slow machine has processed what it received
+        self.sent_at_s = self._free_at_s  # when the last datagram so far has left a slow line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)  # Python 3.11's is no instance of it
@@ -96,7 +97,8 @@ class TransferSocket(asyncio.DatagramProtocol):
             return
         now_s = self._loop.time()
         busy_s = len(packet) / bytes_per_s if bytes_per_s else 0.0
-        self._free_at_s = min(max(self._free_at_s, now_s + transit_s) + busy_s, now_s + transit_s + _LONGEST_PAUSE_S)
+        arrives_s = now_s + max(transit_s, busy_s)  # the transit has the time for its bytes already
+        self._free_at_s = min(max(self._free_at_s + busy_s, arrives_s), now_s + transit_s + _LONGEST_PAUSE_S)
         self._loop.call_at(self._free_at_s, self._process, packet)
 
     def _process(self, packet: bytes) -> None:
@@ -139,6 +141,7 @@ class TransferSocket(asyncio.DatagramProtocol):
             for _ in range(2 if self._behaviour.duplicates else 1):
                 transit_s = self._line.transit_s(len(packet))
                 if transit_s:
+                    self.sent_at_s = max(self.sent_at_s, self._loop.time() + transit_s)
                     self._loop.call_later(transit_s, self._send_now, packet, to)
                 elif transit_s is not None:
                     self._send_now(packet, to)
@@ -163,7 +166,11 @@ async def transfer(receiver: FileReceiver, line: Line, *, timeout_s: float) -> T
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(lambda: TransferSocket(receiver, line), sock=udp)
     try:
-        return await asyncio.wait_for(protocol.outcome, timeout_s)
+        outcome = await asyncio.wait_for(protocol.outcome, timeout_s)
+        await asyncio.sleep(
+            protocol.sent_at_s - loop.time()
+        )  # the last ACK, or the ERROR that ends a probe, is under way
+        return outcome
     except TimeoutError:
         detail = f"{receiver.received_bytes} bytes received in {timeout_s:.0f} s"
         return TransferOutcome(TransferEnding.STALLED, receiver.announced_bytes, detail=detail)

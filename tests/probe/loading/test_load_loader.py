@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 from fixtures.rack import Rack
+from fixtures.servers import dnsmasq, running_server
 from fixtures.simulated import on_lan, simulated
 
 from netboot.model.install.event import Step
@@ -19,6 +21,13 @@ from netboot.probe.loading.url_reader import GRUB_READING, UrlReader
 from netboot.probe.machine import SimulatedMachine
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lease_server(shared_rack: Rack) -> Iterator[None]:
+    """Lease addresses beside the daemon, also if these tests run alone."""
+    with running_server(shared_rack.server_namespace, *dnsmasq(shared_rack.directory, "--bind-interfaces")):
+        yield
 
 
 def load(

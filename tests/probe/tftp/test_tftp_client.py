@@ -111,7 +111,9 @@ class FaultyServer(asyncio.DatagramProtocol):
             self._transport.sendto(packet, addr)  # type: ignore[attr-defined]
 
 
-def from_faulty(answer: Answer, rules: TftpRules, probe: TftpRules | None = None) -> tuple[LoadedFile, list[bytes]]:
+def from_faulty(
+    answer: Answer, rules: TftpRules, probe: TftpRules | None = None, **more: object
+) -> tuple[LoadedFile, list[bytes]]:
     """Read from a server on loopback that answers all from its one port."""
 
     async def run() -> tuple[LoadedFile, list[bytes]]:
@@ -121,7 +123,8 @@ def from_faulty(answer: Answer, rules: TftpRules, probe: TftpRules | None = None
         )
         port = transport.get_extra_info("sockname")[1]
         try:
-            file = await client(LOOPBACK, port, haste=20.0).read("x.efi", rules, step=Step.LOADER, probe=probe)
+            reader = client(LOOPBACK, port, haste=20.0, **more)
+            file = await reader.read("x.efi", rules, step=Step.LOADER, probe=probe)
             await asyncio.sleep(0)
             return file, server.received
         finally:
@@ -141,6 +144,17 @@ def test_a_server_of_a_single_port_serves_every_client() -> None:
 
     assert file.content == b"body"
     assert [packet[:2] for packet in received[:2]] == [b"\0\1", b"\0\4"]
+
+
+def test_on_a_slow_line_the_last_acknowledgement_is_sent_before_the_socket_is_closed() -> None:
+    """Without it the server would record a transfer that no client ended."""
+
+    def answer(packet: bytes) -> list[bytes]:
+        return [b"\0\3\0\1body"] if packet[1] == 4 and packet[3] == 0 else [OACK] if packet[1] == 1 else []
+
+    _, received = from_faulty(answer, IPXE, transit_s=lambda _size_bytes: 0.002)
+
+    assert received[-1] == b"\0\4\0\1"
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def simulate(
         behaviour=behaviour_of(behave, bytes_per_s=slow, haste=haste),
         impairment=Impairment(loss=loss / 100, bytes_per_s=slow),
         seed=seed,
-        is_deviant=bool(behave),
+        is_deviant=bool(behave) or loss > 0,
         spends=spend,
         disturbs=force,
         server=_server(api, token_file, authority=ca),

@@ -224,13 +224,12 @@ class SimulationRun:
         """Read the server's record until it has what the machine did, at most some seconds; then compare."""
         if self.scope is Scope.REHEARSAL:
             return None
-        failed_at = outcome.failure.step if outcome.failure is not None else None
         until_s = time.monotonic() + _RECORDED_S
         while True:
             found = [await record.since(mark) for record, mark in marks]
             boots = sorted((boot for each in found for boot in each.boots), key=lambda boot: str(boot["began_at"]))
             events = [event for each in found for event in each.events]
-            comparison = compare(outcome.timeline.events, boots, events, failed_at=failed_at)
+            comparison = compare(outcome.timeline.events, boots, events, failed_at=outcome.unfinished)
             if not comparison.differences or time.monotonic() > until_s:
                 return comparison
             await asyncio.sleep(_AGAIN_S)
