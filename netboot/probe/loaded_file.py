@@ -7,11 +7,14 @@ from typing import Final
 from urllib.parse import urljoin
 
 from netboot.model.install.event import Step
+from netboot.model.words import shown_size
 from netboot.probe.boot_failed import BootFailedError
 
 KEPT_BYTES: Final = 256 << 10  # the longest script
 HEAD_BYTES: Final = 16 << 10  # the headers of a program, so that 500 machines hold 30 MB
 _PROGRAMS: Final = frozenset({Step.LOADER, Step.KERNEL, Step.INITRD})
+_LARGEST_PROGRAM: Final = 2 << 30  # a firmware reads it into memory
+_LARGEST_SCRIPT: Final = 16 << 20  # of which no loader reads more than a part
 
 
 def kept_bytes(step: Step) -> int:
@@ -19,11 +22,22 @@ def kept_bytes(step: Step) -> int:
     return HEAD_BYTES if step in _PROGRAMS else KEPT_BYTES
 
 
+def largest_bytes(step: Step) -> int | None:
+    """Return how many bytes a machine reads of one file in a step; None: it does not keep the file in memory."""
+    if step in _PROGRAMS:
+        return _LARGEST_PROGRAM
+    return _LARGEST_SCRIPT if step is Step.SCRIPT else None
+
+
 def absolute_url(base: str, target: str) -> str:
     """Resolve a URL against the file that names it (RFC 3986 §5); also for tftp, which `urljoin` leaves out."""
     if not base.startswith("tftp://") or "://" in target:
         return urljoin(base, target)
     return "tftp" + urljoin(f"http{base[4:]}", target)[4:]
+
+
+class FileTooLargeError(ValueError):
+    """The file does not end where the machine has no more memory for it; the text is the reason."""
 
 
 class FileMissingError(BootFailedError):
@@ -54,16 +68,25 @@ class LoadedFile:
 class FileRecorder:
     """Computes size and SHA-256 of a file while it arrives, keeps its first bytes, hands all of them to `sink`."""
 
-    def __init__(self, sink: Callable[[bytes], object] | None = None, *, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(
+        self,
+        sink: Callable[[bytes], object] | None = None,
+        *,
+        kept_bytes: int = KEPT_BYTES,
+        largest_bytes: int | None = None,
+    ) -> None:
         self.size_bytes = 0
         self.content = bytearray()
         self._digest = hashlib.sha256()
         self._sink = sink
         self._kept_bytes = kept_bytes
+        self._largest_bytes = largest_bytes
 
     def write(self, data: bytes) -> None:
-        """Add the next bytes of the file."""
+        """Add the next bytes of the file; raise FileTooLargeError behind the largest size."""
         self.size_bytes += len(data)
+        if self._largest_bytes is not None and self.size_bytes > self._largest_bytes:
+            raise FileTooLargeError(f"it has more than {shown_size(self._largest_bytes)}, which no machine reads")
         self._digest.update(data)
         if (missing := self._kept_bytes - len(self.content)) > 0:
             self.content += data[:missing]
@@ -78,3 +101,8 @@ class FileRecorder:
     def loaded(self, name: str, url: str) -> LoadedFile:
         """Return the file that arrived."""
         return LoadedFile(name, url, self.size_bytes, self.sha256, bytes(self.content))
+
+
+def recorder_of(step: Step, sink: Callable[[bytes], object] | None = None) -> FileRecorder:
+    """Return the recorder of a file that is read in a step."""
+    return FileRecorder(sink, kept_bytes=kept_bytes(step), largest_bytes=largest_bytes(step))

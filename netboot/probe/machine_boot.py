@@ -4,14 +4,17 @@ A script can spend a boot of an arming, and every URL with a token belongs to on
 the `Permissions` of the simulation have it at that moment, and no URL with a token is requested without `spends`.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
+from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.urls import LOCAL_DISK_NAME, is_of_one_boot
 from netboot.probe.boot_failed import BootFailedError
@@ -33,6 +36,7 @@ from netboot.probe.loading.second_stage import (
 from netboot.probe.loading.url_reader import GRUB_READING, IPXE_READING, UrlReader
 from netboot.probe.machine import SimulatedMachine
 from netboot.probe.machine_timeline import MachineTimeline
+from netboot.probe.scope.simulated_identity import identity_of
 from netboot.probe.scripts.grub_script import run_grub_script
 from netboot.probe.scripts.ipxe_script import run_ipxe_script
 from netboot.probe.scripts.script_end import BootsKernel, BootsLocally, Chains, Restarts, ScriptEnd, Waits
@@ -41,6 +45,8 @@ MOST_SCRIPTS: Final = 8  # of one boot that chain each other
 MOST_LOADERS: Final = 4  # of one boot
 _SCRIPT_MARK: Final = "#!ipxe"
 _CONSOLE: Final = "console: "  # how the timeline has what a script prints
+# The MAC of `/boot/MAC.ipxe`, `/boot/MAC/grub.cfg`, `grub.cfg-01-MAC`
+_SCRIPT_NAMES: Final = re.compile(r"(?:/boot/|/grub\.cfg-(?:01-|20-)?)([^/]+?)(?:\.ipxe)?(?=/|$)", re.IGNORECASE)
 _ORDER: Final = {step: number for number, step in enumerate(Step)}
 
 Plan = Mapping[str, Any]
@@ -183,6 +189,8 @@ class MachineBoot:
 
     async def _load(self, offer: BootOffer, stage: DhcpStage) -> None:
         """Load the offered file. UEFI HTTP boot is led to the disk by a file that is never served."""
+        if offer.is_url:
+            await self.permit(offer.file)
         try:
             await load_loader(self.machine, offer, stage=stage)
         except FileMissingError as error:
@@ -223,13 +231,25 @@ class MachineBoot:
 
     async def permit(self, url: str) -> None:
         """End the boot before a request that could change an install, unless it is permitted now."""
-        path = urlsplit(url).path
+        try:
+            path = unquote(urlsplit(url).path)
+        except ValueError:
+            return  # no URL, which no client requests
         if self.spends or not is_of_one_boot(path):
             return
         if not is_script(path):
             raise EndedError(SimulationEnd.BEFORE_TOKEN, "the next URL has a token; --spend requests it")
+        if others := machines_named(path) - self._own_addresses:
+            text = f"the script is not requested: it is that of another machine, {min(others)}; --spend requests it"
+            raise EndedError(SimulationEnd.BEFORE_SCRIPT, text)
         if reason := await self.permissions.script():
             raise EndedError(SimulationEnd.BEFORE_SCRIPT, f"the script is not requested: {reason}; --spend requests it")
+
+    @property
+    def _own_addresses(self) -> frozenset[Mac | None]:
+        """The addresses by which a server names the script of this machine: its MAC, or what stands for it."""
+        machine = self.machine
+        return frozenset({machine.mac, Mac.from_bytes(machine.frame_mac), identity_of(machine.profile, machine.uuid)})
 
     async def _boot_installed(self, installed: InstalledSystem) -> None:
         """Restart the machine: it must be led to its disk, on which the installed system boots."""
@@ -270,6 +290,15 @@ def is_script(path: str) -> bool:
     """Return whether a path is a machine's script; the others that change an install have a token."""
     name = path.rpartition("/")[2].lower()
     return name.endswith(".ipxe") or name.startswith("grub.cfg")
+
+
+def machines_named(path: str) -> frozenset[Mac]:
+    """Return the machines that a script's path names, in any spelling."""
+    found: set[Mac] = set()
+    for name in _SCRIPT_NAMES.findall(path):
+        with suppress(ValueError):
+            found.add(Mac.parse(name))
+    return frozenset(found)
 
 
 def _is_script(offer: BootOffer) -> bool:

@@ -1,8 +1,10 @@
 """Text of machines is printed without its control characters."""
 
+import json
+
 import pytest
 
-from netboot.cli.views.output import print_table
+from netboot.cli.views.output import json_text, print_table
 
 HOSTILE = "PXEClient[/x]\x1b]0;owned\x07\x9b2J"
 HARMLESS = "PXEClient[/x]\ufffd]0;owned\ufffd\ufffd2J"
@@ -29,3 +31,13 @@ def test_json_does_not_need_the_rows_of_the_table(capsys: pytest.CaptureFixture[
     print_table(found, True, ("ARCH",), ([each["arch"].lower()] for each in found))  # type: ignore[attr-defined]
 
     assert capsys.readouterr().out == '[\n  {\n    "arch": null\n  }\n]\n'
+
+
+def test_json_has_no_character_that_a_terminal_obeys() -> None:
+    value = {"server": "a\x1b[2J\x9b31m\x7f\u202e\ud800\U000e0001", "shown": "Größe ✓"}
+
+    text = json_text(value, indent=2)
+
+    assert text.replace("\n", "").isprintable()
+    assert "Größe ✓" in text
+    assert json.loads(text) == value

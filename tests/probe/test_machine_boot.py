@@ -1,15 +1,14 @@
 """What a simulated boot requests: no script and no token without a permission of that moment."""
 
 import asyncio
-from typing import cast
 from uuid import UUID
 
 import pytest
+from fixtures.scripted_machine import a_machine
 
 from netboot.model.install.event import Step
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.firmwares.profiles import PROFILES, profile_named
-from netboot.probe.machine import SimulatedMachine
 from netboot.probe.machine_boot import (
     ALL_PERMITTED,
     NO_SCRIPT,
@@ -33,8 +32,7 @@ TOKENS = [f"{SERVER}/{area}/{'0' * 32}" for area in ("ks", "ign", "report", "ins
 
 
 def permit(url: str, permissions: Permissions, *, spends: bool = False) -> None:
-    machine = cast(SimulatedMachine, None)  # which is not used before a request
-    asyncio.run(MachineBoot(machine, Step.READY, spends, permissions).permit(url))
+    asyncio.run(MachineBoot(a_machine(), Step.READY, spends, permissions).permit(url))
 
 
 @pytest.mark.parametrize("url", SCRIPTS)
@@ -47,6 +45,27 @@ def test_a_script_is_not_requested_unless_it_is_permitted_now(url: str):
             permit(url, permissions)
         assert caught.value.end is SimulationEnd.BEFORE_SCRIPT
     permit(url, ALL_PERMITTED)
+    permit(url, NO_SCRIPT, spends=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{SERVER}/boot/52-54-00-aa-bb-02.ipxe",
+        f"{SERVER}/boot/52:54:00:AA:BB:02.IPXE?serial=1",
+        f"{SERVER}/boot/525400aabb02.ipxe",
+        f"{SERVER}/%62oot/52%2d54-00-aa-bb-02.ipxe",
+        f"{SERVER}/boot/52-54-00-aa-bb-02/grub.cfg",
+        "tftp://192.0.2.10/grub.cfg-01-52-54-00-aa-bb-02",
+        "tftp://192.0.2.10/boot/52-54-00-aa-bb-02/grub.cfg-01-52-54-00-aa-bb-01",
+        "tftp://192.0.2.10/boot/52-54-00-aa-bb-01/grub.cfg-01-52-54-00-aa-bb-02",
+    ],
+)
+def test_the_script_of_another_machine_is_never_requested(url: str):
+    with pytest.raises(EndedError, match="another machine, 52:54:00:aa:bb:02") as caught:
+        permit(url, ALL_PERMITTED)
+
+    assert caught.value.end is SimulationEnd.BEFORE_SCRIPT
     permit(url, NO_SCRIPT, spends=True)
 
 

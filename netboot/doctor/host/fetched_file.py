@@ -5,14 +5,19 @@ as iPXE, GRUB and EDK2.
 """
 
 import hashlib
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Timer
 from typing import Final
 from urllib.parse import urlsplit
 
 _TIMEOUT_S: Final = 10.0  # without a byte
 _LONGEST_S: Final = 600.0  # for a whole file
+_LONGEST_HEAD_S: Final = 30.0  # for the head of an answer: a server may send one byte after the other
 _PIECE_BYTES: Final = 1 << 20
 _KEPT_BYTES: Final = 1 << 16  # of the body: a ref, a .treeinfo
 
@@ -47,32 +52,54 @@ class FetchedFile:
         return None
 
 
-def fetch(url: str, *, timeout_s: float = _TIMEOUT_S) -> FetchedFile:
+def fetch(
+    url: str, *, timeout_s: float = _TIMEOUT_S, head_s: float = _LONGEST_HEAD_S, longest_s: float = _LONGEST_S
+) -> FetchedFile:
     """Request a file; every failure is in the result."""
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
     status = 0
     try:
-        connection.request("HEAD", parts.path)
-        answer = connection.getresponse()
-        answer.read()
+        with _ended_after(connection, head_s):
+            connection.request("HEAD", parts.path)
+            answer = connection.getresponse()
+            answer.read()
         length = answer.headers.get("Content-Length")
         if answer.status != 200:
             return FetchedFile(url, answer.status)
-        connection.request("GET", parts.path)
-        answer = connection.getresponse()
+        with _ended_after(connection, head_s):
+            connection.request("GET", parts.path)
+            answer = connection.getresponse()
         status, began_s = answer.status, time.monotonic()
         digest, size_bytes, head = hashlib.sha256(), 0, b""
-        while piece := answer.read(_PIECE_BYTES):
+        while piece := answer.read1(_PIECE_BYTES):  # what has come; `read` waits for the whole piece
             digest.update(piece)
             size_bytes += len(piece)
             head += piece[: _KEPT_BYTES - len(head)]
-            if time.monotonic() - began_s > _LONGEST_S:
-                return FetchedFile(url, status, error=f"not sent in {_LONGEST_S:.0f} s")
+            if time.monotonic() - began_s > longest_s:
+                return FetchedFile(url, status, error=f"not sent in {longest_s:g} s")
         stated = int(length) if length is not None and length.isdecimal() else None
         return FetchedFile(url, status, stated, size_bytes, digest.hexdigest(), head)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a size or a name that is none
         return FetchedFile(url, status, error=str(error) or type(error).__name__)
     finally:
         connection.close()
+
+
+@contextmanager
+def _ended_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+    """Break the connection if the block takes longer, however often a byte comes."""
+
+    def end() -> None:
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -17,6 +17,7 @@ from netboot.probe.machine import SimulatedMachine
 
 _NOWHERE = IPv4Address(0)
 _REPLY = 2
+_MOST_KEPT = 64  # offers, and reasons of dropped replies: anybody can send more
 
 
 class DhcpExchange:
@@ -117,7 +118,9 @@ class DhcpExchange:
 
     def _take(self, answer: DhcpAnswer) -> None:
         """Add an offer, once for each server and address."""
-        if all((answer.server, answer.yiaddr) != (each.server, each.yiaddr) for each in self._offers):
+        if len(self._offers) < _MOST_KEPT and all(
+            (answer.server, answer.yiaddr) != (each.server, each.yiaddr) for each in self._offers
+        ):
             self._offers.append(answer)
             self._machine.timeline.add(Step.OFFER, f"got the offer of {answer}", size_bytes=len(answer.data))
 
@@ -128,7 +131,7 @@ class DhcpExchange:
             return True  # the reply to an earlier message, or to a duplicate
         else:
             reason = self._rules.drop_reason(answer)
-        if reason and reason not in self._dropped:
+        if reason and reason not in self._dropped and len(self._dropped) < _MOST_KEPT:
             self._dropped.append(reason)
             self._machine.timeline.add(Step.OFFER, reason, size_bytes=len(answer.data))
         return bool(reason)

@@ -13,14 +13,21 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from netboot.model.hidden import without_users
 from netboot.model.install.event import Step
-from netboot.model.urls import without_tokens_in_paths
+from netboot.model.urls import is_of_one_boot, without_tokens_in_paths
 from netboot.model.words import printable_line
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.file_reader import FileReader, LocalReader
 from netboot.probe.http.agents import HttpAgent
 from netboot.probe.http.http_connection import ConnectionFailedError, HttpConnection
 from netboot.probe.http.response_head import MalformedHeadError, ResponseHead
-from netboot.probe.loaded_file import FileMissingError, FileRecorder, LoadedFile, kept_bytes
+from netboot.probe.loaded_file import (
+    KEPT_BYTES,
+    FileMissingError,
+    FileRecorder,
+    FileTooLargeError,
+    LoadedFile,
+    recorder_of,
+)
 from netboot.probe.machine_timeline import MachineTimeline
 
 Fields = tuple[tuple[str, str], ...]
@@ -95,8 +102,7 @@ class HttpClient:
         any_status: bool = False,
     ) -> HttpAnswer:
         """Read a URL. Raise BootFailedError for what ends this client's boot; with `any_status`, no status does."""
-        recorder = FileRecorder(sink, kept_bytes=kept_bytes(step))
-        return await self._run(_Exchange("GET", url, step, headers, b"", recorder, any_status))
+        return await self._run(_Exchange("GET", url, step, headers, b"", recorder_of(step, sink), any_status))
 
     async def head(self, url: str, *, step: Step, headers: Fields = (), any_status: bool = False) -> HttpAnswer:
         """Request the head of a URL."""
@@ -130,7 +136,7 @@ class HttpClient:
                 redirects += 1
                 if redirects > self.agent.redirects or "location" not in answer.headers:
                     raise self._failed(exchange, f"redirect {redirects} is not followed")
-                exchange.url = urljoin(exchange.url, answer.headers["location"])
+                exchange.url = self._redirected(exchange, answer.headers["location"])
                 continue
             pause_s = self._retry_after_s(answer)
             if pause_s is not None and retries_after < _MOST_RETRY_AFTER:
@@ -147,10 +153,10 @@ class HttpClient:
         """Do the request once; an answer with an error status does not reach the sink."""
         try:
             head = await self._request(exchange, exchange.fields)
-            recorder = exchange.recorder if 200 <= head.status < 300 else FileRecorder()
+            recorder = exchange.recorder if 200 <= head.status < 300 else FileRecorder(largest_bytes=KEPT_BYTES)
             if exchange.method != "HEAD" and head.status not in (204, 304) and not self._stops_at(head.status):
                 await self._read_body(exchange, head, recorder)
-        except MalformedHeadError as error:
+        except (MalformedHeadError, FileTooLargeError) as error:
             self.close()
             raise self._failed(exchange, str(error)) from None
         except ConnectionFailedError:
@@ -196,7 +202,7 @@ class HttpClient:
 
     async def _request(self, exchange: _Exchange, fields: Fields) -> ResponseHead:
         """Send the request on the open connection or a new one."""
-        url = urlsplit(exchange.url)
+        url = self._split(exchange)
         if url.scheme != "http" or not url.hostname:
             raise self._failed(exchange, f"{_shown(exchange.url)} is not a URL of http")
         server = (url.hostname, url.port or _HTTP_PORT)
@@ -215,6 +221,25 @@ class HttpClient:
         )
         self._server = server
         return await self._connection.request(request)
+
+    def _split(self, exchange: _Exchange) -> SplitResult:
+        try:
+            url = urlsplit(exchange.url)
+            _ = url.port
+        except ValueError:  # a wrong port, or a bracket without its end
+            raise self._failed(exchange, f"{_shown(exchange.url)} is no URL") from None
+        return url
+
+    def _redirected(self, exchange: _Exchange, location: str) -> str:
+        """Return where a redirect leads. No server redirects to a script or token: that request has no permission."""
+        try:
+            target = urljoin(exchange.url, location)
+            path = urlsplit(target).path
+        except ValueError:
+            raise self._failed(exchange, f"the redirect to {_shown(location)} is no URL") from None
+        if is_of_one_boot(path) and not is_of_one_boot(self._split(exchange).path):
+            raise self._failed(exchange, f"the redirect to {_shown(target)} is not followed: it belongs to one boot")
+        return target
 
     def _judged(self, exchange: _Exchange, answer: HttpAnswer) -> HttpAnswer:
         if exchange.any_status or answer.status < 300:

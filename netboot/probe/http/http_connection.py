@@ -1,6 +1,7 @@
 """One TCP connection of a simulated machine: requests out, heads and bodies in. Every wait is bounded."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -10,6 +11,8 @@ from netboot.probe.http.response_head import LARGEST_HEAD_BYTES, MalformedHeadEr
 CONNECT_TIMEOUT_S: Final = 10.0
 _READ_BYTES: Final = 64 << 10
 _LONGEST_PAUSE_S: Final = 1.0
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")  # int() takes a sign: a negative size never ends
+_MOST_TRAILERS: Final = 64
 
 
 class ConnectionFailedError(Exception):
@@ -39,6 +42,8 @@ class HttpConnection:
             raise ConnectionFailedError(f"no TCP connection in {CONNECT_TIMEOUT_S:.0f} s") from None
         except OSError as error:
             raise ConnectionFailedError(f"no TCP connection: {error.strerror or error}") from None
+        except ValueError:  # IDNA does not encode the name
+            raise ConnectionFailedError("no TCP connection: the name of the server is none") from None
         return cls(reader, writer, agent, bytes_per_s)
 
     @property
@@ -65,8 +70,7 @@ class HttpConnection:
             while size := await self._chunk_size():
                 await self._read_exactly(size, write)
                 await self._line()
-            while await self._line():
-                pass
+            await self._skip_trailers()
         elif head.length is not None:
             await self._read_exactly(head.length, write)
         else:
@@ -97,12 +101,17 @@ class HttpConnection:
         except (TimeoutError, OSError, ValueError) as error:
             raise ConnectionFailedError(f"a chunk broke off: {error!r}") from None
 
+    async def _skip_trailers(self) -> None:
+        for _ in range(_MOST_TRAILERS):
+            if not await self._line():
+                return
+        raise ConnectionFailedError(f"more than {_MOST_TRAILERS} fields follow the chunks")
+
     async def _chunk_size(self) -> int:
-        line = await self._line()
-        try:
-            return int(line.partition(b";")[0], 16)
-        except ValueError:
-            raise ConnectionFailedError("a chunk has no size") from None
+        size = (await self._line()).partition(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(size):
+            raise ConnectionFailedError("a chunk has no size")
+        return int(size, 16)
 
     async def _read_exactly(self, size_bytes: int, write: Callable[[bytes], object]) -> None:
         missing = size_bytes

@@ -5,6 +5,7 @@ reads `/usr/lib/ignition/user.ign` then. Neither is netboot's own reader.
 """
 
 import asyncio
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -20,6 +21,7 @@ _PAUSE_S: Final = 5.0
 _FINAL: Final = (403, 404, 409, 410)
 _LARGEST: Final = 64 << 20  # packed or not
 _HEADER_BYTES: Final = 110
+_NUMBERS: Final = re.compile(rb"[0-9A-Fa-f]+")
 
 
 async def fetch_archive(machine: FileReader, curl: HttpClient, url: str) -> bytes:
@@ -28,7 +30,13 @@ async def fetch_archive(machine: FileReader, curl: HttpClient, url: str) -> byte
     began_s = timeline.now_s
     for _ in range(_TRIES):
         content = bytearray()
-        answer = await curl.get(url, step=Step.POST, sink=content.extend, any_status=True)
+
+        def keep(data: bytes, content: bytearray = content) -> None:
+            content += data
+            if len(content) > _LARGEST:
+                raise _failure(f"it has more than {_LARGEST >> 20} MiB")
+
+        answer = await curl.get(url, step=Step.POST, sink=keep, any_status=True)
         if answer.status == 200 and answer.sha256 == answer.headers.get("x-netboot-sha256"):
             text = f"Ignition, embedded: sha256 {answer.sha256[:12]}"
             timeline.add(Step.POST, text, size_bytes=answer.size_bytes, since_s=began_s)
@@ -62,6 +70,8 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
         header = archive[at : at + _HEADER_BYTES]
         if len(header) < _HEADER_BYTES or header[:6] != b"070701":
             raise ValueError(f"no header at byte {at}")
+        if not _NUMBERS.fullmatch(header[6:]):  # int() takes a sign: a negative size leads back
+            raise ValueError(f"the header at byte {at} has no numbers")
         size, name_size = int(header[54:62], 16), int(header[94:102], 16)
         name = archive[at + _HEADER_BYTES : at + _HEADER_BYTES + name_size].rstrip(b"\0").decode()
         start = _padded(at + _HEADER_BYTES + name_size)

@@ -18,7 +18,9 @@ from netboot.probe.installer.install_reports import SCRIPT_CURL
 from netboot.probe.installer.installed_system import InstalledSystem
 from netboot.probe.installer.installer_run import InstallerMachine
 
-_REPORT: Final = re.compile(r"https?://[^\s'\"]+/report/[\w-]+/(ready|log)(?![\w/-])")
+_URL: Final = re.compile(r"https?://[^\s'\"]{1,2048}")
+_REPORT: Final = re.compile(r".+?/report/[\w-]+/(ready|log)(?![\w/-])")
+_LARGEST_SCRIPT: Final = 1 << 20
 _COMMAND: Final = re.compile(r"^ExecStart=(.*)$", re.MULTILINE)
 _REFUSED: Final = (403, 404, 409, 410)
 _TRIES: Final = 10  # of the script's 60: seven minutes
@@ -143,13 +145,12 @@ async def _report_ready(machine: InstallerMachine, curl: HttpClient, config: Jso
 def _reports(config: Json) -> Iterator[tuple[str, str]]:
     """Yield event and URL of each report in the scripts that enabled units start."""
     files = dict(_files(config))
-    for unit in _units(config):
-        if not unit.get("enabled"):
-            continue
-        for command in _COMMAND.findall(unit.get("contents") or ""):
-            for path in command.split():
-                for found in _REPORT.finditer(files.get(path, b"").decode("utf-8", "replace")):
-                    yield found[1], found[0]
+    enabled = [unit.get("contents") or "" for unit in _units(config) if unit.get("enabled")]
+    words = [word for text in enabled for command in _COMMAND.findall(text) for word in command.split()]
+    for path in dict.fromkeys(words):  # each script once, however often units name it
+        for url in _URL.findall(files.get(path, b"")[:_LARGEST_SCRIPT].decode("utf-8", "replace")):
+            if (found := _REPORT.match(url)) is not None:
+                yield found[1], found[0]
 
 
 def _files(config: Json) -> Iterator[tuple[str, bytes]]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netboot.model.install.event import Step
+from netboot.model.urls import without_tokens_in_paths
+from netboot.model.words import printable_line
 from netboot.probe.boot_failed import BootFailedError
 
 _SECTIONS: Final = (
@@ -96,7 +98,8 @@ def read_kickstart(text: str) -> KickstartDocument:
 
 
 def _with_notes(document: KickstartDocument, commands: Sequence[Sequence[str]]) -> KickstartDocument:
-    notes = [f"%include {line[1]}: its content is not known here" for line in commands if line[0] == "%include"]
+    included = [without_tokens_in_paths(" ".join(line[1:])) for line in commands if line[0] == "%include"]
+    notes = [f"%include {printable_line(each)}: its content is not known here" for each in included]
     if document.report_url is None:
         notes.append("its scripts have no URL /report/…: nothing is reported, and the install never counts as done")
     elif missing := sorted({"checks", "started", "done"} - document.events):

@@ -56,6 +56,7 @@ class LanAddresses:
             await self._netlink.addr("add", index=self._index, address=str(address.ip), prefixlen=32, **lifetimes)
         except NetlinkError as error:
             if error.code != errno.EEXIST:
+                del self._uses[address.ip]  # nothing to remove
                 raise LanInterfaceError(f"cannot add {address.ip} to {self._name}: {error}; {RIGHTS}") from error
             self._not_ours.add(address.ip)
 

@@ -6,7 +6,7 @@ out unless they are permitted, and the outcome names them.
 
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from netboot.model.install.event import Step
 from netboot.model.urls import base_url, is_of_one_boot, tokens_in, without_tokens_in_paths
@@ -16,7 +16,7 @@ from netboot.probe.http.agents import HttpAgent
 from netboot.probe.http.http_client import HttpAnswer, HttpClient
 from netboot.probe.loaded_file import FileRecorder
 from netboot.probe.machine import SimulatedMachine
-from netboot.probe.machine_boot import ALL_PERMITTED, Permissions
+from netboot.probe.machine_boot import ALL_PERMITTED, Permissions, machines_named
 from netboot.probe.replay.differences import ReplayDifference, Substitutions, http_differences, option_differences
 from netboot.probe.replay.recorded_boot import DhcpRequest, HttpRequest, RecordedBoot, TftpRequest
 from netboot.probe.replay.replayed_dhcp import ReplayedDhcp
@@ -181,7 +181,11 @@ class Replay:
     async def _is_permitted(self, name: str, what: str) -> bool:
         reason = await self.permissions.address(self.machine.address) if self.machine.address is not None else None
         if reason is None and is_of_one_boot(name) and not tokens_in(name):
-            reason = await self.permissions.script()
+            others = machines_named(f"/{unquote(name)}") - {self.machine.mac}
+            if others and not self.spends:
+                reason = f"it is the script of another machine, {min(others)}"
+            else:
+                reason = await self.permissions.script()
         if reason is not None:
             self.left_out.append(f"{what}: {reason}")
         return reason is None

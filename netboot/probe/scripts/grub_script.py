@@ -45,6 +45,8 @@ from netboot.probe.scripts.script_end import (
 _DEEPEST_SOURCE: Final = 8
 _MOST_ENTRIES: Final = 256
 _MOST_INITRDS: Final = 64
+_MOST_READS: Final = 256  # of one script: a loop of downloads ends
+_COMMANDS_AT_ONCE: Final = 100  # then others run
 
 
 class _EndedError(Exception):
@@ -82,6 +84,7 @@ class GrubRun:
     depth: int = 0
     pending_s: float = 0.0
     slept_s: float = 0.0
+    reads: int = 0
 
     async def run(self, block: Block) -> ScriptEnd:
         """Run a configuration; then the default menu entry."""
@@ -123,6 +126,8 @@ class GrubRun:
 
     async def _run_statement(self, statement: Statement) -> bool:
         self._count()
+        if self.commands % _COMMANDS_AT_ONCE == 0:
+            await asyncio.sleep(0)
         match statement:
             case GrubCommand():
                 return await self._run_command(statement) is not statement.is_negated
@@ -145,7 +150,8 @@ class GrubRun:
     async def _run_loop(self, loop: GrubFor | GrubWhile) -> None:
         if isinstance(loop, GrubFor):
             for word in self._expanded(loop.words):
-                self.variables[loop.variable] = word
+                self._count()
+                self._assign(loop.variable, word)
                 if not await self._run_round(loop.body):
                     break
             return
@@ -212,6 +218,9 @@ class GrubRun:
         if url is None:
             self._print(f"error: disk of {name} not found.")
             return None
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise script_error(self.line, f"the script reads more than {_MOST_READS} files")
         pause_s = min(self.pending_s, LONGEST_SLEEP_S - self.slept_s)
         self.pending_s = 0.0
         self.slept_s += pause_s
@@ -280,8 +289,14 @@ class GrubRun:
             name, separator, value = word.partition("=")
             if not separator:
                 raise script_error(self.line, f"`set {printable_line(name)}` assigns nothing")
-            self.variables[name] = value
+            self._assign(name, value)
         return True
+
+    def _assign(self, name: str, value: str) -> None:
+        try:
+            self.variables[name] = value
+        except ValueError as error:
+            raise script_error(self.line, str(error)) from None
 
     def unset(self, words: list[str]) -> bool:
         for name in words:

@@ -14,13 +14,23 @@ _DEVICE: Final = re.compile(r"\(([^()]*)\)(.*)", re.DOTALL)
 _NETWORK_DEVICE: Final = re.compile(r"(http|tftp)(?:,(.+))?")
 _LARGEST_TEXT: Final = 16 << 10
 _MOST_WORDS: Final = 1024
+_LARGEST_VARIABLES: Final = 1 << 20  # of all
 
 
 class GrubVariables(dict[str, str]):
-    """Variables by name; one that is not set is empty."""
+    """Variables by name; one that is not set is empty. ValueError if they have no end."""
+
+    _held = 0
 
     def __missing__(self, name: str) -> str:
         return ""
+
+    def __setitem__(self, name: str, value: str) -> None:
+        before = self.get(name)
+        self._held += len(value) - (len(before) if before is not None else -len(name))
+        if self._held > _LARGEST_VARIABLES:
+            raise ValueError(f"its variables have more than {_LARGEST_VARIABLES >> 10} kB")
+        super().__setitem__(name, value)
 
 
 def initial_variables(machine: SimulatedMachine, url: str) -> GrubVariables:
@@ -49,9 +59,12 @@ def initial_variables(machine: SimulatedMachine, url: str) -> GrubVariables:
 
 def expand(word: Word, variables: GrubVariables) -> list[str]:
     """Expand a word into none, one or several: an unquoted variable is split at its blanks."""
-    words, current, is_open = list[str](), "", False
+    words, current, is_open, size = list[str](), "", False, 0
     for part in word.parts:
         text = variables[part.text] if part.is_variable else part.text
+        size += len(text)
+        if size > _LARGEST_TEXT and part.is_variable:
+            raise ValueError("the expansion of its variables is too long")
         if not part.is_variable or part.is_quoted:
             current += text
             is_open = is_open or part.is_quoted or bool(text)
@@ -81,7 +94,7 @@ def url_of(name: str, variables: GrubVariables) -> str | None:
     found = _DEVICE.fullmatch(name)
     device, path = (found[1], found[2]) if found else (variables["root"], name)
     network = _NETWORK_DEVICE.fullmatch(device)
-    if network is None:
+    if network is None or "[" in device or "]" in device:  # which no URL of IPv4 has
         return None
     if not path.startswith("/"):
         path = f"/{path}"

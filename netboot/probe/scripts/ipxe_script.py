@@ -32,6 +32,8 @@ from netboot.probe.scripts.script_end import (
 
 Options = Mapping[str, str]
 _MOST_IMAGES: Final = 64
+_MOST_READS: Final = 256  # of one script: a loop of downloads ends
+_LINES_AT_ONCE: Final = 100  # then others run
 
 
 class CommandFailedError(Exception):
@@ -66,11 +68,14 @@ class IpxeRun:
     printed: str = ""
     pending_s: float = 0.0  # of `sleep`, spent before the next request
     slept_s: float = 0.0
+    reads: int = 0
     end: ScriptEnd | None = None
 
     async def run(self) -> ScriptEnd:
         """Run until the script's end."""
-        for _ in range(MOST_COMMANDS):
+        for count in range(MOST_COMMANDS):
+            if count % _LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)
             if self.position >= len(self.script.lines):
                 return BootsLocally("the end of the script")
             line = self.script.lines[self.position]
@@ -98,6 +103,8 @@ class IpxeRun:
                     await self._run_command(words[0], list(words[1:]))
             except CommandFailedError as error:
                 failure = error
+            except ValueError as error:
+                raise script_error(self.line, str(error)) from None
             if self.end is not None:
                 return
         if failure is not None:
@@ -142,7 +149,7 @@ class IpxeRun:
 
     async def chain(self, words: list[str], _options: Options) -> None:
         target = self._first(words)
-        url = absolute_url(self.url, target)
+        url = self._absolute(target)
         if _without_query(url) == _without_query(self.url):
             self.end = Waits(url, self.pending_s + self.slept_s, self.printed)
             return
@@ -155,15 +162,24 @@ class IpxeRun:
         self.initrds.append(_Image(options.get("name", file.name), file, " ".join(words[1:])))
 
     async def _read(self, target: str, step: Step) -> LoadedFile:
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise script_error(self.line, f"the script reads more than {_MOST_READS} files")
         pause_s = min(self.pending_s, LONGEST_SLEEP_S - self.slept_s)
         self.pending_s = 0.0
         self.slept_s += pause_s
         await asyncio.sleep(self.machine.behaviour.wait_s(pause_s))
         try:
-            return await self.fetch(absolute_url(self.url, target), step)
+            return await self.fetch(self._absolute(target), step)
         except BootFailedError as error:
             self.printed = console_text(error.sentence)
             raise CommandFailedError(error.sentence, error) from None
+
+    def _absolute(self, target: str) -> str:
+        try:
+            return absolute_url(self.url, target)
+        except ValueError:  # a bracket without its end
+            raise CommandFailedError(f"{console_text(target)} is no URL") from None
 
     def _image_named(self, name: str) -> _Image | None:
         images = [*([self.kernel] if self.kernel else []), *self.initrds]

@@ -13,6 +13,9 @@ _EXPANSION: Final = re.compile(r"\$\{([^${}]*)\}")
 _SCOPED: Final = re.compile(r"net(?:0|X|x)/(.+)")
 _OTHER_CARD: Final = re.compile(r"net[1-9]\d*/.+")
 _LARGEST_TEXT: Final = 16 << 10
+_LARGEST_SETTINGS: Final = 256 << 10  # of all; iPXE has a heap of 512 kB
+_MOST_EXPANDED: Final = 64 << 20  # characters of a whole run: a loop of long lines ends
+_WORD: Final = 0xFFFFFFFF  # numbers have 32 bits
 _BUILD_ARCHITECTURES: Final[Mapping[Cpu, str]] = {
     Cpu.X86_BIOS: "i386",
     Cpu.IA32: "i386",
@@ -50,6 +53,8 @@ class IpxeSettings:
             "memsize": "8192",
             **dict(given or {}),
         }
+        self._held = 0  # characters of what was set
+        self._expanded = 0
 
     def get(self, name: str) -> str | None:
         """Return a setting as its natural text; None if it is not set."""
@@ -65,17 +70,26 @@ class IpxeSettings:
         return _written_as(value, kind)
 
     def set(self, name: str, value: str) -> None:
-        """Set a setting; an empty value clears it."""
-        self._values[name.partition(":")[0]] = value
+        """Set a setting; an empty value clears it. ValueError if iPXE has no memory for it."""
+        plain = name.partition(":")[0]
+        before = self._values.pop(plain, "")
+        self._held += len(value) - len(before) + (len(plain) if value else 0) - (len(plain) if before else 0)
+        if value:
+            self._values[plain] = value
+        if self._held > _LARGEST_SETTINGS:
+            raise ValueError(f"its settings have more than {_LARGEST_SETTINGS >> 10} kB: iPXE prints 'Out of memory'")
 
     def increment(self, name: str, amount: int) -> None:
         """Add to a number; a setting that is not set is 0."""
         plain = name.partition(":")[0]
-        self._values[plain] = str(_number(self._values.get(plain, "")) + amount)
+        self.set(plain, str(_number(self._values.get(plain, "")) + amount & _WORD))
 
     def expand(self, text: str) -> str:
         """Replace each `${...}`, the innermost first; what is not set becomes empty. ValueError if it never ends."""
         for _ in range(256):
+            self._expanded += len(text)
+            if self._expanded > _MOST_EXPANDED:
+                break
             expanded = _EXPANSION.sub(lambda found: self.get(found[1]) or "", text, count=1)
             if expanded == text:
                 return text
@@ -90,7 +104,7 @@ class IpxeSettings:
 
 def _number(text: str) -> int:
     try:
-        return int(text, 0)
+        return int(text, 0) & _WORD
     except ValueError:
         return 0
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.errors import NetbootError
+from netboot.model.words import printable_line
 
 LARGEST_BYTES: Final = 64 << 20
 _TRIES: Final = 3
@@ -38,6 +39,9 @@ def _read(server: str, port: int, name: str, timeout_s: float) -> bytes:
     client = tftpy.TftpClient(server, port, options={"blksize": 1428, "tsize": 0}, flock=False)
     try:
         client.download(name, received, packethook=limit, timeout=timeout_s / (_TRIES + 1), retries=_TRIES)
-    except (tftpy.TftpException, OSError) as error:
-        raise ForeignReadError(f"tftpy cannot read {name} from {server}: {error}") from None
+    except ForeignReadError:
+        raise
+    except Exception as error:  # a hostile datagram may raise anything in tftpy
+        shown = printable_line(str(error) or type(error).__name__)
+        raise ForeignReadError(f"tftpy cannot read {name} from {server}: {shown}") from None
     return received.getvalue()

@@ -1,8 +1,11 @@
 """What a server sent is compared with what the machine needs; nothing with a token is requested."""
 
 import asyncio
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -156,3 +159,52 @@ def test_a_cut_answer_a_redirect_and_no_server_are_faults(server: str):
     assert fetch(f"{server}/missing").fault == "HTTP status 404"
     assert fetch(f"{server}/elsewhere").fault == "HTTP status 302"
     assert (fetch("http://127.0.0.1:1/x").fault or "").startswith("no answer: ")
+
+
+def _served_by(answer: Callable[[socket.socket], None]) -> str:
+    """Listen for one connection, which gets what `answer` sends."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as opened, suppress(OSError):
+            opened.recv(4096)
+            answer(opened)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/file"
+
+
+def _drip(opened: socket.socket, first: bytes, *, seconds: float) -> None:
+    """Send one byte after the other."""
+    opened.sendall(first)
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        opened.sendall(b"x")
+        time.sleep(0.05)
+
+
+def test_a_head_that_comes_byte_by_byte_is_given_up() -> None:
+    began_s = time.monotonic()
+
+    found = fetch(_served_by(lambda opened: _drip(opened, b"HTTP/1.1 200 OK\r\nX: ", seconds=20)), head_s=0.5)
+
+    assert (found.fault or "").startswith("no answer: ")
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_server_that_only_promises_to_answer_is_given_up() -> None:
+    def promise(opened: socket.socket) -> None:
+        for _ in range(400):
+            opened.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            time.sleep(0.05)
+
+    assert (fetch(_served_by(promise), head_s=0.5).fault or "").startswith("no answer: ")
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up() -> None:
+    def answer(opened: socket.socket) -> None:
+        opened.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4294967296\r\n\r\n")
+        opened.recv(4096)
+        _drip(opened, b"HTTP/1.1 200 OK\r\nContent-Length: 4294967296\r\n\r\n", seconds=20)
+
+    assert fetch(_served_by(answer), longest_s=0.5).fault == "the answer stops: not sent in 0.5 s"

@@ -1,7 +1,6 @@
 """`netboot doctor --listen`: prints what the appliance would do for every machine that is heard; sends nothing."""
 
 import asyncio
-import json
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from netboot.admin.json_views import json_view
 from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
 from netboot.cli.commands.appliance.configuration_checks import default_configuration
-from netboot.cli.views.output import counted
+from netboot.cli.views.output import counted, json_text
 from netboot.client import ControlClient
 from netboot.control_socket import is_answered
 from netboot.doctor.lan.lan_inputs import read_lan_inputs
@@ -95,7 +94,7 @@ def _requested(view: Mapping[str, Any]) -> RequestedBoot:
 def _report(heard: Heard, *, as_json: bool) -> None:
     """Print one line. Its reader may be gone: that ends the listening."""
     try:
-        click.echo(json.dumps(_view(heard), ensure_ascii=False) if as_json else printable(_line(heard)))
+        click.echo(json_text(_view(heard)) if as_json else printable(_line(heard)))
     except BrokenPipeError:
         signal.raise_signal(signal.SIGTERM)
 
@@ -122,6 +121,6 @@ def _line(heard: Heard) -> str:
 def _print_end(left_out: int, *, as_json: bool) -> None:
     """State what was not shown."""
     if as_json:
-        click.echo(json.dumps({"kind": "end", "left_out": left_out}))
+        click.echo(json_text({"kind": "end", "left_out": left_out}))
     elif left_out:
         click.echo(f"{counted(left_out, 'further change')} were not shown", err=True)

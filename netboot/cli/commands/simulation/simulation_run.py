@@ -203,12 +203,12 @@ class SimulationRun:
             return None
         if self.scope is Scope.BEFORE_SCRIPT:
             return "it is not known whether a host has this MAC, and its script could spend an arming"
-        if self.record is not None:
-            known = await self.record.known()
+        for record in self._records:  # by its MAC, and by its UUID
+            known = await record.known()
             if known.host is not None:
-                return f"{known.host} was registered with this MAC meanwhile"
+                return f"{known.host} was registered with this machine's MAC or UUID meanwhile"
             if known.boots_once:
-                return f"{known.boots_once} was requested for this MAC meanwhile"
+                return f"{known.boots_once} was requested for this machine meanwhile"
         return None
 
     async def _address_refusal(self, address: IPv4Address) -> str | None:

@@ -17,6 +17,7 @@ from netboot.cli.commands.simulation.simulation_run import SimulationRequest
 from netboot.cli.views.output import print_json
 from netboot.cli.views.simulation.storm_view import StormReport, progress_line, storm_json, storm_lines
 from netboot.errors import NetbootError
+from netboot.model.words import printable
 from netboot.probe.boot import BootOutcome, simulate_boot
 from netboot.probe.boot_failed import BootFailedError
 from netboot.probe.lan.lan_interface import LanInterface
@@ -151,4 +152,4 @@ def _print(report: StormReport, *, as_json: bool) -> None:
         print_json(storm_json(report))
         return
     for line in storm_lines(report):
-        click.echo(line)
+        click.echo(printable(line))
