@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from fixtures.files import OPEN_SETTINGS, write_boot_files, write_files
 from fixtures.rack import Rack, running
+from fixtures.servers import dnsmasq, running_server
 
 HOSTS = """\
 cluster: {name: rackone, init: cp1}
@@ -26,3 +27,10 @@ def shared_rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     write_boot_files(directory / "boot")
     with running(directory) as rack:
         yield rack
+
+
+@pytest.fixture(scope="module")
+def leasing_rack(shared_rack: Rack) -> Iterator[Rack]:
+    """The daemon, and dnsmasq, which leases 192.0.2.100 to 192.0.2.150."""
+    with running_server(shared_rack.server_namespace, *dnsmasq(shared_rack.directory, "--bind-interfaces")):
+        yield shared_rack

@@ -57,12 +57,12 @@ def digest(rack: Rack, name: str) -> str:
         ("arm64-edk2-pxe", "snponly-arm64.efi", "tftp"),
     ],
 )
-def test_a_firmware_loads_its_file_whole(shared_rack: Rack, firmware: str, name: str, scheme: str) -> None:
-    file = load(shared_rack, firmware, "52:54:00:70:01:05")
+def test_a_firmware_loads_its_file_whole(leasing_rack: Rack, firmware: str, name: str, scheme: str) -> None:
+    file = load(leasing_rack, firmware, "52:54:00:70:01:05")
 
-    assert (file.name, file.sha256) == (name, digest(shared_rack, name))
+    assert (file.name, file.sha256) == (name, digest(leasing_rack, name))
     assert file.url.startswith(f"{scheme}://192.0.2.10")
-    assert file.size_bytes == (shared_rack.directory / "boot" / name).stat().st_size
+    assert file.size_bytes == (leasing_rack.directory / "boot" / name).stat().st_size
 
 
 @pytest.mark.parametrize(
@@ -78,27 +78,27 @@ def test_a_firmware_loads_its_file_whole(shared_rack: Rack, firmware: str, name:
     ids=["duplicates", "reorders", "retries", "slow", "delay", "loss"],
 )
 def test_a_file_arrives_whole_on_a_bad_line(
-    shared_rack: Rack, impairment: Impairment, behaviour: dict[str, object]
+    leasing_rack: Rack, impairment: Impairment, behaviour: dict[str, object]
 ) -> None:
-    file = load(shared_rack, "edk2-pxe", "52:54:00:70:01:06", impairment, **behaviour)
+    file = load(leasing_rack, "edk2-pxe", "52:54:00:70:01:06", impairment, **behaviour)
 
-    assert file.sha256 == digest(shared_rack, "snponly.efi")
+    assert file.sha256 == digest(leasing_rack, "snponly.efi")
 
 
 @pytest.mark.parametrize("firmware", ["edk2-pxe", "edk2-http"])
-def test_a_machine_that_is_switched_off_ends_within_its_loader(shared_rack: Rack, firmware: str) -> None:
+def test_a_machine_that_is_switched_off_ends_within_its_loader(leasing_rack: Rack, firmware: str) -> None:
     with pytest.raises(BootFailedError, match="switched off after") as failed:
-        load(shared_rack, firmware, "52:54:00:70:01:07", aborts_at=Step.LOADER)
+        load(leasing_rack, firmware, "52:54:00:70:01:07", aborts_at=Step.LOADER)
 
     assert failed.value.step is Step.LOADER
 
 
-def test_a_shim_profile_refuses_a_loader_that_is_not_signed(shared_rack: Rack) -> None:
+def test_a_shim_profile_refuses_a_loader_that_is_not_signed(leasing_rack: Rack) -> None:
     with pytest.raises(BootFailedError, match="not signed, and Secure Boot is on"):
-        load(shared_rack, "shim-grub", "52:54:00:70:01:08")
+        load(leasing_rack, "shim-grub", "52:54:00:70:01:08")
 
 
-def test_scripts_beside_the_loader(shared_rack: Rack) -> None:
+def test_scripts_beside_the_loader(leasing_rack: Rack) -> None:
     async def scenario(lan: LanInterface) -> tuple[LoadedFile | None, LoadedFile]:
         machine = simulated(lan, "ipxe-loader-autoexec", mac="52:54:00:70:01:09")
         try:
@@ -109,7 +109,7 @@ def test_scripts_beside_the_loader(shared_rack: Rack) -> None:
         finally:
             await machine.power_off()
 
-    autoexec, configuration = on_lan(shared_rack.lan, scenario)
+    autoexec, configuration = on_lan(leasing_rack.lan, scenario)
 
     assert autoexec is not None
     assert autoexec.text.startswith("#!ipxe")
@@ -117,7 +117,7 @@ def test_scripts_beside_the_loader(shared_rack: Rack) -> None:
     assert "configfile" in configuration.text
 
 
-def test_forty_machines_load_at_once(shared_rack: Rack) -> None:
+def test_forty_machines_load_at_once(leasing_rack: Rack) -> None:
     async def scenario(lan: LanInterface) -> list[LoadedFile]:
         machines = [
             simulated(lan, ("edk2-pxe", "bios")[number % 2], mac=f"52:54:00:70:02:{number:02x}") for number in range(40)
@@ -132,6 +132,6 @@ def test_forty_machines_load_at_once(shared_rack: Rack) -> None:
             for machine in machines:
                 await machine.power_off()
 
-    files = on_lan(shared_rack.lan, scenario)
+    files = on_lan(leasing_rack.lan, scenario)
 
-    assert {file.sha256 for file in files} == {digest(shared_rack, name) for name in ("snponly.efi", "undionly.kpxe")}
+    assert {file.sha256 for file in files} == {digest(leasing_rack, name) for name in ("snponly.efi", "undionly.kpxe")}
