@@ -1,5 +1,6 @@
 """Recorded boots are played against a live daemon: as recorded there is no difference, and each fault is one."""
 
+import asyncio
 import time
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -9,6 +10,7 @@ from uuid import UUID
 import pytest
 from fixtures.lan import Lan
 from fixtures.rack import Rack
+from fixtures.scripted_machine import a_machine
 from fixtures.simulated import on_lan
 
 from netboot.model.host.mac import Mac
@@ -110,6 +112,15 @@ def test_without_permission_no_script_and_no_token_is_requested(leasing_rack: Ra
     assert outcome.left_out[0] == "GET /boot/52-54-00-aa-bb-01.ipxe: cp1 is registered"
     assert sum("it has a token; see --spend" in each for each in outcome.left_out) > 5
     assert not any("/boot/" in each.what for each in outcome.differences)
+
+
+@pytest.mark.parametrize("name", ["/boot/52:54:00:12:34:56.ipxe", "grub.cfg-01-52-54-00-12-34-56"])
+def test_a_script_of_another_machine_in_a_capture_is_not_requested(name: str):
+    replay = Replay(a_machine(), boot_in("edk2-pxe"), ALL_PERMITTED)
+
+    assert not asyncio.run(replay._is_permitted(name, "GET it"))
+    assert replay.left_out == ["GET it: it is the script of another machine, 52:54:00:12:34:56"]
+    assert asyncio.run(replay._is_permitted("/boot/52-54-00-aa-bb-01.ipxe", "GET it"))
 
 
 def test_repeated_requests_of_a_boot_that_failed_are_answered_as_then(leasing_rack: Rack):
