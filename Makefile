@@ -44,6 +44,7 @@ TEST_PACKAGES := \
 	genisoimage \
 	grub-common \
 	grub-efi-amd64-bin \
+	iptables \
 	isc-dhcp-client \
 	isc-dhcp-server \
 	isomd5sum \
@@ -69,6 +70,7 @@ TEST_PACKAGES := \
 	umoci \
 	vagrant \
 	wget \
+	wireshark-common \
 	xorriso
 BENCH_PACKAGES := \
 	dnsmasq-base \

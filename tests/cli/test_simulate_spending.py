@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.simulations import Simulations, simulations
+from fixtures.simulations import FURTHER, Simulations, simulations
 
 from netboot.model.install.event import Step
 
@@ -27,7 +27,7 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulations]:
 
 @pytest.mark.parametrize("until", STEPS)
 def test_a_simulation_of_an_armed_host_changes_nothing_that_is_stored(lan: Simulations, until: str):
-    before = lan.stored()
+    before = lan.settled()
 
     found = lan.found("--mac", CP1, "--until", until)
 
@@ -40,7 +40,7 @@ def test_a_simulation_of_an_armed_host_changes_nothing_that_is_stored(lan: Simul
     "firmware", ["bios", "edk2-pxe-4011", "edk2-http", "ipxe-rom", "ipxe-loader-autoexec", "shim-grub"]
 )
 def test_no_firmware_changes_what_is_stored_of_an_armed_host(lan: Simulations, firmware: str):
-    before = lan.stored()
+    before = lan.settled()
 
     lan.found("--mac", CP1, "--firmware", firmware)
 
@@ -48,7 +48,7 @@ def test_no_firmware_changes_what_is_stored_of_an_armed_host(lan: Simulations, f
 
 
 def test_a_deviant_machine_and_a_lossy_link_change_nothing_either(lan: Simulations):
-    before = lan.stored()
+    before = lan.settled()
 
     lan.found("--mac", CP1, "--behave", "off-during-kernel", "--behave", "duplicates", "--loss", "2", "--seed", "7")
 
@@ -70,7 +70,7 @@ def test_files_are_not_read_from_the_address_of_a_host(lan: Simulations):
     text = hosts.read_text()
     hosts.write_text(text.replace(f"mac: {W1}", f"mac: {W1}, network: {{address: 192.0.2.90/24}}"))
     lan.rack.netboot("reload")
-    before = lan.stored()
+    before = lan.settled()
 
     results = [lan.run("--mac", mac, "--address", "192.0.2.90/24") for mac in (CP1, NOBODY)]
 
@@ -119,10 +119,10 @@ def test_a_real_machine_that_is_not_registered_is_refused(lan: Simulations):
 
 
 def test_an_unarmed_host_with_spend_boots_its_own_disk(lan: Simulations):
-    found = lan.found("--mac", W1, "--spend")
+    found = lan.found("--mac", FURTHER["w2"], "--spend")
 
     assert (found["ok"], found["end"]) == (True, "local-disk")
-    assert lan.install("w1")["state"] == "registered"
+    assert lan.install("w2")["state"] == "registered"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -143,36 +143,39 @@ def test_a_signal_releases_the_lease_and_removes_the_address(lan: Simulations, n
 
 
 def test_with_spend_the_script_alone_spends_a_boot_and_says_so_before(lan: Simulations):
-    lan.rack.netboot("install", "arm", "w1")
+    lan.rack.netboot("install", "arm", "w3")
 
-    result = lan.run("--mac", W1, "--spend", "--until", "script")
+    result = lan.run("--mac", FURTHER["w3"], "--spend", "--until", "script")
     lines = result.output.splitlines()
 
     assert result.exit_code == 0, result.output
     note = next(number for number, line in enumerate(lines) if "also with --until script" in line)
     assert note < next(number for number, line in enumerate(lines) if "DISCOVER" in line)
-    install = lan.install("w1")
+    install = lan.install("w3")
     assert (install["state"], install["arming"]["spent"]) == ("loading", 1)
-    lan.rack.netboot("install", "cancel", "w1")
 
 
 def test_a_real_boot_that_runs_is_not_disturbed(lan: Simulations):
-    result = lan.run("--mac", W1, "--spend")
+    lan.rack.netboot("install", "arm", "w4")
+    lan.run("--mac", FURTHER["w4"], "--spend", "--until", "script")
+
+    result = lan.run("--mac", FURTHER["w4"], "--spend")
 
     assert result.exit_code == 1
-    assert "w1 boots now" in str(result.exception)
+    assert "w4 boots now" in str(result.exception)
 
 
 def test_with_spend_an_armed_host_is_installed_once_and_ready(lan: Simulations):
-    with lan.process("--mac", CP1, "--spend") as process:
+    lan.rack.netboot("install", "arm", "w5")
+    with lan.process("--mac", FURTHER["w5"], "--spend") as process:
         output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0, output
     assert "the server's record agrees with the machine's" in output
-    install = lan.install("cp1")
+    install = lan.install("w5")
     assert (install["state"], install["armed"]) == ("ready", False)
     spent = [
-        line for line in lan.rack.lines("install.moved") if line.get("by") == "script-sent" and line["host"] == "cp1"
+        line for line in lan.rack.lines("install.moved") if line.get("by") == "script-sent" and line["host"] == "w5"
     ]
     assert len(spent) == 1
 

@@ -21,10 +21,7 @@ ONLY_FOR_BENCHES = {"perfdhcp": "kea-admin"}  # `make test` does not install the
 # The first argument of these names a program.
 STARTERS = {"run", "Popen", "check_output", "check_call", "create_subprocess_exec", "which", "add_program", "tool"}
 NO_PROGRAMS = {
-    "commit": "a command of ostree",
-    "init": "a command of ostree",
-    "pull": "a command of ostree",
-    "remote": "a command of ostree",
+    **dict.fromkeys(("commit", "init", "pull", "remote", "static-delta", "summary"), "a command of ostree"),
     "netboot-has-none": "a test's name of a program that is missing",
     "ksvalidator": "installed by pip",
     **dict.fromkeys(COMMANDS, "a command of netboot"),

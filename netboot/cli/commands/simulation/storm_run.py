@@ -4,6 +4,7 @@ import asyncio
 import resource
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 from netboot.cli.commands.simulation.api_access import appliance_api
 from netboot.cli.commands.simulation.interface_choice import addresses_here, chosen_interface
 from netboot.cli.commands.simulation.simulation_run import SimulationRequest
-from netboot.cli.views.output import print_json
+from netboot.cli.views.output import counted, print_json
 from netboot.cli.views.simulation.storm_view import StormReport, progress_line, storm_json, storm_lines
 from netboot.errors import NetbootError
 from netboot.model.words import printable
@@ -63,6 +64,8 @@ async def play_storm(config: Path, request: StormRequest, *, as_json: bool) -> i
     _permit_open_files(request.hosts)
     async with appliance_api(config, played.server) as client:
         pid = int((await client.status())["pid"]) if client is not None and played.server is None else None
+        if client is not None and not played.spends:
+            _refuse_hosts(await client.hosts(), machines)
     before = server_load(pid) if pid is not None else None
     began_s = time.monotonic()
     boots = await _played(request, machines, interface)
@@ -79,6 +82,18 @@ async def play_storm(config: Path, request: StormRequest, *, as_json: bool) -> i
         _write(request.plot, storm_plot(boots, report.figures, title=title))
     _print(report, as_json=as_json)
     return 0 if not report.figures.failures else 1
+
+
+def _refuse_hosts(hosts: Sequence[Mapping[str, Any]], machines: Sequence[StormMachine]) -> None:
+    """Raise StormRefusedError for machines that are registered: what they send changes their hosts' installs."""
+    macs = {str(each.mac) for each in machines}
+    found = [host["name"] for host in hosts if macs.intersection(host["macs"])]
+    if found:
+        raise StormRefusedError(
+            f"{counted(len(found), 'machine')} of the storm {'are hosts' if len(found) > 1 else 'is a host'} "
+            f"({', '.join(found[:5])}{', …' if len(found) > 5 else ''}), and what they send changes their installs; "
+            "add --spend, or remove the hosts file"
+        )
 
 
 async def _played(request: StormRequest, machines: Any, interface: str) -> list[StormBoot]:
