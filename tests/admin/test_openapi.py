@@ -18,7 +18,10 @@ from netboot.admin.api.operation import operation_of
 from netboot.app.administration.api_description import application_without_use_cases
 from netboot.cli.main import cli
 
-OF_COMMANDS = {"certificate-unusable", "daemon-not-running", "daemon-unreachable", "permission-denied", "usage"}
+OF_COMMANDS = {
+    *("certificate-unusable", "daemon-not-running", "daemon-unreachable", "interface-unusable", "permission-denied"),
+    *("simulation-refused", "usage"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ from netboot.model.boot.boot_client import Cpu
 
 pytestmark = pytest.mark.integration
 MEDIUM, RELEASE = "content/media/ol8u10-x86_64", "content/ostree/ock-1.31-amd64"
+HOLDER = f"{Path('/proc/self/comm').read_text().strip()} (process {os.getpid()})"
 W1 = ("52:54:00:12:34:56", "192.0.2.51")
 HARDWARE = """\
 firmware uefi
@@ -94,7 +95,7 @@ def test_a_port_that_is_taken_before_the_start(tmp_path: Path):
                 taken = appliance.finds("box")
             cured = appliance.finds("box")
 
-    sentence = f"tftp.port: UDP port 69 on s0 is in use by pytest (process {os.getpid()})"
+    sentence = f"tftp.port: UDP port 69 on s0 is in use by {HOLDER}"
     taken_port = Finding("box.listening", "problem", sentence, "stop it, or give one of the two another port")
     assert taken == [NO_DAEMON, taken_port]
     assert cured == [NO_DAEMON]
@@ -129,19 +130,18 @@ def test_faults_of_the_network_and_their_cures(appliance: StagedAppliance):
                 appliance.execute(each.cure)
 
     assert appliance.finds("box") == []
-    process = f"pytest (process {os.getpid()})"
     assert found == [
         Finding(
             "box.listening",
             "problem",
-            f"UDP port 69 on 192.0.2.10 belongs to {process}, whose socket is bound to that address: "
+            f"UDP port 69 on 192.0.2.10 belongs to {HOLDER}, whose socket is bound to that address: "
             "TFTP requests do not reach netboot",
             "stop it (ss -lunp 'sport = :69' names it), or take this service out of it",
         ),
         Finding(
             "box.ports",
             "warning",
-            f"{process} has a socket on 192.0.2.10, UDP port 67: it gets what relays send there, and netboot does not",
+            f"{HOLDER} has a socket on 192.0.2.10, UDP port 67: it gets what relays send there, and netboot does not",
             "stop it (ss -lunp 'sport = :67' names it), or set dhcp.listen: packet",
         ),
         Finding(
