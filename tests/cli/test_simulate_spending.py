@@ -93,7 +93,7 @@ def test_without_an_api_the_script_of_a_mac_is_not_requested(lan: Simulations, t
 
 
 def test_an_unregistered_machine_is_played_up_to_its_script_which_waits(lan: Simulations):
-    found = lan.found()
+    found = lan.found("--mac", "02:6e:62:77:00:01")
 
     assert found["ok"] is True
     assert (found["scope"], found["end"]) == ("unregistered", "waits")
@@ -127,7 +127,7 @@ def test_an_unarmed_host_with_spend_boots_its_own_disk(lan: Simulations):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_releases_the_lease_and_removes_the_address(lan: Simulations, number: signal.Signals, code: int):
-    with lan.process("--slow", "2k") as process:
+    with lan.process("--slow", "2k", "--mac", f"02:6e:62:77:01:{number:02x}") as process:
         assert process.stdout is not None
         seen = ""
         while "chose the offer" not in seen:
