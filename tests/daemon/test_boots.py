@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -34,6 +34,20 @@ def watching(rack: Rack, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     yield process
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)
+
+
+def read_until(process: "subprocess.Popen[str]", is_last: Callable[[str], bool]) -> list[str]:
+    """Read the lines of a process up to the one that is waited for, or up to its end."""
+    assert process.stdout is not None
+    end = threading.Timer(TIMEOUT_S, process.kill)
+    end.start()
+    found = []
+    for line in process.stdout:
+        found.append(line)
+        if is_last(line):
+            break
+    end.cancel()
+    return found
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
@@ -71,13 +85,19 @@ def test_every_boot_that_runs_is_followed_and_printed_when_it_changes(rack: Rack
         cp1.boots()
         time.sleep(1.5)
         cp1.script()
+        printed = read_until(lines, lambda line: "waits for kernel" in line)
+        shown = read_until(objects, lambda line: steps_of(line) == ["offer", "script"])
 
-    printed, fault = lines.communicate(timeout=TIMEOUT_S)
-    shown = [json.loads(line) for line in objects.communicate(timeout=TIMEOUT_S)[0].splitlines()]
+    _, fault = lines.communicate(timeout=TIMEOUT_S)
+    objects.communicate(timeout=TIMEOUT_S)
     assert (lines.returncode, fault) == (130, "")
-    assert [line.split()[1:3] for line in printed.splitlines()][-1] == ["cp1", "script"]
-    assert "waits for kernel" in printed.splitlines()[-1]
-    assert [each["step"] for each in shown[-1]["steps"]] == ["offer", "script"]
+    assert printed[-1].split()[1:3] == ["cp1", "script"]
+    assert "waits for kernel" in printed[-1]
+    assert steps_of(shown[-1]) == ["offer", "script"]
+
+
+def steps_of(line: str) -> list[str]:
+    return [each["step"] for each in json.loads(line)["steps"]]
 
 
 def test_the_watch_of_a_host_says_what_its_boot_waits_for(rack: Rack):
@@ -88,12 +108,9 @@ def test_the_watch_of_a_host_says_what_its_boot_waits_for(rack: Rack):
     with watching(rack, "cp1") as watch:
         cp1.boots()
         cp1.script()
-        assert watch.stdout is not None
-        end = threading.Timer(TIMEOUT_S, watch.kill)
-        end.start()
-        printed = [next((line for line in watch.stdout if line.strip() == expected), "")]
+        printed = read_until(watch, lambda line: line.strip() == expected)[-1:]
 
     with watch:
+        assert watch.stdout is not None
         printed += watch.stdout.read().splitlines()
-    end.cancel()
     assert [line.strip() for line in printed] == [expected]
