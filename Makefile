@@ -87,7 +87,7 @@ PYTHON_PACKAGES := \
 	python3.11-minimal
 APT := apt-get -qq
 
-.PHONY: help demo run check test test-bare unit integration e2e mutations coverage proof bench golden clean packages
+.PHONY: help demo run check types structure style contracts test test-bare unit integration e2e mutations coverage proof bench golden clean packages
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,12 +98,21 @@ demo: $(STAMPS)/lab ## install two virtual machines over the network, live, in a
 run: $(STAMPS)/python ## run the daemon in the foreground, with /etc/netboot/netboot.yaml or $$NETBOOT_CONFIG
 	$(BIN)/netboot serve
 
-check: $(STAMPS)/python ## style, types, import contracts, sizes and names
+check: $(STAMPS)/python ## style, types, import contracts, sizes and names, two at once
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory types structure style contracts
+
+types: $(STAMPS)/python ## only the types: mypy
+	$(BIN)/mypy
+
+structure: $(STAMPS)/python ## only sizes, names, words and documentation
+	$(BIN)/pytest -q tests/test_structure.py tests/test_architecture.py
+
+style: $(STAMPS)/python ## only the style: ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+contracts: $(STAMPS)/python ## only the import contracts
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/test_structure.py tests/test_architecture.py
 
 test: $(STAMPS)/test ## check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
