@@ -3,22 +3,19 @@
 Broadcasts, and what is sent to this appliance, also beside a daemon that holds the ports.
 """
 
-import asyncio
-import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
+from netboot.doctor.paced_reader import PacedReader
 from netboot.errors import PortError
 from netboot.serve.net import frame_receiver
-from netboot.serve.net.frame_receiver import ANCILLARY_BYTES, FrameLoss, Instruction
-from netboot.serve.net.udp import LARGEST_DATAGRAM_BYTES
+from netboot.serve.net.frame_receiver import FrameLoss, Instruction
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.frames import UDP, UdpDatagram
 
 BOOT_SERVER_PORT: Final = 4011
 PAUSE_S: Final = 0.1
-DATAGRAMS_PER_PAUSE: Final = 64  # in a flood the kernel drops what is not read
 
 # fmt: off
 _DHCP: Final[tuple[Instruction, ...]] = (
@@ -45,40 +42,22 @@ class DhcpListener:
     def __init__(self, interface: str, receive: Receive) -> None:
         """Raise PortError without CAP_NET_RAW, or if the interface is missing or down."""
         self._interface, self._receive = interface, receive
-        self._loop = asyncio.get_running_loop()
-        self._pause: asyncio.TimerHandle | None = None
         try:
             with ExitStack() as on_failure:
-                self._socket = on_failure.enter_context(frame_receiver.opened())
-                frame_receiver.receive_frames(self._socket, interface, _DHCP)
+                opened = on_failure.enter_context(frame_receiver.opened())
+                frame_receiver.receive_frames(opened, interface, _DHCP)
                 on_failure.pop_all()
         except OSError as error:
             raise PortError(
                 f"cannot listen on {interface}: {error.strerror}; run it as root, or with CAP_NET_RAW"
             ) from error
-        self._wait()
+        self._reader = PacedReader(opened, self._read, pause_s=PAUSE_S)
 
     def close(self) -> None:
         """Close the socket."""
-        self._loop.remove_reader(self._socket.fileno())
-        if self._pause is not None:
-            self._pause.cancel()
-        self._socket.close()
+        self._reader.close()
 
-    def _wait(self) -> None:
-        self._loop.add_reader(self._socket.fileno(), self._drain)
-
-    def _drain(self) -> None:
-        """Read what waits; the rest of a flood after a pause."""
-        for _ in range(DATAGRAMS_PER_PAUSE):
-            try:
-                data, ancillary, flags, sender = self._socket.recvmsg(LARGEST_DATAGRAM_BYTES, ANCILLARY_BYTES)
-            except OSError:  # nothing more waits, or the link went down
-                return
-            if flags & socket.MSG_TRUNC or not ancillary or sender[2] == socket.PACKET_OUTGOING:
-                continue
-            datagram = frame_receiver.read_frame(data, ancillary[0][2])
-            if not isinstance(datagram, FrameLoss):
-                self._receive(self._interface, datagram, sender[4])
-        self._loop.remove_reader(self._socket.fileno())
-        self._pause = self._loop.call_later(PAUSE_S, self._wait)
+    def _read(self, data: bytes, ancillary: bytes, source_mac: bytes) -> None:
+        datagram = frame_receiver.read_frame(data, ancillary)
+        if not isinstance(datagram, FrameLoss):
+            self._receive(self._interface, datagram, source_mac)

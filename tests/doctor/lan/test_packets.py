@@ -14,9 +14,10 @@ from netns import inside
 from scapy.layers.l2 import ARP, Ether
 
 from netboot.doctor.lan.packets.boot_servers import BootServerQueries
-from netboot.doctor.lan.packets.lan_socket import FRAMES_PER_PAUSE, LanFrame, LanSocket
+from netboot.doctor.lan.packets.lan_socket import LanFrame, LanSocket
 from netboot.doctor.lan.packets.sent_packets import BOOT_SERVERS
-from netboot.doctor.listening.dhcp_listener import DATAGRAMS_PER_PAUSE, DhcpListener
+from netboot.doctor.listening.dhcp_listener import DhcpListener
+from netboot.doctor.paced_reader import FRAMES_PER_TURN
 from netboot.errors import PortError
 from netboot.model.host.mac import Mac
 
@@ -103,14 +104,14 @@ def test_a_flood_of_frames_is_read_with_pauses(lan: ExaminedLan) -> None:
 
         return LanSocket("s0", keep)
 
-    assert flooded(lan, opened, lambda: lan.wire.send_frame(arp), 2 * FRAMES_PER_PAUSE) >= 2 * FRAMES_PER_PAUSE
+    assert flooded(lan, opened, lambda: lan.wire.send_frame(arp), 2 * FRAMES_PER_TURN) >= 2 * FRAMES_PER_TURN
 
 
 def test_a_flood_of_datagrams_is_read_with_pauses(lan: ExaminedLan) -> None:
     def opened(received: list[object]) -> DhcpListener:
         return DhcpListener("s0", lambda *datagram: received.append(datagram))
 
-    frames = 2 * DATAGRAMS_PER_PAUSE
+    frames = 2 * FRAMES_PER_TURN
     assert flooded(lan, opened, lambda: lan.wire.send(b"dhcp"), frames) >= frames
 
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from netboot.doctor.paced_reader import PacedReader
 from netboot.errors import PortError
 from netboot.serve.net import frame_receiver
-from netboot.serve.net.frame_receiver import ANCILLARY_BYTES, Instruction
+from netboot.serve.net.frame_receiver import Instruction
 
 PAUSE_S: Final = 0.05
-FRAMES_PER_PAUSE: Final = 64  # in a flood the kernel drops what is not read
-LARGEST_FRAME_BYTES: Final = 65_535
 
 _SOL_PACKET, _ADD_MEMBERSHIP, _PROMISCUOUS = 263, 1, 1
 _MEMBERSHIP: Final = Struct("=iHH8s")  # struct packet_mreq
@@ -71,9 +70,7 @@ class LanSocket:
 
     def __init__(self, interface: str, receive: Callable[[LanFrame], None]) -> None:
         """Raise PortError without CAP_NET_RAW, or if the interface is missing or down."""
-        self._interface, self._receive = interface, receive
-        self._loop = asyncio.get_running_loop()
-        self._pause: asyncio.TimerHandle | None = None
+        self._receive = receive
         try:
             with ExitStack() as on_failure:
                 self._socket = on_failure.enter_context(frame_receiver.opened_for_whole_frames())
@@ -85,31 +82,17 @@ class LanSocket:
             raise PortError(
                 f"cannot receive the frames of {interface}: {error.strerror}; run it as root, or with CAP_NET_RAW"
             ) from error
-        self._wait()
+        self._clock = asyncio.get_running_loop().time
+        self._reader = PacedReader(self._socket, self._read, pause_s=PAUSE_S)
 
     def close(self) -> None:
         """Close it; the interface is not promiscuous from then on."""
-        self._loop.remove_reader(self._socket.fileno())
-        if self._pause is not None:
-            self._pause.cancel()
-        self._socket.close()
+        self._reader.close()
 
     def send(self, frame: bytes) -> None:
         """Send one frame; one that the link does not take is lost, as on a LAN."""
         with suppress(OSError):
             self._socket.send(frame)
 
-    def _wait(self) -> None:
-        self._loop.add_reader(self._socket.fileno(), self._drain)
-
-    def _drain(self) -> None:
-        """Read what waits; the rest of a flood after a pause."""
-        for _ in range(FRAMES_PER_PAUSE):
-            try:
-                data, ancillary, _, sender = self._socket.recvmsg(LARGEST_FRAME_BYTES, ANCILLARY_BYTES)
-            except OSError:  # nothing more waits, or the link went down
-                return
-            if sender[2] != socket.PACKET_OUTGOING and ancillary:
-                self._receive(LanFrame(data, frame_receiver.vlan_of(ancillary[0][2]), self._loop.time()))
-        self._loop.remove_reader(self._socket.fileno())
-        self._pause = self._loop.call_later(PAUSE_S, self._wait)
+    def _read(self, data: bytes, ancillary: bytes, _: bytes) -> None:
+        self._receive(LanFrame(data, frame_receiver.vlan_of(ancillary), self._clock()))
