@@ -146,7 +146,7 @@ class ControlClient:
         path = f"cluster/ignition/{request.use}" + (f"?{query}" if query else "")
         return dict(await self._request("PUT", path, data=request.content))
 
-    async def activity(self, mac: str, *, limit: int) -> list[View]:
+    async def activity(self, mac: str, *, limit: int = 100) -> list[View]:
         """List what happened to a machine, newest first."""
         return list(await self._request("GET", f"activity?{urlencode({'mac': mac, 'limit': limit})}"))
 

@@ -32,6 +32,8 @@ ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "hosts": (WORKERS,),
     "host": ("cp1",),
     "arm": (ArmRequest((), "a reason", 2, force=True, selection=WORKERS),),
+    "activity": ("52:54:00:aa:bb:01",),
+    "plan": ("cp1",),
     "cancel": ("cp1",),
     "cancel_all": (CancelRequest(["cp1"], "a reason"),),
     "install": ("cp1",),
