@@ -23,6 +23,7 @@ IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay|archive}"
 REPORT_ROUTE: Final = "/report/{token}/{event}"
 LOG_REPORT: Final = "log"  # the event with which a machine sends lines of its log
 
+REGISTRY_ROOT: Final = "v2"  # of the OCI registry
 MEDIA_ROOT: Final = "content"
 RELEASES_ROOT: Final = "ostree"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")

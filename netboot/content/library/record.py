@@ -25,6 +25,7 @@ class Record:
     object_count: int = 0
     pull_count: int = 0  # objects that `commit` reaches; 0: imported by an earlier version
     size_bytes: int = 0
+    image: str = ""  # of a release that was an image: `olcne/ock-ostree@sha256:…`
     content_digest: str = ""  # of the image's manifest, or the commit: equal content, equal digest
     files: dict[str, str] = field(default_factory=dict)  # of a medium: each member and its SHA-256
 
