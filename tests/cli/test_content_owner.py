@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.cli.commands.content.content import hand_over, handed_over
+from netboot.cli.commands.content.changed_content import hand_over, handed_over
 from netboot.errors import ContentError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

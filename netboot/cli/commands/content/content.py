@@ -4,18 +4,16 @@ Works on the content directory with or without a daemon; a running one is reques
 """
 
 import asyncio
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from netboot.admin.texts.ages import ago
-from netboot.cli.commands.content.users_found import store_may_exist, users, users_for_a_list
+from netboot.cli.commands.content.changed_content import announce, handed_over, opened
+from netboot.cli.commands.content.users_found import users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import progress_option, shown_progress
@@ -25,17 +23,9 @@ from netboot.content.imports.archive_import import ImportedRelease, import_archi
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.disk import explaining_import_errors, megabytes
-from netboot.content.library.library import Library
-from netboot.errors import ContentError, NetbootError
-from netboot.model.release import EntryKind, EntryName
+from netboot.model.release import EntryKind
 from netboot.operate.content.content_changes import collect_content, promote_content, remove_content
 from netboot.operate.content.library_listing import listed
-from netboot.operate.running_daemon import RescanRequest
-from netboot.registry.load import load_settings
-from netboot.settings.settings import Settings
-
-if TYPE_CHECKING:
-    from netboot.client import View
 
 
 @click.group(cls=Group)
@@ -63,10 +53,10 @@ def import_iso_command(
     config: Path, file: Path, name: str | None, checksum: str | None, reports: bool, as_json: bool
 ) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
         done = import_iso(library, file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
-    _announce(config, settings, f"import-iso {done.name}", (EntryKind.MEDIUM, done.name))
+    announce(config, settings, f"import-iso {done.name}", (EntryKind.MEDIUM, done.name))
     text = f"{done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
     _print_imported(done, text, as_json)
 
@@ -78,10 +68,10 @@ def import_iso_command(
 @config_and_json
 def import_archive_command(config: Path, source: Path, name: str | None, reports: bool, as_json: bool) -> None:
     """Import the OSTree archive from the output of `ocne image create --type ostree`, and verify every object."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
         done = import_archive(library, source, name, now=datetime.now(UTC), progress=progress)
-    _announce(config, settings, f"import-archive {done.name}", (EntryKind.RELEASE, done.name))
+    announce(config, settings, f"import-archive {done.name}", (EntryKind.RELEASE, done.name))
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
     text = f"commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, {megabytes(done.size_bytes)}{shared}"
     _print_imported(done, f"{text}, every object verified", as_json)
@@ -96,7 +86,7 @@ def _print_imported(done: ImportedMedium | ImportedRelease, text: str, as_json: 
 @config_and_json
 def list_command(config: Path, as_json: bool) -> None:
     """List boot media and releases with their users."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     known = users_for_a_list(config, settings)
     views = [asdict(listed(entry, library, known)) for entry in library.entries()]
     rows = (
@@ -118,7 +108,7 @@ def list_command(config: Path, as_json: bool) -> None:
 @config_and_json
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show the details of NAME."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     entry = library.find(name)
     record = entry.record
     view = asdict(listed(entry, library, users_for_a_list(config, settings)))
@@ -152,7 +142,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, rep
     """Verify every byte of NAME, or of all content; name each damaged file. Exit code 1 if one remains damaged."""
     if repair_from is not None and name is None:
         raise click.UsageError("--repair-from requires the NAME to repair")
-    settings, library = _opened(config)
+    settings, library = opened(config)
     entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
     results: list[tuple[Verdict, tuple[str, ...]]] = []
     with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
@@ -166,7 +156,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, rep
             results.append((verdict, repaired))
     for verdict, repaired in results:
         if repaired:
-            _announce(config, settings, f"repair {verdict.name}", (verdict.kind, verdict.name))
+            announce(config, settings, f"repair {verdict.name}", (verdict.kind, verdict.name))
         if not as_json:
             print_verdict(verdict, repaired)
     if as_json:
@@ -180,10 +170,10 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, rep
 @config_and_json
 def remove(config: Path, name: str, as_json: bool) -> None:
     """Remove a boot medium, a release, or an alias. Refused while it is used."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     with handed_over(settings.content.directory):
         done = remove_content(library, name, lambda: users(config, settings))
-    _announce(config, settings, f"remove {name}", done.entry)
+    announce(config, settings, f"remove {name}", done.entry)
     print_found({"removed": name, "size_bytes": done.size_bytes}, as_json, [f"{name} is removed"])
 
 
@@ -191,12 +181,12 @@ def remove(config: Path, name: str, as_json: bool) -> None:
 @config_and_json
 def gc(config: Path, as_json: bool) -> None:
     """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     status = asyncio.run(ask_daemon(settings.admin.socket, config, lambda daemon: daemon.status()))
     with handed_over(settings.content.directory):
         done = collect_content(library, status["pulls"] if status is not None else ())
     if done.deleted:
-        _announce(config, settings, "gc")
+        announce(config, settings, "gc")
     text = f"{done.deleted} remains deleted, {megabytes(done.size_bytes)} freed"
     print_found(asdict(done), as_json, [text if done.deleted else "nothing was left behind"])
 
@@ -207,71 +197,8 @@ def gc(config: Path, as_json: bool) -> None:
 @config_and_json
 def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on."""
-    settings, library = _opened(config)
+    settings, library = opened(config)
     with handed_over(settings.content.directory):
         done = promote_content(library, name, alias, lambda: users(config, settings))
-    _announce(config, settings, f"promote {name} {alias}", done.entry)
+    announce(config, settings, f"promote {name} {alias}", done.entry)
     print_found({"alias": alias, "name": done.name}, as_json, [f"{alias} is {done.name} now"])
-
-
-def _opened(config: Path) -> tuple[Settings, Library]:
-    settings = load_settings(config)
-    return settings, Library(settings.content.directory)
-
-
-def _announce(config: Path, settings: Settings, change: str, entry: EntryName | None = None) -> None:
-    """Make a running daemon read the changed entry again and record `change`; without a daemon, only record it."""
-    try:
-        result = asyncio.run(_announced(config, settings, RescanRequest(entry, change)))
-    except NetbootError as error:
-        click.echo(f"note: the content is changed, but the daemon or its store could not take it up: {error}", err=True)
-        return
-    for host in result.get("armings_ended", ()):
-        click.echo(f"note: {host} is no longer armed: its release names another commit now", err=True)
-
-
-async def _announced(config: Path, settings: Settings, request: RescanRequest) -> "View":
-    result = await ask_daemon(settings.admin.socket, config, lambda daemon: daemon.rescan_content(request))
-    if result is not None:
-        return result
-    if store_may_exist(settings.store.url):
-        from netboot.app.store_access import record_content_change  # slow to load
-
-        await record_content_change(settings, request.change)
-    return {}
-
-
-@contextmanager
-def handed_over(directory: Path) -> Iterator[None]:
-    """Run the block, then give new files in `directory` to its owner; print a note if that fails."""
-    try:
-        yield
-    finally:
-        try:
-            hand_over(directory)
-        except ContentError as error:
-            click.echo(f"note: {error}", err=True)
-
-
-def hand_over(directory: Path) -> None:
-    """Give root's files below `directory` to its owner; does nothing if the user is not root, or if root owns it.
-
-    The daemon makes deltas beside releases and imports uploads; files that only root may change would prevent both.
-    Follows no link: below a directory that another user owns, none can be trusted.
-    """
-    if os.geteuid() != 0 or not directory.is_dir():
-        return
-    owner = directory.stat()
-    if owner.st_uid == 0:
-        return
-    try:
-        for _, directories, files, descriptor in os.fwalk(directory):
-            for name in (*directories, *files):
-                with suppress(FileNotFoundError):  # the daemon works here too
-                    if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid == 0:
-                        os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
-    except OSError as error:
-        raise ContentError(
-            f"cannot give the files in {directory} to its owner: {error.strerror}; "
-            f"chown -R {owner.st_uid}:{owner.st_gid} {directory}"
-        ) from error
