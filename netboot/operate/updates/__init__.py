@@ -1,0 +1,1 @@
+"""What the nodes run, have downloaded and are offered, and what an operator types next."""
