@@ -54,6 +54,7 @@ TEST_PACKAGES := \
 	nftables \
 	nginx \
 	openssl \
+	podman \
 	postgresql-15 \
 	postgresql-client-15 \
 	prometheus \

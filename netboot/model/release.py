@@ -47,6 +47,8 @@ class ContentKind(StrEnum):
     STAGE2 = "stage2"
     TREEINFO = "treeinfo"
     OSTREE_OBJECT = "ostree-object"
+    IMAGE_MANIFEST = "image-manifest"
+    IMAGE_BLOB = "image-blob"
     OTHER = "other"
 
 

@@ -26,8 +26,10 @@ LOG_REPORT: Final = "log"  # the event with which a machine sends lines of its l
 REGISTRY_ROOT: Final = "v2"  # of the OCI registry
 MEDIA_ROOT: Final = "content"
 RELEASES_ROOT: Final = "ostree"
-CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
-STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++)/"  # how a path of a file begins
+REGISTRY_PREFIX: Final = f"/{REGISTRY_ROOT}/"
+CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/", REGISTRY_PREFIX)
+# How a path of a file begins.
+STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|{REGISTRY_ROOT}|bootfiles|boot/[^/? ]++)/"
 _TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report)/)[0-9a-f]+")
 _TOKEN: Final = re.compile(r"/(ks|inspect|ign|report)/([0-9a-f]{32}|TOKEN-HIDDEN)")  # hidden as in captures
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
@@ -149,8 +151,15 @@ def release(content_url: str, release: str | RemoteRelease) -> str:
     return release.url if isinstance(release, RemoteRelease) else f"{releases(content_url)}/{release}"
 
 
+def is_of_registry(path: str) -> bool:
+    """Return whether a path is one of the OCI registry."""
+    return path.startswith(REGISTRY_PREFIX)
+
+
 def is_of_pull(path: str) -> bool:
-    """Return whether a path is an object or a delta of a release, of which a machine pulls thousands."""
+    """Return whether a path is a part of a release or of an image, of which a machine pulls many."""
+    if is_of_registry(path):
+        return "/blobs/" in path
     return path.startswith(f"/{RELEASES_ROOT}/") and ("/objects/" in path or "/deltas/" in path)
 
 

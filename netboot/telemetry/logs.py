@@ -29,7 +29,15 @@ LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
 FAULTS_HELD: Final = 256
 # A flood of these would hide alarms: after 10,000 lines in 30 s the journal drops all lines of a service.
 _OF_EACH_REQUEST: Final = frozenset(
-    {"dhcp.offer_withheld", "http.content_sent", "lease.answered", "tftp.aborted", "tftp.sent", "tftp.unconfirmed"}
+    {
+        "dhcp.offer_withheld",
+        "http.content_sent",
+        "lease.answered",
+        "registry.manifest_sent",
+        "tftp.aborted",
+        "tftp.sent",
+        "tftp.unconfirmed",
+    }
 )
 LINES_OF_NAME: Final = 1_000  # of each of them in 30 s
 

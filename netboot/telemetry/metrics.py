@@ -38,8 +38,8 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "http_bytes": ("Bytes of documents and boot files by HTTP", ("area",)),
     "http_malformed": ("HTTP requests that were refused with 400", ()),
     "http_refused": ("HTTP requests that were refused before they reached a handler", ("reason",)),
-    "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
-    "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),
+    "content_requests": ("Requests below /content/, /ostree/ and /v2/", ("kind", "status")),
+    "content_bytes": ("Bytes sent below /content/, /ostree/ and /v2/", ("kind",)),
     "admin_connections_refused": (
         "Connections beyond loopback to the administration that were refused",
         ("reason",),

@@ -62,6 +62,10 @@ class ImageStore:
         algorithm, _, checksum = digest.partition(":")
         return self.root / "blobs" / algorithm / checksum
 
+    def repository_path(self, name: str) -> Path:
+        """Return the file of a repository; `name` is one that `is_repository` accepts."""
+        return self.root / "repositories" / name / _FILE
+
     def has_blob(self, digest: str) -> bool:
         return file_status(self.blob_path(digest)) is not None
 
@@ -95,7 +99,7 @@ class ImageStore:
         """Read one repository; None if there is none of this name. Raises ContentError if its file is damaged."""
         if not is_repository(name):
             return None
-        path = self._file(name)
+        path = self.repository_path(name)
         try:
             with path.open("rb") as file:
                 text = file.read(_LARGEST_FILE)
@@ -128,7 +132,7 @@ class ImageStore:
 
     def replace(self, repository: ImageRepository, staging: Path) -> None:
         """Write a repository in one step, by way of a file in `staging`; one without manifests is removed."""
-        place = self._file(repository.name)
+        place = self.repository_path(repository.name)
         with explaining_write_errors(self.content):
             if not repository.manifests:
                 self._remove(place)
@@ -142,9 +146,6 @@ class ImageStore:
             sync(new)
             new.rename(place)
             sync(place.parent)
-
-    def _file(self, name: str) -> Path:
-        return self.root / "repositories" / name / _FILE
 
     def _remove(self, place: Path) -> None:
         place.unlink(missing_ok=True)

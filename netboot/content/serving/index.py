@@ -1,4 +1,4 @@
-"""The index of served files: maps a URL below `/content/` and `/ostree/` to a file without reading the disk.
+"""The index of served files: maps a URL below `/content/`, `/ostree/` and `/v2/` to a file without reading the disk.
 
 `find` reads memory and may be called on the loop. `refresh` and `find_new` read directories in threads.
 Never serves a file outside the directory (a link that leads out is listed in `problems`), a hidden file other than
@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from netboot.content.serving.image_index import ImageIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.content.serving.trees import TREES, ReleaseTree, Tree, sorted_entries
 from netboot.content.serving.url_path import is_plain, segments
 from netboot.model.release import EntryKind, EntryName
-from netboot.model.urls import MEDIA_ROOT, RELEASES_ROOT
+from netboot.model.urls import MEDIA_ROOT, REGISTRY_PREFIX, RELEASES_ROOT
 
 RESCAN_INTERVAL_S: Final = 2.0  # minimum time between two scans of one name
 _MOST_RECENT: Final = 8192  # files, a kilobyte each
@@ -29,6 +30,7 @@ class ContentIndex:
     def __init__(self, directory: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Start empty; `refresh` reads the directory. `monotonic` returns seconds."""
         self.directory = directory
+        self.images = ImageIndex(directory)
         self._monotonic = monotonic
         self._trees: Mapping[EntryName, Tree] = {}
         self._recent: dict[str, ServedFile] = {}  # machines that install at once request the same objects
@@ -72,11 +74,14 @@ class ContentIndex:
         """Serve these instead of what was read before, and nothing of those that are gone."""
         self._trees = {key: tree for key, tree in {**self._trees, **trees}.items() if tree}
         self._recent = {}
+        self.images.forget()
 
     def find(self, url_path: str) -> ServedFile | None:
         """Find the file of a raw URL path in memory."""
         recent = self._recent  # before the lookup: a refresh in its thread replaces it after the trees
         found = recent.get(url_path)
+        if found is None and url_path.startswith(REGISTRY_PREFIX):
+            return self.images.find(url_path)
         if found is None and (names := _named(url_path)) is not None:
             tree = self._trees.get(_key(names))
             found = tree.get(names[2:]) if tree else None
@@ -87,7 +92,7 @@ class ContentIndex:
         return found
 
     async def find_new(self, url_path: str) -> ServedFile | None:
-        """Find on disk a file that is not in the index, or that changed.
+        """Find on disk a file of a medium or release that is not in the index, or that changed.
 
         Of a known medium or release only this file is read (a new summary, a replaced kernel). A medium or release that
         was copied in by hand is read whole, each at most once in two seconds.

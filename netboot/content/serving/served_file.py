@@ -20,11 +20,12 @@ _CONTENT_TYPES: Final = {".efi": "application/efi", ".treeinfo": "text/plain; ch
 
 @dataclass(frozen=True, slots=True)
 class ServedFile:
-    """A file below a boot medium, a release or a directory of boot files.
+    """A file of a boot medium, a release or an image, or a boot file.
 
     `path` is absolute and free of links. `body` is set if the file is generated and not on disk.
-    `owner` is the medium or release, `member` the requested name below it.
+    `owner` is the medium, release or repository, `member` the requested name below it.
     `etag` is quoted and strong: a checksum, or size, mtime and inode of the file at `path`.
+    `fields` are further fields of an answer with this file.
     """
 
     path: str
@@ -36,6 +37,7 @@ class ServedFile:
     owner: str = ""
     member: str = ""
     body: bytes | None = None
+    fields: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_immutable(self) -> bool:

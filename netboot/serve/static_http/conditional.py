@@ -46,6 +46,7 @@ def answer_for(file: ServedFile, method: str, fields: Mapping[str, str]) -> File
         ("ETag", file.etag),
         ("Cache-Control", file.cache_control),
         ("Accept-Ranges", "bytes"),
+        *file.fields,
     )
     wanted = fields.get("if-match")
     if wanted is not None and not _names(wanted, file.etag, weakly=False):
@@ -124,6 +125,8 @@ def head_of(answer: FileAnswer, second: int, *, is_last: bool) -> bytes:
 def head_of_whole(file: ServedFile, second: int, *, is_last: bool) -> bytes:
     """Write the head of a whole file, as `head_of(answer_for(…))`, but faster: used for each object of a pull."""
     ending = "Connection: close\r\n" if is_last else ""
+    if file.fields:
+        ending = "".join([f"{name}: {value}\r\n" for name, value in file.fields]) + ending
     return (
         f"HTTP/1.1 200 OK\r\n{_date_and_server(second)}Content-Type: {file.content_type}\r\nETag: {file.etag}\r\n"
         f"Cache-Control: {file.cache_control}\r\nAccept-Ranges: bytes\r\nContent-Length: {file.size_bytes}\r\n"

@@ -22,15 +22,7 @@ from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
 from netboot.model.boot.offer import MachineDocument
 from netboot.serve.static_http.captured_requests import Ends, ends_of
-from netboot.serve.static_http.conditional import (
-    METHOD_NOT_ALLOWED,
-    NOT_FOUND,
-    FileAnswer,
-    answer_for,
-    head_of,
-    head_of_whole,
-    refusal,
-)
+from netboot.serve.static_http.conditional import NOT_FOUND, FileAnswer, answer_for, head_of, head_of_whole, refusal
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import ANSWERS, RefusalReason
@@ -200,7 +192,7 @@ class BootConnection(asyncio.Protocol):
         """Answer from memory and page cache, or leave it to a task."""
         self._files.record_request(request, self._ends)
         if request.method not in ("GET", "HEAD"):
-            self._write(request, None, METHOD_NOT_ALLOWED)
+            self._write(request, None, self._files.refusal_of_method(request.path))
             return
         found = self._files.find(request.path, self._remote)
         if not isinstance(found, ServedFile) or (request.is_get and is_large(found)):
@@ -291,20 +283,20 @@ class BootConnection(asyncio.Protocol):
 
     async def _send_found(self, request: StaticRequest, file: ServedFile | None) -> None:
         """Answer what needs a disk, a directory or time."""
-        content = self._files.content
+        find_new = self._files.find_new
         try:
             try:
-                await self._send(request, file or await content.find_new(request.path))
+                await self._send(request, file or await find_new(request.path))
             except FileChangedError:
-                await self._send(request, await content.find_new(request.path))
+                await self._send(request, await find_new(request.path))
         except FileChangedError:  # it changes while it is read: it is being copied in
             self._write(request, None, NOT_FOUND)
         except (ContentError, OSError) as error:
             self._write(request, None, self._files.record_unreadable(request.path, error))
 
-    async def _send(self, request: StaticRequest, file: ServedFile | None) -> None:
-        if file is None:
-            self._write(request, None, NOT_FOUND)
+    async def _send(self, request: StaticRequest, file: ServedFile | FileAnswer) -> None:
+        if isinstance(file, FileAnswer):
+            self._write(request, None, file)
             return
         answer = answer_for(file, request.method, request.fields)
         if not request.is_get or not answer.length:

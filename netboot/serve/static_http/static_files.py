@@ -28,9 +28,10 @@ from netboot.model.host.network import ipv4_of
 from netboot.model.release import ContentKind
 from netboot.model.words import printable_line
 from netboot.serve.static_http.captured_requests import CapturedRequests, Ends
-from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
+from netboot.serve.static_http.conditional import METHOD_NOT_ALLOWED, NOT_FOUND, NOT_NOW, FileAnswer, document, refusal
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
+from netboot.serve.static_http.registry_answers import UNREADABLE, UNSUPPORTED, registry_refusal
 from netboot.serve.static_http.send import SentCount
 from netboot.serve.static_http.shares import Shares
 from netboot.telemetry.logs import LineLimit
@@ -71,6 +72,17 @@ class StaticFiles:
             return served_file(str(found.path), found.path.stat(), member=found.name)
         except (ValueError, OSError):  # no MAC; a file that was removed meanwhile
             return None
+
+    async def find_new(self, path: str) -> ServedFile | FileAnswer:
+        """Find on disk what is not in memory, or changed; the answer if there is nothing. Raises ContentError."""
+        if not urls.is_of_registry(path):
+            return await self.content.find_new(path) or NOT_FOUND
+        found = await self.content.images.find_new(path)
+        return found if isinstance(found, ServedFile) else registry_refusal(found)
+
+    def refusal_of_method(self, path: str) -> FileAnswer:
+        """Return the answer to a request that is neither GET nor HEAD."""
+        return UNSUPPORTED if urls.is_of_registry(path) else METHOD_NOT_ALLOWED
 
     async def render(self, found: MachineDocument, remote: str, *, base_url: str, is_head: bool) -> FileAnswer:
         """Write a machine's document; `base_url` is ours as the machine reached it."""
@@ -144,7 +156,10 @@ class StaticFiles:
         if file is None or status >= HTTPStatus.BAD_REQUEST:
             log.debug("http.content_refused", address=remote, status=status.value)
             return
-        if kind in _LOGGED_KINDS:
+        if kind is ContentKind.IMAGE_MANIFEST:
+            name, reference, digest = file.owner, file.member, file.etag.strip('"')
+            log.info("registry.manifest_sent", address=remote, name=name, reference=reference, digest=digest)
+        elif kind in _LOGGED_KINDS:
             name, ms = f"{file.owner}/{file.member}", round(seconds * 1000)
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and address:
@@ -161,6 +176,8 @@ class StaticFiles:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""
         if self._faults.note(str(error)):
             log.error("http.content_unreadable", path=printable_line(path), reason=str(error))
+        if urls.is_of_registry(path):
+            return UNREADABLE
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the reason is in netboot's log")
 
 
