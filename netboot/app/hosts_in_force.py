@@ -22,6 +22,7 @@ from netboot.registry.host_files import HostsFile
 from netboot.registry.load import Configuration, WrittenFiles, build, load_accepted, read_written
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
+from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.served_documents import ServedDocuments
 
 log = structlog.get_logger()
@@ -39,12 +40,14 @@ class HostsInForce:
         accepted: AcceptedFiles,
         allocations: Allocations,
         served: ServedDocuments,
+        nodes: Nodes,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._accepted = accepted
         self._allocations = allocations
         self._served = served
+        self._nodes = nodes
         self._now = now
 
     async def read(self, path: Path) -> Configuration:
@@ -86,13 +89,14 @@ class HostsInForce:
     async def keep_accepted(self, read: Configuration) -> None:
         """Store a configuration without a fault for the next start; log an error of the store.
 
-        What hosts were served that it does not declare is deleted.
+        What hosts were served that it does not declare is deleted, and what is known of their nodes.
         """
         if read.faults:
             return
         try:
             await self._accepted.keep([(file.path, file.text or "") for file in read.texts])
             await self._served.keep_only(read.hosts.hosts.keys())
+            await self._nodes.keep_only(read.hosts.hosts.keys())
         except StoreError as error:
             log.error("config.not_kept", reason=str(error))
 

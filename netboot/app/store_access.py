@@ -56,6 +56,7 @@ from netboot.store.leases import LeaseStore
 from netboot.store.locks.advisory_lock import AdvisoryLock
 from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
 from netboot.store.machines import Machines
+from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.read_only_check import read_allocations
 from netboot.store.served_documents import ServedDocuments
 from netboot.telemetry.metrics import Metrics
@@ -77,6 +78,7 @@ class OpenStore:
     hosts: HostsInForce
     allocations: Allocations
     served: ServedDocuments
+    nodes: Nodes
     inspections: Inspections
     database: Database
     outbox: HookOutbox
@@ -301,7 +303,7 @@ async def _opened(
         stack.push_async_callback(machines.close)
         stack.push_async_callback(boots.close)
         stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
-        allocations, served = Allocations(database), ServedDocuments(database)
+        allocations, served, nodes = Allocations(database), ServedDocuments(database), Nodes(database)
         yield OpenStore(
             Installs(database),
             event_log,
@@ -311,9 +313,10 @@ async def _opened(
             recorder,
             durations,
             LeaseStore(database),
-            HostsInForce(AcceptedFiles(database), allocations, served, now=now),
+            HostsInForce(AcceptedFiles(database), allocations, served, nodes, now=now),
             allocations,
             served,
+            nodes,
             Inspections(database),
             database,
             outbox,

@@ -23,7 +23,15 @@ from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import ChecksReport, failures
 from netboot.model.install.event import Step
-from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move, checks_event
+from netboot.model.install.install import (
+    RETIRED,
+    Install,
+    InstallEvent,
+    InstallState,
+    InstallTarget,
+    Move,
+    checks_event,
+)
 from netboot.model.install.token import TokenKind, Tokens, is_well_formed
 from netboot.model.words import DISKS_PRESENT, first_line
 from netboot.store.database import burst_ended
@@ -225,8 +233,12 @@ class InstallMoves:
         )
 
     async def retire(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
-        """End an arming and make the tokens of every boot invalid; return the install before and after."""
-        return await self._change(host, Install.retired, what="retired", cause=ChangeCause(note=reason, actor=actor))
+        """End an arming, and the tokens of every boot and of the node; return the install before and after."""
+        return await self._change(host, Install.retired, what=RETIRED, cause=ChangeCause(note=reason, actor=actor))
+
+    async def forget_node(self, host: HostName) -> None:
+        """Delete what is known of the node of a host, and end the token of its reports."""
+        await self.installs.finish(self.installs.forget_node(host))
 
     async def target(self, name: HostName) -> InstallTarget | None:
         """Return what an arming of a host would be bound to now; None if no file declares it."""

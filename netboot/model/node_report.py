@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from netboot.model.host.host import HostName
 from netboot.model.image_name import LONGEST_REPOSITORY
 from netboot.model.install.checks import MalformedReportError
 
@@ -76,6 +77,25 @@ class NodeReport:
             for key, value in found.items()
             if value
         }
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledCommit:
+    """What was installed: the release and commit to which the arming was bound; empty: none of this appliance."""
+
+    release: str
+    commit: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledNode:
+    """An installed host, and what its node reported last."""
+
+    host: HostName
+    installed: InstalledCommit
+    report: NodeReport | None = None
+    reported_at: datetime | None = None
 
 
 def read_node_report(body: bytes) -> NodeReport:

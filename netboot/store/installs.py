@@ -16,10 +16,11 @@ from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck
-from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Move
+from netboot.model.install.install import RETIRED, Arming, Install, InstallState, InstallTarget, Move
 from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
 from netboot.store.database import Database, OvertakenError
+from netboot.store.nodes.installed_nodes import forget, record_installed
 
 T = TypeVar("T")
 
@@ -91,6 +92,11 @@ class Installs:
         hosts = ", ".join(sorted(moves))
         raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} writers changed it meanwhile; try again")
 
+    async def forget_node(self, host: HostName) -> None:
+        """Delete what is known of the node of a host; its token is not valid any longer."""
+        async with self._database.transaction() as connection:
+            await forget(connection, [host])
+
     async def history(self, host: HostName) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
         return (await self.histories([host]))[host]
@@ -123,8 +129,11 @@ async def _change_all(
         before = stored.get(host) or Install(host)
         after = moves[host](before)
         changes.append(Change(before, before if after == before else replace(after, version=before.version + 1)))
+    if line["what"] == RETIRED:
+        await forget(connection, hosts)
     if made := [change for change in changes if change.after != change.before]:
         await _write(connection, made)
+        await record_installed(connection, [(each.before, each.after) for each in made], at=line["at"])
         states = [
             {"host": each.after.host, "from_state": each.before.state, "to_state": each.after.state, **line}
             for each in made
@@ -196,6 +205,7 @@ def _install(row: RowMapping | Mapping[str, Any]) -> Install:
             kickstart=row["kickstart_token"] or "",
             ignition=row["ignition_token"] or "",
             report=row["report_token"] or "",
+            node=row["node_token"] or "",
         ),
         version=row["version"],
         target=_target(row["target"]) if row["target"] else None,
@@ -227,6 +237,7 @@ def _columns(install: Install) -> dict[str, Any]:
         "kickstart_token": install.tokens.kickstart or None,
         "ignition_token": install.tokens.ignition or None,
         "report_token": install.tokens.report or None,
+        "node_token": install.tokens.node or None,
         "target": _target_columns(install.target) if install.target else None,
         "checks": [[each.name, each.result.value, each.found] for each in install.checks] or None,
     }

@@ -151,6 +151,16 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX events_by_time ON events (at, id)",
         "CREATE INDEX events_of_actors ON events (id, actor) WHERE actor IS NOT NULL",
     ),
+    (
+        "ALTER TABLE installs ADD COLUMN node_token TEXT",
+        "CREATE UNIQUE INDEX installs_by_node_token ON installs (node_token)",
+        """
+        CREATE TABLE nodes (
+            host TEXT NOT NULL, token_sha256 TEXT, release TEXT, commit_id TEXT, installed_at TEXT NOT NULL,
+            report JSON, reported_at TEXT, PRIMARY KEY (host), UNIQUE (token_sha256)
+        )
+        """,
+    ),
 )
 
 

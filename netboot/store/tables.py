@@ -25,6 +25,21 @@ installs = Table(
     Column("version", Integer, nullable=False),
     Column("target", JSON(none_as_null=True)),  # what the last arming is bound to; NULL where an older version armed
     Column("checks", JSON(none_as_null=True)),  # before the disk is written; NULL: not reported in the last boot
+    Column("node_token", Text),
+    Index("installs_by_node_token", "node_token", unique=True),
+)
+
+# What each host was installed with, and what its node reported last. Of its token only the hash.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("token_sha256", Text, unique=True),  # NULL: an older version rendered its Ignition
+    Column("release", Text),  # a local one, and its commit, to which the arming was bound; NULL: not known
+    Column("commit_id", Text),
+    Column("installed_at", Text, nullable=False),
+    Column("report", JSON(none_as_null=True)),
+    Column("reported_at", Text),
 )
 
 moves = Table(

@@ -12,6 +12,7 @@ from netboot.registry.load import Configuration
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
 from netboot.store.database import Database
+from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.served_documents import ServedDocuments
 
 AT = datetime(2026, 11, 29, tzinfo=UTC)
@@ -32,7 +33,9 @@ def config(directory: Path, hosts: list[str], *, more: str = "") -> Path:
 
 
 def hosts_in_force(database: Database) -> HostsInForce:
-    return HostsInForce(AcceptedFiles(database), Allocations(database), ServedDocuments(database), now=lambda: AT)
+    return HostsInForce(
+        AcceptedFiles(database), Allocations(database), ServedDocuments(database), Nodes(database), now=lambda: AT
+    )
 
 
 def addresses(configuration: Configuration) -> dict[str, str]:

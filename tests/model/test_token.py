@@ -4,25 +4,26 @@ import pytest
 
 from netboot.model.install.token import HIDDEN_TOKEN, TokenKind, Tokens, hidden_in, is_well_formed, new_tokens
 
-DRAWN = Tokens(kickstart="01" * 16, ignition="02" * 16, report="03" * 16)
+DRAWN = Tokens(kickstart="01" * 16, ignition="02" * 16, report="03" * 16, node="04" * 16)
 
 
-def test_three_tokens_are_generated_from_48_random_bytes():
-    draws = iter(range(1, 4))
+def test_four_tokens_are_generated_from_64_random_bytes():
+    draws = iter(range(1, 5))
 
     assert new_tokens(lambda count: bytes([next(draws)]) * count) == DRAWN
 
 
 def test_each_kind_of_document_has_its_own_token():
-    assert [DRAWN.of(kind) for kind in TokenKind] == [DRAWN.kickstart, DRAWN.ignition, DRAWN.report]
+    assert [DRAWN.of(kind) for kind in TokenKind] == [DRAWN.kickstart, DRAWN.ignition, DRAWN.report, DRAWN.node]
 
 
 def test_the_tokens_of_an_install_are_hidden_in_a_text():
-    text = f"GET /ks/{DRAWN.kickstart} /ign/{DRAWN.ignition} /report/{DRAWN.report}/done"
+    text = "/ks/{} /ign/{} /report/{}/done /node/{}"
+    shown = text.format(DRAWN.kickstart, DRAWN.ignition, DRAWN.report, DRAWN.node)
 
-    assert hidden_in(text, DRAWN) == f"GET /ks/{HIDDEN_TOKEN} /ign/{HIDDEN_TOKEN} /report/{HIDDEN_TOKEN}/done"
-    assert hidden_in(text, Tokens()) == text
-    assert not any(token in repr(DRAWN) for token in (DRAWN.kickstart, DRAWN.ignition, DRAWN.report))
+    assert hidden_in(shown, DRAWN) == text.format(*[HIDDEN_TOKEN] * 4)
+    assert hidden_in(shown, Tokens()) == shown
+    assert not any(token in repr(DRAWN) for token in (DRAWN.kickstart, DRAWN.ignition, DRAWN.report, DRAWN.node))
 
 
 @pytest.mark.parametrize(

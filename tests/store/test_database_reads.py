@@ -30,6 +30,7 @@ from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
+from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.read_only_check import verify_store
 
 STORED: Final = Path(__file__).parent / "databases" / "sqlite" / f"{NEWEST_VERSION}.sql"
@@ -84,6 +85,8 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Inspections.all": lambda store: Inspections(store).all(),
     "Inspections.of": lambda store: Inspections(store).of([MAC]),
     "Inspections.by_token": lambda store: Inspections(store).by_token("5" * 32),
+    "Nodes.all": lambda store: Nodes(store).all(),
+    "Nodes.by_token": lambda store: Nodes(store).by_token("8" * 32),
     "LeaseStore.all": lambda store: LeaseStore(store).all(),
     "Boots.of_host": lambda store: Boots(store).of_host(CP1),
     "Boots.of_unregistered": lambda store: answered(Boots(store).of_unregistered(MAC)),
@@ -105,6 +108,9 @@ WRITES: Final = {
     "Inspections.forget",
     "Installs.change",
     "Installs.change_all",
+    "Installs.forget_node",
+    "Nodes.keep_only",
+    "Nodes.record_report",
     "EventLog.flush",
     "EventLog.close",
     "EventLog.run",
@@ -142,6 +148,7 @@ def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write(
         Machines,
         Boots,
         LeaseStore,
+        Nodes,
         AcceptedFiles,
         AccountStore,
         ActivityLog,

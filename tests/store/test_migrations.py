@@ -36,6 +36,7 @@ from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.lease import Lease, LeaseState
+from netboot.model.node_report import InstalledCommit, InstalledNode, NodeReport
 from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDeliveries, HookResult
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
@@ -49,6 +50,7 @@ from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
+from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.served_documents import ServedDocuments
 
 STORED: Final = Path(__file__).parent / "databases"
@@ -71,7 +73,7 @@ INSTALLING: Final = Install(
     InstallState.LOADING,
     changed_at=at(3),
     arming=Arming(at(0), "first install", attempts=3, spent=1),
-    tokens=Tokens("1" * 32, "2" * 32, "3" * 32),
+    tokens=Tokens("1" * 32, "2" * 32, "3" * 32, "8" * 32),
     version=4,
     target=TARGET,
 )
@@ -136,7 +138,16 @@ ACCOUNTS: Final = StoredAccounts(
     [ApiToken("ci", UserRole.READ_ONLY, "6" * 64, at(1), "alice", at(59), at(3))],
     [LoginSession("7" * 64, "alice", UserRole.ADMIN, "192.0.2.7", at(2), at(3))],
 )
+NODE: Final = InstalledNode(
+    READY.host, InstalledCommit("ock-1.31", "5" * 64, at(4)), NodeReport("6" * 64, tag="1.31"), at(5)
+)
 DELIVERY: Final = Delivery("pager", 2, CP1, at(2), "{}", attempts=3)
+
+
+def installing_of(version: int) -> Install:
+    tokens = INSTALLING.tokens if version >= 17 else replace(INSTALLING.tokens, node="")
+    target, checks = TARGET if version >= 4 else None, CHECKS if version >= 11 else ()
+    return replace(INSTALLING, tokens=tokens, target=target, checks=checks)
 
 
 def machine_of(version: int) -> Machine:
@@ -251,6 +262,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "hooks": await DeliveryQueue(database).results(),
                 "deliveries": await DeliveryQueue(database).due("pager", at(5), limit=2),
                 "boots": await Boots(database).of_host(CP1),
+                "nodes": await Nodes(database).all(),
                 "accounts": await AccountStore(database).all(),
             }
         finally:
@@ -258,7 +270,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
 
     assert asyncio.run(scenario()) == {
         "installs": {
-            CP1: replace(INSTALLING, target=TARGET if version >= 4 else None, checks=CHECKS if version >= 11 else ()),
+            CP1: installing_of(version),
             READY.host: READY,
         },
         "history": [
@@ -275,6 +287,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "hooks": HOOKS if version >= 13 else {},
         "deliveries": DueDeliveries([DELIVERY], None, 1) if version >= 13 else DueDeliveries([], None, 0),
         "boots": [BOOT] if version >= 14 else [],
+        "nodes": {READY.host: NODE} if version >= 17 else {},
         "accounts": ACCOUNTS if version >= 15 else StoredAccounts([], [], []),
     }
 

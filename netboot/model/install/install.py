@@ -18,6 +18,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.checks import InstallCheck, failures
 from netboot.model.install.token import Tokens
 
+RETIRED: Final = "retired"  # in the history: an operator ended every token of the host
 MOST_ATTEMPTS: Final = 100  # boots into the installer that one arming can allow
 
 
@@ -86,6 +87,7 @@ TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] =
     },
 }
 
+AFTER_INSTALL: Final = frozenset({S.INSTALLED, S.READY})
 MID_INSTALL: Final = frozenset({S.LOADING, S.INSTALLING})
 ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY, E.ATTEMPTS_SPENT})
 # `started` and the checks among them: a cancelled installer is stopped before it writes anything.

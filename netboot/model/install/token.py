@@ -19,6 +19,7 @@ class TokenKind(StrEnum):
     KICKSTART = "kickstart"
     IGNITION = "ignition"
     REPORT = "report"
+    NODE = "node"  # of the installed system, for its reports of updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,20 @@ class Tokens:
     kickstart: str = field(default="", repr=False)
     ignition: str = field(default="", repr=False)
     report: str = field(default="", repr=False)
+    node: str = field(default="", repr=False)
 
     def of(self, kind: TokenKind) -> str:
         tokens = {
             TokenKind.KICKSTART: self.kickstart,
             TokenKind.IGNITION: self.ignition,
             TokenKind.REPORT: self.report,
+            TokenKind.NODE: self.node,
         }
         return tokens[kind]
 
 
 def new_tokens(random_bytes: RandomBytes) -> Tokens:
-    """Generate three tokens, one per document; `random_bytes` is `secrets.token_bytes` outside of tests."""
+    """Generate four tokens, one per document or report; `random_bytes` is `secrets.token_bytes` outside of tests."""
     return Tokens(*(random_bytes(TOKEN_BYTES).hex() for _ in TokenKind))
 
 

@@ -130,6 +130,7 @@ class HostChanges:
             notes = cancel_notes(install) if install.is_armed else []
             if install.is_armed:
                 await self.install_moves.cancel(host, reason=reason, actor=by)
+            await self.install_moves.forget_node(host)
             return await self._removed(host, notes)
 
     async def retire(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from netboot.model.host.host import HostName, Role
-from netboot.model.node_report import NodeReport
+from netboot.model.node_report import InstalledCommit, NodeReport
 
 LATE: Final = timedelta(hours=1)  # a node reports every ten minutes
 _PULLED: Final = timedelta(minutes=30)  # a node that has not downloaded by then needs an operator
@@ -43,15 +43,6 @@ class KnownCommit:
     def __str__(self) -> str:
         name = self.release or self.version
         return f"{name} ({self.commit[:12]})" if name else self.commit[:12]
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledCommit:
-    """What was installed: the release and the commit to which the arming was bound, and when the install was done."""
-
-    release: str
-    commit: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from netboot.model.host.host import HostName, Role
-from netboot.model.node_report import NodeReport
+from netboot.model.node_report import InstalledCommit, NodeReport
 from netboot.operate.updates.updates_board import (
-    InstalledCommit,
     KnownCommit,
     NodeFacts,
     NodeUpdate,
