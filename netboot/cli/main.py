@@ -39,7 +39,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "cluster": "Replace and show the Ignition files of the cluster's roles.",
     "user": "Add, change, list and remove the users who may log in.",
     "token": "Make, list and revoke the API tokens of programs.",
-    "content": "Import and manage boot media and releases.",
+    "content": "Import and manage boot media, releases and container images.",
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
 _MODULES: Final = {  # the module of each, below netboot.cli.commands

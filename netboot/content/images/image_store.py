@@ -69,6 +69,11 @@ class ImageStore:
     def has_blob(self, digest: str) -> bool:
         return file_status(self.blob_path(digest)) is not None
 
+    def blob_size(self, digest: str) -> int | None:
+        """Return the size of a blob; None if it is missing."""
+        status = file_status(self.blob_path(digest))
+        return status.st_size if status is not None else None
+
     def blobs(self) -> Iterator[str]:
         """Yield the digest of each blob on disk."""
         try:
@@ -122,6 +127,18 @@ class ImageStore:
             self._make_directory(place.parent)
             staged.chmod(_FILE_MODE)
             staged.rename(place)
+
+    def replace_blob(self, staged: Path, digest: str) -> None:
+        """Put a verified file in the place of a damaged blob, at once."""
+        with explaining_write_errors(self.content):
+            staged.chmod(_FILE_MODE)
+            sync(staged)
+            staged.replace(self.blob_path(digest))
+            sync(self.blob_path(digest).parent)
+
+    def remove_blob(self, digest: str) -> None:
+        with explaining_write_errors(self.content):
+            self.blob_path(digest).unlink(missing_ok=True)
 
     def record(
         self, name: str, *, tags: Mapping[str, str], manifests: Mapping[str, StoredManifest], staging: Path

@@ -13,6 +13,7 @@ import click
 
 from netboot.admin.texts.ages import ago
 from netboot.cli.commands.content.changed_content import announce, handed_over, opened
+from netboot.cli.commands.content.import_images import import_images_command
 from netboot.cli.commands.content.users_found import users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
@@ -30,7 +31,10 @@ from netboot.operate.content.library_listing import listed
 
 @click.group(cls=Group)
 def content() -> None:
-    """Import and manage boot media and releases."""
+    """Import and manage boot media, releases and container images."""
+
+
+content.add_command(import_images_command)
 
 
 @content.command("publish", hidden=True, context_settings={"ignore_unknown_options": True})
