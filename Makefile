@@ -37,6 +37,7 @@ LAB_PACKAGES := \
 	zstd
 TEST_PACKAGES := \
 	atftp \
+	bubblewrap \
 	chromium \
 	chromium-common \
 	dbus-daemon \

@@ -1,20 +1,18 @@
 """Whole installs of unusual hosts: both families of addresses, another server's release, an inspected machine."""
 
 import asyncio
-import json
 import socket
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
+from e2e.commands import netboot
 from e2e.disk_contents import checksums, write_data
 
-from netboot.lab.lab import Lab, running_lab
+from netboot.lab.lab import running_lab
 from netboot.lab.lab_hosts import CP1, POOL, POOL_ADDRESSES, W1
 from netboot.lab.lan.namespaces import BRIDGE, DHCP_CARD, DHCP_SERVER_V6, Lan, inside, within
 from netboot.lab.machines.follow import boot_to_the_end
@@ -122,15 +120,6 @@ async def test_a_host_is_installed_from_an_existing_ostree_server():
         assert "GET /ock/refs/heads/ock " in pulled
         assert pulled.count("GET /ock/objects/") > 1000
         assert list((lab.appliance.paths.content / "ostree").iterdir()) == []
-
-
-async def netboot(lab: Lab, *words: str) -> Any:
-    """Run a command with --json beside the daemon; return what it printed."""
-    command = (sys.executable, "-m", "netboot", *words, "--config", str(lab.appliance.paths.settings), "--json")
-    done = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-    printed, errors = await done.communicate()
-    assert done.returncode == 0, errors.decode()
-    return json.loads(printed)
 
 
 async def test_an_unregistered_machine_is_inspected_then_approved_and_installed():
