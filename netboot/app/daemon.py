@@ -279,6 +279,7 @@ class Daemon:
             media=self._content.names(EntryKind.MEDIUM),
             releases=self._content.names(EntryKind.RELEASE),
             pulls=self.pulls(),
+            image_pulls=self.image_pulls(),
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
             warnings=[*warnings_of_seen(self._registry.now.hosts, self._seen), *self._admin.warnings],
@@ -306,6 +307,9 @@ class Daemon:
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()
+
+    def image_pulls(self) -> list[str]:
+        return self._content.images.pulled()
 
     def boot_progress(self, mac: Mac) -> BootProgress | None:
         return self._services.files.progress(mac)

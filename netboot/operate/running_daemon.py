@@ -51,6 +51,7 @@ class DaemonStatus:
     other_servers: Sequence[OtherServer] = ()  # of the last day
     unobserved: Sequence[str] = ()  # why other servers are not seen on some interface
     records: DiskUse | None = None  # None: neither logs nor captures are kept
+    image_pulls: Sequence[str] = ()  # digests of the blobs of images that machines requested a moment ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ class RunningDaemon(Protocol):
     def unserved(self) -> list[str]: ...  # the interfaces and ports on which no machine boots now
 
     def pulls(self) -> list[str]: ...  # the releases that machines pull now
+
+    def image_pulls(self) -> list[str]: ...  # the blobs of images that machines requested a moment ago
 
     def boot_progress(self, mac: Mac) -> BootProgress | None: ...  # of what is sent to a machine now
 

@@ -84,6 +84,7 @@ def test_remains_are_deleted(box: Appliance):
     remains.mkdir(parents=True)
     (remains / "file").write_bytes(bytes(100))
 
-    assert answer(box, "POST", "/collect") == (200, {"deleted": 1, "size_bytes": 100})
-    assert answer(box, "POST", "/collect") == (200, {"deleted": 0, "size_bytes": 0})
+    images = {"manifests": 0, "blobs": 0, "size_bytes": 0, "pulled": 0}
+    assert answer(box, "POST", "/collect") == (200, {"deleted": 1, "size_bytes": 100, "images": images})
+    assert answer(box, "POST", "/collect") == (200, {"deleted": 0, "size_bytes": 0, "images": images})
     assert answer(box, "GET", "/verifications") == (200, [])

@@ -67,6 +67,9 @@ class Appliance:
     def pulls(self) -> list[str]:
         return []
 
+    def image_pulls(self) -> list[str]:
+        return []
+
     def boot_progress(self, _: Mac) -> None:
         return None
 

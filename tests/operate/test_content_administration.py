@@ -88,6 +88,7 @@ def with_content(with_services: WithServices, content: Path, hosts: HostSet, tmp
                 users=users,
                 users_in_force=users,
                 pulls=lambda: daemon.pulls,
+                image_pulls=lambda: (),
                 rescan=daemon.rescan,
             )
             running = asyncio.create_task(administration.run())

@@ -42,6 +42,7 @@ def content_administration(
         users=users.as_written,
         users_in_force=users.in_force,
         pulls=daemon.pulls,
+        image_pulls=daemon.image_pulls,
         rescan=daemon.rescan_content,
     )
 

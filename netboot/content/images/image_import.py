@@ -159,9 +159,8 @@ def _named(found: Sequence[FoundImage], name: ImageName | None, container: str) 
 def _notes(walked: WalkedImage) -> list[str]:
     notes = []
     if walked.absent:
-        notes.append(
-            f"without {', '.join(walked.absent)}: the source has not these; copy with skopeo copy --all to have them"
-        )
+        absent = ", ".join(walked.absent.values())
+        notes.append(f"without {absent}: the source has not these; copy with skopeo copy --all to have them")
     if walked.commit:
         notes.append("an OSTree commit is in it: netboot content import-image makes a release of it too")
     return notes

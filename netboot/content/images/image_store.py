@@ -96,9 +96,12 @@ class ImageStore:
 
     def repositories(self) -> list[ImageRepository]:
         """Read all repositories, sorted by name; raise ContentError if one cannot be read."""
+        return [found for name in self.names() if (found := self.repository(name)) is not None]
+
+    def names(self) -> list[str]:
+        """List the names of the repositories."""
         top = self.root / "repositories"
-        names = (path.parent.relative_to(top).as_posix() for path in top.rglob(_FILE))
-        return [found for name in sorted(names) if (found := self.repository(name)) is not None]
+        return sorted(path.parent.relative_to(top).as_posix() for path in top.rglob(_FILE))
 
     def repository(self, name: str) -> ImageRepository | None:
         """Read one repository; None if there is none of this name. Raises ContentError if its file is damaged."""

@@ -27,15 +27,15 @@ class Blobs(Protocol):
 class WalkedImage:
     """What a manifest or index needs: its manifests and its other blobs, each with its size.
 
-    `absent` are the platforms of an index that are not there; `missing` the blobs of its images that are not, which
-    are a fault. `commit` is the OSTree commit in the label of a configuration.
+    `absent` are the platforms of an index that are not there, by digest; `missing` the blobs of its images that are
+    not, which are a fault. `commit` is the OSTree commit in the label of a configuration.
     """
 
     digest: str
     manifests: dict[str, StoredManifest] = field(default_factory=dict)
     blobs: dict[str, int] = field(default_factory=dict)
     platforms: list[str] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     commit: str = ""
 
@@ -82,7 +82,7 @@ class _ImageWalk:
     def _add_children(self, index: Manifest) -> None:
         for child in index.children:
             if self.blobs.blob_size(child.digest) is None:
-                self.walked.absent.append(child.platform or child.digest)
+                self.walked.absent[child.digest] = child.platform or child.digest
             elif child.is_manifest or child.platform:
                 self.add(child)
             elif self._is_there(child):

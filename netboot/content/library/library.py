@@ -124,6 +124,13 @@ class Library:
             use = f"another name of the {kind.word} {existing.alias_of}" if existing.alias_of else f"a {kind.word}"
             raise NameUsedError(f"{name} is {use} already; choose another name")
 
+    def check_alias(self, entry: LibraryEntry, alias: str) -> None:
+        """Raise InvalidNameError or NameUsedError if a name cannot become an alias of an entry."""
+        place = entry.path.resolve().parent / checked_name(alias)
+        if place.is_dir() and not place.is_symlink():
+            raise NameUsedError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
+        self.check_not_of(entry.kind.other, alias)
+
     def importable(self, kind: EntryKind, name: str) -> LibraryEntry | None:
         """Find what an import under this name is compared with; raise ContentError if the name must not be used."""
         self.check_not_of(kind.other, name)
@@ -227,15 +234,12 @@ class Staging:
 
     def promote(self, entry: LibraryEntry, alias: str) -> None:
         """Make `alias` a link to a medium or release, at once; its earlier target stays."""
+        self.library.check_alias(entry, alias)
         target = entry.path.resolve()
-        place = target.parent / checked_name(alias)
-        if place.is_dir() and not place.is_symlink():
-            raise NameUsedError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
-        self.library.check_not_of(entry.kind.other, alias)
         new = self.directory / "link"
         with explaining_write_errors(self.library.directory):
             new.symlink_to(target.name)
-            new.rename(place)
+            new.rename(target.parent / alias)
             sync(target.parent)
 
     def collect(self) -> tuple[int, int]:

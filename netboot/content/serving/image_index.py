@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,7 @@ from netboot.model.image_name import is_digest, is_repository, is_tag
 from netboot.model.release import ContentKind
 from netboot.model.urls import REGISTRY_PREFIX
 
+PULLED_FOR_S: Final = 600.0  # a pull without a request for this long has ended
 MOST_TAGS: Final = 1_000  # in one answer; the client gets the others by the Link of each
 API_VERSION: Final = ("Docker-Distribution-Api-Version", "registry/2.0")
 _LONGEST_PATH: Final = 2048
@@ -78,8 +80,10 @@ def requested(url_path: str) -> ImageRequest | ImageFault:
 class ImageIndex:
     """The images below one content directory."""
 
-    def __init__(self, content: Path) -> None:
-        """Start empty; nothing is read before it is requested."""
+    def __init__(self, content: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Start empty; nothing is read before it is requested. `monotonic` returns seconds."""
+        self._monotonic = monotonic
+        self._pulled_s: dict[str, float] = {}  # when each blob was requested last, in this order
         self._store = ImageStore(Path(os.path.realpath(content)))
         self._blobs: dict[str, ServedFile] = {}  # by digest, whatever repository a path names: no blob is secret
         self._repositories: dict[str, tuple[object, ImageRepository]] = {}  # each with what identifies its file
@@ -88,6 +92,11 @@ class ImageIndex:
         """Read everything again at its next request."""
         self._blobs, self._repositories = {}, {}
 
+    def pulled(self) -> list[str]:
+        """List the blobs that machines requested a moment ago; these must not be deleted."""
+        since_s = self._monotonic() - PULLED_FOR_S
+        return [digest for digest, at_s in [*self._pulled_s.items()] if at_s >= since_s]
+
     def find(self, url_path: str) -> ServedFile | None:
         """Find a blob in memory."""
         digest = url_path.partition("?")[0].rpartition("/")[2]
@@ -95,7 +104,10 @@ class ImageIndex:
         if found is None:
             return None
         request = requested(url_path)
-        return found if isinstance(request, ImageRequest) and request.part is ImagePart.BLOB else None
+        if not isinstance(request, ImageRequest) or request.part is not ImagePart.BLOB:
+            return None
+        self._note_pull(digest)
+        return found
 
     async def find_new(self, url_path: str) -> ServedFile | ImageFault:
         """Find on disk what a path requests. Raises ContentError if the repository is damaged."""
@@ -104,7 +116,10 @@ class ImageIndex:
         request = requested(url_path)
         if isinstance(request, ImageFault):
             return request
-        return await asyncio.to_thread(self._read, request)
+        found = await asyncio.to_thread(self._read, request)
+        if request.part is ImagePart.BLOB and isinstance(found, ServedFile):
+            self._note_pull(request.reference)
+        return found
 
     def _read(self, request: ImageRequest) -> ServedFile | ImageFault:
         if request.part is ImagePart.BLOB:
@@ -126,6 +141,12 @@ class ImageIndex:
             self._blobs = {}
         self._blobs[digest] = file
         return file
+
+    def _note_pull(self, digest: str) -> None:
+        self._pulled_s.pop(digest, None)
+        self._pulled_s[digest] = self._monotonic()
+        if len(self._pulled_s) > _MOST_BLOBS:
+            self._pulled_s.pop(next(iter(self._pulled_s)), None)
 
     def _manifest(self, repository: ImageRepository, reference: str) -> ServedFile | None:
         if not is_tag(reference) and not is_digest(reference):

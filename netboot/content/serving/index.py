@@ -30,7 +30,7 @@ class ContentIndex:
     def __init__(self, directory: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Start empty; `refresh` reads the directory. `monotonic` returns seconds."""
         self.directory = directory
-        self.images = ImageIndex(directory)
+        self.images = ImageIndex(directory, monotonic)
         self._monotonic = monotonic
         self._trees: Mapping[EntryName, Tree] = {}
         self._recent: dict[str, ServedFile] = {}  # machines that install at once request the same objects

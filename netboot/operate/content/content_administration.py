@@ -50,6 +50,7 @@ class ContentAdministration:
         users: FindUsers,
         users_in_force: FindUsers,
         pulls: Callable[[], Sequence[str]],
+        image_pulls: Callable[[], Sequence[str]],
         rescan: Callable[[EntryName | None], Awaitable[RescanResult]],
     ) -> None:
         """`users` reads the hosts files as they are now, `users_in_force` only what the daemon serves; `rescan` makes
@@ -58,7 +59,7 @@ class ContentAdministration:
         self.uploads, self.verifications = uploads, verifications
         self._library, self._events = library, events
         self._users, self._users_in_force = users, users_in_force
-        self._pulls, self._rescan = pulls, rescan
+        self._pulls, self._image_pulls, self._rescan = pulls, image_pulls, rescan
 
     async def run(self) -> None:
         """Run imports and verifications until cancelled."""
@@ -122,4 +123,4 @@ class ContentAdministration:
     async def collect(self, *, actor: Actor) -> CollectedContent:
         """Delete the remains of unfinished work; raise ContentRefusedError while machines pull."""
         with audited(self._events, "change content", actor, subject="gc"):
-            return await asyncio.to_thread(collect_content, self._library, self._pulls())
+            return await asyncio.to_thread(collect_content, self._library, self._pulls(), self._image_pulls())

@@ -15,17 +15,20 @@ from netboot.admin.texts.ages import ago
 from netboot.cli.commands.content.changed_content import announce, handed_over, opened
 from netboot.cli.commands.content.import_images import import_images_command
 from netboot.cli.commands.content.users_found import users, users_for_a_list
+from netboot.cli.commands.content.verify_content import verify_command
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import progress_option, shown_progress
-from netboot.cli.views.content_view import print_verdict, verdict_view
-from netboot.cli.views.output import config_and_json, print_found, print_json, print_table
+from netboot.cli.views.content_view import collected_lines
+from netboot.cli.views.image_view import image_lines, image_row
+from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
-from netboot.content.imports.verify import Verdict, repair, verify
-from netboot.content.library.disk import explaining_import_errors, megabytes
+from netboot.content.library.disk import megabytes
 from netboot.model.release import EntryKind
 from netboot.operate.content.content_changes import collect_content, promote_content, remove_content
+from netboot.operate.content.image_changes import describe_image, remove_image
+from netboot.operate.content.image_listing import is_image, list_images
 from netboot.operate.content.library_listing import listed
 
 
@@ -35,6 +38,7 @@ def content() -> None:
 
 
 content.add_command(import_images_command)
+content.add_command(verify_command)
 
 
 @content.command("publish", hidden=True, context_settings={"ignore_unknown_options": True})
@@ -89,11 +93,12 @@ def _print_imported(done: ImportedMedium | ImportedRelease, text: str, as_json: 
 @content.command("list")
 @config_and_json
 def list_command(config: Path, as_json: bool) -> None:
-    """List boot media and releases with their users."""
+    """List boot media, releases and container images with their users."""
     settings, library = opened(config)
     known = users_for_a_list(config, settings)
     views = [asdict(listed(entry, library, known)) for entry in library.entries()]
-    rows = (
+    images = list_images(library, known)
+    rows = [
         (
             view["name"],
             view["kind"],
@@ -103,7 +108,8 @@ def list_command(config: Path, as_json: bool) -> None:
             ", ".join(view["used_by"]) or "-",
         )
         for view in views
-    )
+    ] + [image_row(each) for each in images]
+    views += [{"kind": "image", "tags": each.tags, **asdict(each)} for each in images]
     print_table(views, as_json, ("NAME", "KIND", "WHAT", "SIZE", "IMPORTED", "USED BY"), rows)
 
 
@@ -111,8 +117,12 @@ def list_command(config: Path, as_json: bool) -> None:
 @click.argument("name")
 @config_and_json
 def show(config: Path, name: str, as_json: bool) -> None:
-    """Show the details of NAME."""
+    """Show the details of NAME: a boot medium, a release, or REPOSITORY[:TAG|@DIGEST]."""
     settings, library = opened(config)
+    if is_image(library, name):
+        found = describe_image(library, name, users_for_a_list(config, settings))
+        print_found({"kind": "image", **asdict(found)}, as_json, image_lines(found))
+        return
     entry = library.find(name)
     record = entry.record
     view = asdict(listed(entry, library, users_for_a_list(config, settings)))
@@ -132,67 +142,37 @@ def _shown(key: str, value: Any) -> str:
     return megabytes(value) if key == "size_bytes" else str(value)
 
 
-@content.command("verify", short_help="Verify every byte, and repair damaged files.")
-@click.argument("name", required=False)
-@click.option(
-    "--repair-from",
-    type=click.Path(path_type=Path, exists=True),
-    metavar="SOURCE",
-    help="An ISO, an archive, or a directory: damaged files are replaced from it.",
-)
-@progress_option
-@config_and_json
-def verify_command(config: Path, name: str | None, repair_from: Path | None, reports: bool, as_json: bool) -> None:
-    """Verify every byte of NAME, or of all content; name each damaged file. Exit code 1 if one remains damaged."""
-    if repair_from is not None and name is None:
-        raise click.UsageError("--repair-from requires the NAME to repair")
-    settings, library = opened(config)
-    entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
-    results: list[tuple[Verdict, tuple[str, ...]]] = []
-    with handed_over(settings.content.directory), shown_progress(as_json=as_json, reports=reports) as progress:
-        for entry in entries:
-            verdict = verify(entry, progress)
-            repaired: tuple[str, ...] = ()
-            if repair_from is not None and not verdict.is_sound:
-                with library.changing() as staging, explaining_import_errors(repair_from):
-                    repaired = repair(staging, entry, verdict, repair_from, progress=progress)
-                verdict = verify(entry, progress)
-            results.append((verdict, repaired))
-    for verdict, repaired in results:
-        if repaired:
-            announce(config, settings, f"repair {verdict.name}", (verdict.kind, verdict.name))
-        if not as_json:
-            print_verdict(verdict, repaired)
-    if as_json:
-        print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
-    if not all(verdict.is_sound for verdict, _ in results):
-        raise SystemExit(1)
-
-
 @content.command()
 @click.argument("name")
 @config_and_json
 def remove(config: Path, name: str, as_json: bool) -> None:
-    """Remove a boot medium, a release, or an alias. Refused while it is used."""
+    """Remove a boot medium, a release, an alias, or an image: REPOSITORY[:TAG|@DIGEST]. Refused while it is used."""
     settings, library = opened(config)
     with handed_over(settings.content.directory):
-        done = remove_content(library, name, lambda: users(config, settings))
-    announce(config, settings, f"remove {name}", done.entry)
-    print_found({"removed": name, "size_bytes": done.size_bytes}, as_json, [f"{name} is removed"])
+        if is_image(library, name):
+            done = remove_image(library, name, users(config, settings))
+        else:
+            done = remove_content(library, name, lambda: users(config, settings))
+    announce(config, settings, f"remove {done.removed}", done.entry)
+    freed = "" if done.kind is not None else "; netboot content gc frees what no other image has"
+    removed = {"removed": done.removed, "size_bytes": done.size_bytes}
+    print_found(removed, as_json, [f"{done.removed} is removed{freed}"])
 
 
 @content.command()
 @config_and_json
 def gc(config: Path, as_json: bool) -> None:
-    """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
+    """Delete the remains of unfinished imports and removals, and images that nothing names.
+
+    Refused while a machine pulls a release. An image that a machine pulls stays.
+    """
     settings, library = opened(config)
     status = asyncio.run(ask_daemon(settings.admin.socket, config, lambda daemon: daemon.status()))
     with handed_over(settings.content.directory):
-        done = collect_content(library, status["pulls"] if status is not None else ())
-    if done.deleted:
+        done = collect_content(library, status["pulls"], status["image_pulls"]) if status else collect_content(library)
+    if done.deleted or done.images.manifests or done.images.blobs:
         announce(config, settings, "gc")
-    text = f"{done.deleted} remains deleted, {megabytes(done.size_bytes)} freed"
-    print_found(asdict(done), as_json, [text if done.deleted else "nothing was left behind"])
+    print_found(asdict(done), as_json, collected_lines(done))
 
 
 @content.command()
@@ -205,4 +185,6 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     with handed_over(settings.content.directory):
         done = promote_content(library, name, alias, lambda: users(config, settings))
     announce(config, settings, f"promote {name} {alias}", done.entry)
-    print_found({"alias": alias, "name": done.name}, as_json, [f"{alias} is {done.name} now"])
+    moved = [f"the tag {tag.repository}:{tag.tag} is {tag.after or 'removed'} now" for tag in done.tags]
+    found = {"alias": alias, "name": done.name, "tags": [asdict(tag) for tag in done.tags]}
+    print_found(found, as_json, [f"{alias} is {done.name} now", *moved])
