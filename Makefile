@@ -120,16 +120,16 @@ test: $(STAMPS)/test ## check, unit tests, integration, real firmware; what CI r
 	$(MAKE) check
 	$(BIN)/netboot lab media
 	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
-	.ci/isolated $(BIN)/pytest -m "not mutation and not proof"
+	.ci/pytest -m "not mutation and not proof"
 
 test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
 	.ci/test-bare
 
 unit: $(STAMPS)/test ## the packages' own tests, without network
-	.ci/isolated $(BIN)/pytest -m "not integration and not e2e and not mutation"
+	.ci/pytest -m "not integration and not e2e and not mutation"
 
 integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with independent clients
-	.ci/isolated $(BIN)/pytest -m integration
+	.ci/pytest -m integration
 
 e2e: $(STAMPS)/test ## real firmware in QEMU
 	$(BIN)/netboot lab media

@@ -7,8 +7,10 @@ import postgresql
 import pytest
 import structlog
 from pyroute2 import netns
+from xdist.workermanage import WorkerController
 
 pytest_plugins = [
+    "distribution",
     "fixtures.appliance",
     "fixtures.captures",
     "fixtures.command_line",
@@ -26,21 +28,31 @@ PERMITTED_SKIPS: Final = {
 
 
 _NAMESPACES_BEFORE: Final = pytest.StashKey[frozenset[str]]()
+_NAMESPACES_LEFT: Final = pytest.StashKey[list[str]]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Record the network namespaces that exist before the tests."""
     session.stash[_NAMESPACES_BEFORE] = frozenset(netns.listnetns())
+    session.config.stash[_NAMESPACES_LEFT] = []
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if a network namespace of its tests remains, and name it."""
-    left = sorted(frozenset(netns.listnetns()) - session.stash[_NAMESPACES_BEFORE])
-    if left:
+    left = session.config.stash[_NAMESPACES_LEFT]
+    left += sorted(frozenset(netns.listnetns()) - session.stash[_NAMESPACES_BEFORE])
+    if hasattr(session.config, "workeroutput"):  # one of several processes: the first fails the run
+        session.config.workeroutput["namespaces"] = left
+    elif left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
         terminal.write_line(f"FAILED: the tests left network namespaces: {', '.join(left)}", red=True)
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Keep what one of several processes left; a process that crashed has no output, and its test has failed."""
+    node.config.stash[_NAMESPACES_LEFT] += getattr(node, "workeroutput", {}).get("namespaces", [])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
