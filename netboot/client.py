@@ -69,6 +69,7 @@ class ControlClient:
         self.logs = LogsClient(self._streamed)
         self.boots = BootsClient(self._request)
         self.captures = CapturesClient(self._request)
+        self.updates = UpdatesClient(self._request)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -222,6 +223,16 @@ class HooksClient:
 
     async def test(self, name: str) -> View:
         return dict(await self._request("POST", f"hooks/{quote(name, safe='')}/test"))
+
+
+class UpdatesClient:
+    """The requests about updates of nodes; it has the methods of `operate.updates.updates`."""
+
+    def __init__(self, request: Callable[[str, str], Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def board(self) -> View:
+        return dict(await self._request("GET", "updates"))
 
 
 class AccessClient:

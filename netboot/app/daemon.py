@@ -244,6 +244,7 @@ class Daemon:
             settings=self._settings,
             settings_in_force=self._in_force.settings,
             access=self._store.access(clock, metrics),
+            updates=self._store.updates(self._settings, self._install_moves, self._listeners.base_urls),
             rack=rack_overview(self._store, administration, self._services, seen=self._seen, daemon=self),
         )
         return parts.listener(configuration=self._path.resolve())

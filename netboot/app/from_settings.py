@@ -32,7 +32,7 @@ from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import Metrics
 
 _SERVERS: Final = ("network", "dhcp", "tftp", "http", "admin")
-NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records")
+NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records", "updates")
 
 
 def registry_for(

@@ -175,10 +175,14 @@ class BootListeners:
 
     def base_url(self) -> str:
         """Return the URL of this server that machines on the first interface get."""
+        return self.base_urls()[0]
+
+    def base_urls(self) -> list[str]:
+        """List the URLs of this server that machines on each interface get."""
         served = self._interfaces.current if self._interfaces is not None else ()
         if not served:
-            return from_settings.base_urls_of(self._settings, {})[0]
-        return urls.base_url(served[0].advertise or served[0].address, self._settings.http.port)
+            return from_settings.base_urls_of(self._settings, {})
+        return [urls.base_url(each.advertise or each.address, self._settings.http.port) for each in served]
 
     def unobserved(self) -> list[str]:
         """List why other servers are not seen on some interface."""

@@ -27,6 +27,7 @@ from netboot.events.activity import ActivityLog
 from netboot.events.event_bus import EventBus, Sink
 from netboot.events.event_log import EventLog
 from netboot.events.newest_events import NewestEvents
+from netboot.model import urls
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
 from netboot.model.host.host import HostSet
@@ -42,6 +43,7 @@ from netboot.operate.hooks.hook_outbox import HookOutbox
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.running_daemon import RunningDaemon
 from netboot.operate.support.stored_parts import StoredData
+from netboot.operate.updates.updates import UpdateRules, Updates
 from netboot.registry.load import Configuration, read
 from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
@@ -113,6 +115,18 @@ class OpenStore:
         return AccessUses.of(
             AccountStore(self.database), self.events, user=user, clock=clock, metrics=metrics or Metrics()
         )
+
+    def updates(
+        self, settings: Settings, install_moves: InstallMoves, base_urls: Callable[[], Sequence[str]]
+    ) -> Updates:
+        """Build the board of updates; `base_urls` are those of this server that nodes on each interface get."""
+
+        def rules() -> UpdateRules:
+            addresses = [urls.registry_address(each) for each in base_urls()]
+            return UpdateRules(settings.updates.registry, settings.updates.report, addresses)
+
+        moves = install_moves
+        return Updates(moves, self.nodes, settings.content.directory, hosts=moves.hosts, rules=rules, now=moves.now)
 
     def activity(self) -> ActivityLog:
         """Return what reads the events that match a filter."""
@@ -209,10 +223,24 @@ async def offline_stored_data(configuration: Configuration) -> AsyncIterator[tup
         yield store.stored_data(administration), store.hook_uses(utc_now)
 
 
+@asynccontextmanager
+async def offline_updates(configuration: Configuration, base_urls: Sequence[str]) -> AsyncIterator[Updates]:
+    """Open the board of updates, if no daemon runs; raise StoreError if one does. Hosts as `offline_administration`."""
+    settings = configuration.settings
+    async with _offline_store(settings) as store:
+        used = await _used(store, configuration)
+        if used is None:
+            raise ConfigError(configuration.faults)
+        yield store.updates(settings, store.install_moves(settings, lambda: used.hosts, utc_now), lambda: base_urls)
+
+
+async def _used(store: OpenStore, configuration: Configuration) -> Configuration | None:
+    """Return the configuration, or if it has faults that of the hosts accepted last; None if there is none."""
+    return await store.hosts.last_accepted(configuration) if configuration.faults else configuration
+
+
 async def _offline_uses(store: OpenStore, configuration: Configuration, *, needs_hosts: bool) -> Administration:
-    kept: Configuration | None = configuration
-    if configuration.faults:
-        kept = await store.hosts.last_accepted(configuration)
+    kept = await _used(store, configuration)
     if kept is None and needs_hosts:
         raise ConfigError(configuration.faults)
     used = kept or configuration

@@ -39,6 +39,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "cluster": "Replace and show the Ignition files of the cluster's roles.",
     "user": "Add, change, list and remove the users who may log in.",
     "token": "Make, list and revoke the API tokens of programs.",
+    "updates": "Show what each node runs and is offered, and what to type next.",
     "content": "Import and manage boot media, releases and container images.",
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
@@ -50,6 +51,7 @@ _MODULES: Final = {  # the module of each, below netboot.cli.commands
     "cluster": "cluster.cluster",
     **{name: f"access.{name}" for name in ("user", "token")},
     "content": "content.content",
+    "updates": "nodes.updates",
     "simulate": "simulation.simulate",
     "lab": "lab",
 }

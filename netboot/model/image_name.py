@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 LONGEST_REPOSITORY: Final = 255
+OCK_REPOSITORY: Final = "olcne/ock-ostree"  # of the operating system of nodes
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")

@@ -136,6 +136,11 @@ def address_of(base_url: str) -> str:
     return base_url.removeprefix("http://").partition(":")[0]
 
 
+def registry_address(base_url: str) -> str:
+    """Return `ADDRESS:PORT` of the OCI registry as nodes have it."""
+    return base_url.removeprefix("http://")
+
+
 def medium(content_url: str, name: str | None) -> str:
     """Return the URL of a boot medium, without a slash at its end: EL8's Anaconda would keep it."""
     return f"{content_url}/{MEDIA_ROOT}/{name}"

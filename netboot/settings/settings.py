@@ -247,6 +247,13 @@ class RecordSettings(SettingSection):
     budget: kinds.Budget = described(1 << 30, "Bytes of disk for the files of all boots and the store.")
 
 
+class UpdateSettings(SettingSection):
+    """Updates of installed nodes."""
+
+    registry: values.Flag = described(False, "Nodes that are installed look for their updates on this appliance.")
+    report: values.Flag = described(False, "Nodes that are installed report what they run and have downloaded.")
+
+
 class Log(SettingSection):
     """The log, on standard error."""
 
@@ -270,6 +277,7 @@ class Settings(SettingSection):
     hosts: Hosts = Hosts()
     logs: Logs = Logs()
     records: RecordSettings = RecordSettings()
+    updates: UpdateSettings = UpdateSettings()
     log: Log = Log()
     hooks: Annotated[tuple[HookSetting, ...], AfterValidator(named_once)] = described(
         (), "Web servers and commands that get events."

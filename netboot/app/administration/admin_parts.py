@@ -32,6 +32,7 @@ from netboot.admin.api.hosts.host_changes_api import HostChangesApi
 from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
+from netboot.admin.api.updates.updates_api import UpdatesApi
 from netboot.admin.application import Routes, admin_application
 from netboot.admin.pages.access.login_page import LoginPages
 from netboot.admin.pages.access.users_page import UsersPages
@@ -63,6 +64,7 @@ from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.rack.rack_overview import RackOverview
 from netboot.operate.support.support_archive import SupportArchive
+from netboot.operate.updates.updates import Updates
 from netboot.settings.settings import Settings
 from netboot.telemetry.health import Health
 from netboot.telemetry.metrics import Metrics
@@ -89,6 +91,7 @@ class AdminParts:
     settings_in_force: Callable[[], Sequence[SettingInForce]]
     access: AccessUses
     rack: RackOverview
+    updates: Updates
 
     def application(self, *, configuration: Path, public_host: str = "") -> web.Application:
         """Make the application that every listener serves; `public_host` is that of `admin.public_url`."""
@@ -179,4 +182,5 @@ class AdminParts:
             OpenapiApi(),
             ThroughputApi(self.throughput),
             ActivityApi(self.activity, now=self.now),
+            UpdatesApi(self.updates),
         ]

@@ -11,6 +11,7 @@ kill -9 there may be blobs that nothing names, and never a name without its blob
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,6 +120,11 @@ class ImageStore:
             return _repository(name, json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ContentError(f"{path} is damaged ({error}); remove it, and import the images again") from error
+
+    def changed_at(self, name: str) -> datetime | None:
+        """Return when a tag or manifest of a repository was written or removed last; None if there is none."""
+        status = file_status(self.repository_path(name))
+        return datetime.fromtimestamp(status.st_mtime, UTC) if status is not None else None
 
     def put_blob(self, staged: Path, digest: str) -> None:
         """Move a verified file of a staging directory to its place; one that is there already stays."""

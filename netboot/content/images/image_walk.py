@@ -28,7 +28,7 @@ class WalkedImage:
     """What a manifest or index needs: its manifests and its other blobs, each with its size.
 
     `absent` are the platforms of an index that are not there, by digest; `missing` the blobs of its images that are
-    not, which are a fault. `commit` is the OSTree commit in the label of a configuration.
+    not, which are a fault. `commits` are the OSTree commits in labels of configurations.
     """
 
     digest: str
@@ -37,7 +37,11 @@ class WalkedImage:
     platforms: list[str] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    commit: str = ""
+    commits: list[str] = field(default_factory=list)
+
+    @property
+    def commit(self) -> str:
+        return next(iter(self.commits), "")
 
     @property
     def size_bytes(self) -> int:
@@ -97,7 +101,7 @@ class _ImageWalk:
         if manifest.config.digest not in self.walked.missing:
             architecture, commit = self._configured(manifest.config)
             self.walked.platforms.append(descriptor.platform or architecture)
-            self.walked.commit = self.walked.commit or commit
+            self.walked.commits += [commit] if commit else []
 
     def _configured(self, config: Descriptor) -> tuple[str, str]:
         """Return platform and OSTree commit of a configuration; of an artifact, whose one is no image's, none."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from netboot.model.host.host import HostName, Role
@@ -61,18 +62,27 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class OfferedContent:
-    """What the library has. `tags`: the commits of a repository's tags; `releases`: those of releases and aliases."""
+    """What the library has. `tags`: the commits of each tag of the repository, one for each architecture.
+
+    `releases`: the commits of releases and aliases.
+    """
 
     repository: str
-    tags: Mapping[str, KnownCommit] = field(default_factory=dict)
+    tags: Mapping[str, Sequence[KnownCommit]] = field(default_factory=dict)
     releases: Mapping[str, KnownCommit] = field(default_factory=dict)
     changed_at: datetime | None = None  # when a tag was written or moved last
     address: str = ""  # of the repository as nodes have it: `ADDRESS:PORT/olcne/ock-ostree`
     faults: Sequence[str] = ()  # what of it cannot be read
 
+    def offered(self, tag: str, *like: KnownCommit | None) -> KnownCommit | None:
+        """Return what a tag offers: of several architectures that of one of these commits, else the first one."""
+        found = self.tags.get(tag, ())
+        alike = [each for known in like if known for each in found if each.commit == known.commit]
+        return next(iter([*alike, *found]), None)
+
     def named(self, commit: str, *, version: str = "", dated: datetime | None = None) -> KnownCommit:
         """Return a commit with what is known of it here, else with what its node reported."""
-        found = (each for each in (*self.releases.values(), *self.tags.values()) if each.commit == commit)
+        found = (each for each in chain(self.releases.values(), *self.tags.values()) if each.commit == commit)
         known = next(found, KnownCommit(commit))
         return replace(known, version=known.version or version, dated=known.dated or dated)
 
@@ -152,8 +162,8 @@ def _judged(facts: NodeFacts, content: OfferedContent, *, now: datetime, reports
     else:
         runs = content.named(installed.commit) if installed is not None and installed.commit else None
     tag = _followed_tag(facts)
-    offered = content.tags.get(tag) if facts.follows else None
-    staged = _staged(report, content)
+    staged, installs = _staged(report, content), content.releases.get(facts.release)
+    offered = content.offered(tag, staged, installs, runs) if facts.follows else None
     node = NodeUpdate(
         facts.host,
         facts.role,
@@ -164,7 +174,7 @@ def _judged(facts: NodeFacts, content: OfferedContent, *, now: datetime, reports
         is_since_install=report is None and runs is not None,
         staged=staged,
         offered=offered,
-        installs=content.releases.get(facts.release),
+        installs=installs,
         reported_at=facts.reported_at if report is not None else None,
         booted_at=report.booted_at if report is not None else None,
     )
@@ -297,6 +307,8 @@ def _of_content(content: OfferedContent) -> Sequence[str]:
     return [
         f"{content.repository}:{tag} is {offered}, and the release {tag} is {installs}: a new node is installed with "
         f"another commit than nodes are updated to; netboot content promote NAME {tag} moves both"
-        for tag, offered in sorted(content.tags.items())
-        if (installs := content.releases.get(tag)) is not None and installs.commit != offered.commit
+        for tag in sorted(content.tags)
+        if (installs := content.releases.get(tag)) is not None
+        and (offered := content.offered(tag, installs)) is not None
+        and installs.commit != offered.commit
     ]

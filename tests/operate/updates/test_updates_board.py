@@ -34,7 +34,7 @@ def content(
     releases = {each.release: each for each in (OLD, NEW, NEXT)}
     return OfferedContent(
         "olcne/ock-ostree",
-        tags={name: offered} if offered else {},
+        tags={name: [offered]} if offered else {},
         releases=releases | ({name: installs} if installs else {}),
         changed_at=LONG_AGO,
         address="10.0.0.1:8080/olcne/ock-ostree",
@@ -201,7 +201,7 @@ def test_a_board_on_which_nothing_is_to_be_typed_has_no_next_node() -> None:
 
 def test_another_kubernetes_minor_is_staged_by_ocne_first() -> None:
     moved = replace(node(), release="1.34")  # its host has another release now; its update.yaml has the tag 1.33
-    named = replace(content(OLD), tags={"1.33": OLD, "1.34": NEXT})
+    named = replace(content(OLD), tags={"1.33": [OLD], "1.34": [NEXT]})
 
     found = judged(moved, named)
 
@@ -231,6 +231,14 @@ def test_an_alias_that_was_moved_within_a_minor_does_not() -> None:
 
 def test_a_node_that_restarts_needs_no_minor_to_be_staged() -> None:
     assert judged(node(pending=C, tag="stable"), content(NEXT, NEXT, name="stable")).next_command == ""
+
+
+def test_of_a_tag_with_two_architectures_a_node_is_offered_its_own():
+    both = replace(content(), tags={"1.33": [NEXT, NEW]})  # the release 1.33 is NEW
+
+    assert judged(node(booted=B), both).state is UpdateState.CURRENT
+    assert judged(node(), both).offered == NEW
+    assert judge_updates([], both, now=NOW).warnings == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""The use case of updates: the board of all declared hosts, from the store and the library."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from netboot.boot.install_moves import InstallMoves
+from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.image_name import OCK_REPOSITORY
+from netboot.model.install.install import AFTER_INSTALL, Install
+from netboot.model.node_report import InstalledCommit, InstalledNode
+from netboot.operate.updates.offered_content import read_offered
+from netboot.operate.updates.updates_board import NodeFacts, OfferedContent, UpdatesBoard, judge_updates
+from netboot.store.nodes.installed_nodes import Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRules:
+    """The settings `updates.…` in force, and `ADDRESS:PORT` of the registry as nodes of each interface have it."""
+
+    registry: bool
+    report: bool
+    addresses: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Updates:
+    """Reads the store and the library; raises StoreError."""
+
+    install_moves: InstallMoves
+    nodes: Nodes
+    content: Path
+    _: KW_ONLY
+    hosts: Callable[[], HostSet]  # in force
+    rules: Callable[[], UpdateRules]
+    now: Callable[[], datetime]
+
+    async def board(self) -> UpdatesBoard:
+        """Judge what each declared host runs, has downloaded and is offered."""
+        rules = self.rules()
+        facts, offered = await self.read(rules)
+        return judge_updates(facts, offered, now=self.now(), registry=rules.registry, report=rules.report)
+
+    async def read(self, rules: UpdateRules) -> tuple[Sequence[NodeFacts], OfferedContent]:
+        """Read what is known of the hosts, and what the library has."""
+        nodes, installs = await self.nodes.all(), await self.install_moves.all()
+        address = f"{rules.addresses[0]}/{OCK_REPOSITORY}" if rules.addresses else ""
+        offered = await asyncio.to_thread(read_offered, self.content, address=address)
+        return [_facts(host, nodes, installs, rules) for host in self.hosts()], offered
+
+
+def _facts(
+    host: Host, nodes: Mapping[HostName, InstalledNode], installs: Mapping[HostName, Install], rules: UpdateRules
+) -> NodeFacts:
+    node = nodes.get(host.name)
+    installed = node.installed if node is not None else _installed_before(installs.get(host.name))
+    return NodeFacts(
+        host.name,
+        host.role,
+        host.local_release or "",
+        installed=installed,
+        report=node.report if node is not None else None,
+        reported_at=node.reported_at if node is not None else None,
+        follows=_follows(node, rules),
+    )
+
+
+def _follows(node: InstalledNode | None, rules: UpdateRules) -> bool:
+    if node is None or node.report is None or not node.report.registry:
+        return rules.registry
+    address, _, _ = node.report.registry.partition("/")
+    return address in rules.addresses
+
+
+def _installed_before(install: Install | None) -> InstalledCommit | None:
+    """Return what an install of an earlier version recorded: the target of its arming, unless a new one followed."""
+    if install is None or install.state not in AFTER_INSTALL or install.is_armed or install.target is None:
+        return None
+    if install.changed_at is None:
+        return None
+    return InstalledCommit(install.target.local_release or "", install.target.commit or "", install.changed_at)
