@@ -4,6 +4,7 @@ import json
 import signal
 
 import pytest
+from fixtures.daemon import wait_until
 from fixtures.rack import Machine, Rack, token_in
 
 pytestmark = pytest.mark.integration
@@ -21,6 +22,12 @@ def flood(machine: Machine, path: str) -> None:
 def events(rack: Rack, host: str) -> list[dict[str, object]]:
     reported = rack.netboot("install", "watch", host, "--no-follow", "--json")
     return [json.loads(line) for line in reported.splitlines() if line.startswith("{")]
+
+
+def with_step(rack: Rack, step: str) -> list[str] | None:
+    """Read what is reported of cp1, if its last line has this step; None while it is not stored."""
+    lines = rack.netboot("install", "watch", "cp1", "--no-follow").splitlines()
+    return lines if lines[-1].split()[2] == step else None
 
 
 def test_another_address_that_requests_a_script_takes_no_step_and_is_one_event_and_a_count(rack: Rack):
@@ -68,7 +75,7 @@ def test_a_host_that_is_held_back_is_shown_with_reason_and_cure_while_the_daemon
     cp1.boots()
     cp1.script()
 
-    watched = rack.netboot("install", "watch", "cp1", "--no-follow").splitlines()
+    watched = wait_until(lambda: with_step(rack, "held-back"))
     shown = [rack.netboot("install", "show", "cp1"), rack.netboot("host", "show", "cp1")]
     install = rack.install("cp1")
     blocked = install["blocked"]

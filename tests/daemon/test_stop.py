@@ -22,6 +22,7 @@ CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
 def quiet(tmp_path: Path) -> Iterator[Daemon]:
     """A daemon without a LAN, which is not started."""
     daemon = Daemon(tmp_path)
+    daemon.is_preloaded = False  # it is stopped while it loads
     daemon.config.write_text(
         "admin: {socket: control.sock, listen: 127.0.0.1:8470}\n"
         "content: {directory: content}\n"
