@@ -10,6 +10,7 @@ from netboot.admin.pages.rack import rack_view as rack_view_module
 from netboot.admin.pages.rack.rack_filter import SORT_KEYS, RackFilter
 from netboot.admin.pages.rack.rack_page import csv_text
 from netboot.admin.pages.rack.rack_view import ColumnLink, CountLink, rack_view, usual
+from netboot.admin.pages.updates.updates_views import UpdateAttention
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_record import BootPlan, BootRecord
 from netboot.model.boot.causes.cause import Cause, CauseSeverity
@@ -142,7 +143,9 @@ def test_attention_has_one_sentence_and_one_button_for_each_host():
     faulty = HostRow(host("w3", 4, faults=("no release",)), Install(HostName("w3")))
     rack = Rack([READY, overdue("w9", 9), FAILED, faulty], unregistered=2)
 
-    rows = rack_view(rack, RackFilter()).attention
+    updates = [UpdateAttention("updates-0", "updates", "/updates", "1.33 differs", "")]
+
+    rows = rack_view(rack, RackFilter(), updates).attention
 
     assert [(each.subject, each.sentence, each.cure, each.label, each.url, each.is_error) for each in rows] == [
         ("w1", "no disk", "add it", "Arm again", "/hosts/w1/arm", True),
@@ -155,6 +158,7 @@ def test_attention_has_one_sentence_and_one_button_for_each_host():
             False,
         ),
         ("w3", "no release", "", "Show w3", "/hosts/w3", False),
+        ("updates", "1.33 differs", "", "Show the updates", "/updates", False),
         ("2 machines", "requested a boot, and no host has their MACs", "", "Approve", "/machines", False),
     ]
 

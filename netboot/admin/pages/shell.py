@@ -10,11 +10,13 @@ from typing import Final, Self
 from netboot.content.library.uploads import UploadState
 from netboot.model.install.install import InstallState
 from netboot.operate.content.verifications import VerificationState
+from netboot.operate.updates.updates_board import UpdateState
 
 NAVIGATION: Final = (
     ("/", "Rack"),
     ("/machines", "Machines"),
     ("/content", "Content"),
+    ("/updates", "Updates"),
     ("/cluster", "Cluster"),
     ("/activity", "Activity"),
     ("/throughput", "Throughput"),
@@ -36,6 +38,9 @@ _COLOURS: Final[Mapping[str, str]] = {
     VerificationState.RUNNING: "blue",
     SOUND: "green",
     DAMAGED: "red",
+    UpdateState.CURRENT: "green",
+    UpdateState.STAGED: "amber",
+    UpdateState.RESTARTING: "blue",
 }
 
 

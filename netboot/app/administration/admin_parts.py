@@ -48,6 +48,7 @@ from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.machines.machine_pages import MachinePages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_page import RackPage
+from netboot.admin.pages.updates.updates_page import UpdatesPage
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.facts_here import check_command, facts_here
 from netboot.app.administration.written_hosts import WrittenHosts
@@ -145,7 +146,8 @@ class AdminParts:
             ActivityPages(self.activity, engine, now=self.now),
             ThroughputPages(self.throughput, engine, now=self.now),
             ContentPage(self.content, engine),
-            RackPage(self.rack, engine),
+            RackPage(self.rack, engine, updates=self.updates.board),
+            UpdatesPage(self.updates.board, engine),
             ClusterPage(self.administration, engine, now=self.now),
             LoginPages(self.access.logins, engine),
             UsersPages(self.access, engine),
@@ -156,7 +158,8 @@ class AdminParts:
         boots = MachineBoots(administration.boots, administration.logs, administration.captures, self.now)
         confirmations = ConfirmationPages(ActionRequests(administration), engine)
         machines = MachinePages(administration, self.registry.hosts, boots, engine)
-        return [HostPages(administration, plans, boots, engine), confirmations, machines]
+        hosts = HostPages(administration, plans, boots, engine, updates=self.updates.board)
+        return [hosts, confirmations, machines]
 
     def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics

@@ -11,6 +11,8 @@ from netboot.admin.pages.boots.machine_boots import MachineBoots, boot_number
 from netboot.admin.pages.hosts import plan_view
 from netboot.admin.pages.hosts.host_view import MoveRow, host_url, host_view, move_rows
 from netboot.admin.pages.page_engine import PageEngine
+from netboot.admin.pages.updates.updates_page import ReadBoard, board_or_none
+from netboot.admin.pages.updates.updates_views import node_row
 from netboot.errors import NetbootError
 from netboot.model.access.access_rule import Need
 from netboot.model.host.host import HostName
@@ -32,9 +34,16 @@ class HistoryView:
 
 class HostPages:
     def __init__(
-        self, administration: Administration, plans: HostPlans, boots: MachineBoots, engine: PageEngine
+        self,
+        administration: Administration,
+        plans: HostPlans,
+        boots: MachineBoots,
+        engine: PageEngine,
+        *,
+        updates: ReadBoard,
     ) -> None:
         self._administration, self._plans, self._boots, self._engine = administration, plans, boots, engine
+        self._updates = updates
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -54,7 +63,8 @@ class HostPages:
         refusal = requester_of(request).refusal(Need.CHANGE)
         sentence = refusal.sentence if refusal is not None else None
         page = host_view(report, actions, boots, history, refusal=sentence)
-        return await self._engine.answer(request, "host.html.j2", page=page)
+        update = node_row(await board_or_none(self._updates), name)
+        return await self._engine.answer(request, "host.html.j2", page=page, update=update)
 
     async def show_boot(self, request: web.Request) -> web.Response:
         """Show a boot with its log."""

@@ -8,6 +8,8 @@ from netboot.admin.access.needs import needs
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_filter import RackFilter
 from netboot.admin.pages.rack.rack_view import rack_view, usual
+from netboot.admin.pages.updates.updates_page import ReadBoard, board_or_none
+from netboot.admin.pages.updates.updates_views import update_attention
 from netboot.admin.texts.csv_rows import csv_rows
 from netboot.model.access.access_rule import Need
 from netboot.operate.rack.rack_overview import RackOverview
@@ -31,15 +33,17 @@ _COLUMNS = (
 
 
 class RackPage:
-    def __init__(self, rack: RackOverview, engine: PageEngine) -> None:
-        self._rack, self._engine = rack, engine
+    def __init__(self, rack: RackOverview, engine: PageEngine, *, updates: ReadBoard) -> None:
+        self._rack, self._engine, self._updates = rack, engine, updates
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/", self.show), web.get("/rack.csv", self.export), web.post("/rack.csv", self.export)]
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the rack, filtered and sorted by the query."""
-        page = rack_view(await self._rack.read(), RackFilter.of_query(request.query))
+        board = await board_or_none(self._updates)
+        updates = update_attention(board) if board is not None else ()
+        page = rack_view(await self._rack.read(), RackFilter.of_query(request.query), updates)
         return await self._engine.answer(request, "rack.html.j2", page=page, usual=usual)
 
     @needs(Need.READ)

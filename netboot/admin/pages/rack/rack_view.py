@@ -9,6 +9,7 @@ from typing import Final
 
 from netboot.admin.pages.actions.action_urls import LABELS, host_url
 from netboot.admin.pages.rack.rack_filter import ARMED, RackFilter
+from netboot.admin.pages.updates.updates_views import UPDATES_PATH, UpdateAttention
 from netboot.model.boot.causes.cause import CauseSeverity
 from netboot.model.boot.expected_durations import usual_text
 from netboot.model.install.install import InstallState
@@ -108,10 +109,10 @@ class RackView:
         return any(row.boot is not None for row in self.rows)
 
 
-def rack_view(rack: Rack, wanted: RackFilter) -> RackView:
-    """Make the page of a filter."""
+def rack_view(rack: Rack, wanted: RackFilter, updates: Iterable[UpdateAttention] = ()) -> RackView:
+    """Make the page of a filter; `updates` is what of them needs attention."""
     rows = rack.rows
-    attention = _attention(rack)
+    attention = _attention(rack, updates)
     return RackView(
         _counts(rows, wanted),
         attention[:MOST_ATTENTION],
@@ -166,11 +167,11 @@ def _column(key: str, label: str, wanted: RackFilter) -> ColumnLink:
     return ColumnLink(label, url, "descending" if is_descending else "ascending")
 
 
-def _attention(rack: Rack) -> list[AttentionRow]:
-    """List what needs attention: errors first, then what is overdue, each the longest first."""
+def _attention(rack: Rack, updates: Iterable[UpdateAttention]) -> list[AttentionRow]:
+    """List what needs attention: errors first, then what is overdue, each the longest first; then the updates."""
     found = [_row(row) for row in rack.rows if row.attention is not None]
     found.sort(key=lambda row: (not row.is_error, row.since.timestamp() if row.since else math.inf, row.subject))
-    return [*found, *_unregistered(rack.unregistered)]
+    return [*found, *map(_update_row, updates), *_unregistered(rack.unregistered)]
 
 
 def _unregistered(count: int) -> Iterable[AttentionRow]:
@@ -182,6 +183,13 @@ def _unregistered(count: int) -> Iterable[AttentionRow]:
             else "requested a boot, and no host has their MACs"
         )
         yield AttentionRow("machines", what, "/machines", sentence, "", False, None, "Approve", "/machines")
+
+
+def _update_row(update: UpdateAttention) -> AttentionRow:
+    subject, url = update.subject, update.url
+    return AttentionRow(
+        update.key, subject, url, update.sentence, update.cure, False, None, "Show the updates", UPDATES_PATH
+    )
 
 
 def _row(row: HostRow) -> AttentionRow:
