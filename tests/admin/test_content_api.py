@@ -47,7 +47,7 @@ def test_an_alias_is_made_and_removed(box: Appliance):
     promoted = answer(box, "POST", "/promote", {"name": name, "alias": "edge"})
     removed = answer(box, "DELETE", "/entries/edge")
 
-    assert promoted == (200, {"alias": "edge", "name": name, "armings_ended": []})
+    assert promoted == (200, {"alias": "edge", "name": name, "armings_ended": [], "tags": []})
     assert removed == (200, {"removed": "edge", "size_bytes": 0})
 
 

@@ -52,9 +52,9 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
 @pytest.mark.parametrize(
     ("request_", "status", "message"),
     [
-        ({"length": 1}, 400, "the metadata kind must be one of iso, archive"),
-        ({"kind": "floppy", "length": 1}, 400, "the metadata kind must be one of iso, archive"),
-        ({"filename": "notes.txt", "length": 1}, 400, "the metadata kind must be one of iso, archive"),
+        ({"length": 1}, 400, "the metadata kind must be one of iso, archive, images"),
+        ({"kind": "floppy", "length": 1}, 400, "the metadata kind must be one of iso, archive, images"),
+        ({"filename": "notes.txt", "length": 1}, 400, "the metadata kind must be one of iso, archive, images"),
         (
             {"kind": "archive", "length": 1},
             400,
@@ -65,6 +65,7 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
             400,
             "an archive needs a name, for example ock-1.31-amd64: the file contains none",
         ),
+        ({"kind": "images", "length": 1, "image": "Upper:1"}, 400, "'Upper' is not the name of a repository"),
         ({"kind": "iso", "length": 0}, 400, "the length must be the file's size in bytes"),
         (
             {"kind": "iso", "length": (1 << 40) + 1},
@@ -228,3 +229,6 @@ def test_the_suffix_of_a_file_selects_the_kind_unless_it_is_named() -> None:
     assert UploadRequest.read({"filename": "OL8.ISO"}, 1) == UploadRequest(UploadKind.ISO, 1)
     assert UploadRequest.read({"filename": "x.tar", "name": "ock"}, 1) == UploadRequest(UploadKind.ARCHIVE, 1, "ock")
     assert UploadRequest.read({"filename": "x.tar", "kind": "iso"}, 1) == UploadRequest(UploadKind.ISO, 1)
+    assert UploadRequest.read({"filename": "images.tgz"}, 1) == UploadRequest(UploadKind.IMAGES, 1)
+    named = UploadRequest.read({"filename": "ui.tar", "kind": "images", "image": "quay.io/olcne/ui:1.33"}, 1)
+    assert named == UploadRequest(UploadKind.IMAGES, 1, image="olcne/ui:1.33")

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.image_layouts import Layout
 from fixtures.rack import Rack, a_rack
 from fixtures.rack_in_use import use, write_rack_in_use
+
+from netboot.content.images.image_import import import_images
+from netboot.content.library.library import Library
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +31,9 @@ def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     directory = tmp_path_factory.mktemp("examples")
     write_rack_in_use(directory)
     (directory / "ol9.iso").write_bytes(bytes(1 << 16))
+    layout = Layout()
+    layout.name(layout.image("ui"), "olcne/ui:1.33")
+    import_images(Library(directory / "content"), layout.archive(directory / "ui.tar"))
     (directory / "password").write_text("correct horse battery staple")
     (directory / "worker.ign").write_bytes((directory / "ign/worker-join.ign").read_bytes())
     with a_rack(directory) as rack:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.image_layouts import Layout, mirrored
+from fixtures.packets import SERVER
 from fixtures.problems import without_rfc_members
 from fixtures.rack import Rack
 from fixtures.tus_headers import RESUMABLE, continuation, creation, written
@@ -102,6 +104,85 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     names = sorted(path.name for path in image.iterdir())
     subprocess.run(["tar", "-C", str(image), "-cf", str(saved), *names], check=True, timeout=30)
     return saved.read_bytes()
+
+
+def test_images_that_are_uploaded_in_pieces_are_listed_verified_pulled_and_removed(rack: Rack, tmp_path: Path):
+    ui, etcd = Layout(), Layout()
+    digest = ui.name(ui.index(ui.image("ui", layer_bytes=200_000), ui.image("ui", cpu="arm64")), "olcne/ui:1.33")
+    etcd.name(etcd.image("etcd"), "olcne/etcd:3.5")
+    data = mirrored(tmp_path / "images.tgz", [ui, etcd]).read_bytes()
+    uploader, half = Uploader(rack), len(data) // 2
+    upload = uploader.begin(len(data), kind="images")
+    assert uploader.send(upload, 0, data[:half], tmp_path) == 204
+    assert uploader.show(upload)["offset"] == half
+    assert uploader.send(upload, half, data[half:], tmp_path) == 204
+
+    ended = uploader.end_of(upload)
+
+    assert ended["state"] == "done", ended
+    (source,) = ended["result"]["sources"]
+    assert [(each["name"], each["is_new"]) for each in source["images"]] == [
+        ("olcne/ui:1.33", True),
+        ("olcne/etcd:3.5", True),
+    ]
+    assert [each["name"] for each in uploader.query("GET", "/api/v1/images")[1]] == ["olcne/etcd", "olcne/ui"]
+    status, shown, _ = uploader.query("GET", "/api/v1/images/olcne%2Fui:1.33")
+    assert (status, shown["name"], shown["repository"]["images"][0]["digest"]) == (200, "olcne/ui:1.33", digest)
+    assert set(shown["blobs"]) == set(ui.blobs)
+    status, begun, _ = uploader.query("POST", "/api/v1/content/verifications", "-d", '{"name": "olcne/ui:1.33"}')
+    assert status == 202, begun
+    verified = verification(uploader, begun["id"])
+    assert [(each["name"], each["ok"], each["checked"]) for each in verified["verdicts"]] == [
+        ("olcne/ui:1.33", True, len(ui.blobs))
+    ]
+
+    copied = tmp_path / "copied"
+    skopeo = ["ip", "netns", "exec", rack.client_namespace, "skopeo", "--insecure-policy", "copy", "--quiet"]
+    image = f"docker://{SERVER}:8080/olcne/ui:1.33"
+    subprocess.run([*skopeo, "--all", "--src-tls-verify=false", image, f"dir:{copied}"], check=True, timeout=60)
+    assert hashlib.sha256((copied / "manifest.json").read_bytes()).hexdigest() == digest[7:]
+    names = {path.name for path in copied.iterdir() if len(path.name) == 64}
+    assert names <= {each[7:] for each in ui.blobs}
+    assert {hashlib.sha256((copied / name).read_bytes()).hexdigest() for name in names} == names
+
+    assert uploader.query("DELETE", "/api/v1/images/olcne%2Fui:1.33")[:2] == (
+        200,
+        {"removed": "olcne/ui:1.33", "size_bytes": 0},
+    )
+    pulled = uploader.query("POST", "/api/v1/content/collect")[1]["images"]
+    assert (pulled["manifests"], pulled["blobs"], pulled["pulled"] > 0) == (0, 0, True)
+    assert uploader.query("DELETE", "/api/v1/images/olcne%2Fetcd")[0] == 200
+    collected = uploader.query("POST", "/api/v1/content/collect")[1]["images"]
+    assert (collected["manifests"], collected["blobs"]) == (0, len(etcd.blobs))
+
+
+def verification(uploader: Uploader, id_: str) -> dict[str, Any]:
+    for _ in range(300):
+        found: dict[str, Any] = next(
+            each for each in uploader.query("GET", "/api/v1/content/verifications")[1] if each["id"] == id_
+        )
+        if found["state"] != "running":
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def test_images_without_a_name_are_refused_with_the_reason_and_named_by_the_upload(rack: Rack, tmp_path: Path):
+    layout = Layout()
+    layout.name(layout.image("nameless"))
+    data = layout.archive(tmp_path / "nameless.tar").read_bytes()
+    uploader = Uploader(rack)
+    nameless = uploader.begin(len(data), kind="images")
+    named = uploader.begin(len(data), kind="images", image="quay.io/site/tool:1")
+    for upload in (nameless, named):
+        assert uploader.send(upload, 0, data, tmp_path) == 204
+
+    failed, done = uploader.end_of(nameless), uploader.end_of(named)
+
+    assert (failed["state"], failed["result"]) == ("failed", None)
+    assert failed["error"].endswith("has no name for its image; give it: --image REPOSITORY:TAG")
+    assert (done["state"], done["image"]) == ("done", "site/tool:1")
+    assert done["result"]["sources"][0]["images"][0]["name"] == "site/tool:1"
 
 
 def test_an_upload_in_pieces_over_a_restart_ends_as_a_release(rack: Rack, archive: bytes, tmp_path: Path):

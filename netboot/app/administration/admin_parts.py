@@ -26,6 +26,7 @@ from netboot.admin.api.boots.boots_api import BootsApi
 from netboot.admin.api.boots.captures_api import CapturesApi
 from netboot.admin.api.boots.logs_api import LogsApi
 from netboot.admin.api.content.content_api import ContentApi
+from netboot.admin.api.content.image_api import ImageApi
 from netboot.admin.api.content.upload_api import UploadApi
 from netboot.admin.api.hosts.host_actions_api import HostActionsApi
 from netboot.admin.api.hosts.host_changes_api import HostChangesApi
@@ -168,6 +169,7 @@ class AdminParts:
             InstallsApi(administration),
             PlansApi(plans),
             ContentApi(self.content),
+            ImageApi(self.content),
             UploadApi(self.content.uploads),
             HostActionsApi(administration.host_actions),
             HostChangesApi(administration.host_changes),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
@@ -47,6 +48,13 @@ def content_administration(
     )
 
 
+_IMPORTS: Final = {
+    UploadKind.ISO: "import-iso",
+    UploadKind.ARCHIVE: "import-archive",
+    UploadKind.IMAGES: "import-images",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _ContentCommands:
     """The commands for long work, at low priority, in processes of their own."""
@@ -54,9 +62,9 @@ class _ContentCommands:
     path: Path
 
     def import_upload(self, upload: Upload, data: str) -> list[str]:
-        verb = "import-iso" if upload.kind is UploadKind.ISO else "import-archive"
-        name = ["--name", upload.name] if upload.name else []
-        return [*self._content(), verb, data, *name, "--json", "--progress"]
+        name = ["--name", upload.name] if upload.name and upload.kind is not UploadKind.IMAGES else []
+        image = ["--image", upload.image] if upload.image and upload.kind is UploadKind.IMAGES else []
+        return [*self._content(), _IMPORTS[upload.kind], data, *name, *image, "--json", "--progress"]
 
     def verify(self, name: str | None) -> list[str]:
         return [*self._content(), "verify", *([name] if name else []), "--json", "--progress"]

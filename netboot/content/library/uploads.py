@@ -23,6 +23,7 @@ from netboot.content.library.disk import cannot_write, http_status, nearest_exis
 from netboot.content.library.library import checked_name
 from netboot.content.library.progress import ProgressReport
 from netboot.errors import ContentError
+from netboot.model.image_name import ImageName
 
 DIRECTORY: Final = ".uploads"
 LONGEST_BYTES: Final = 1 << 40
@@ -35,10 +36,15 @@ class UploadKind(StrEnum):
     """The kind of file, which selects the import."""
 
     ISO = "iso"
-    ARCHIVE = "archive"
+    ARCHIVE = "archive"  # an OSTree archive
+    IMAGES = "images"  # container images
 
 
-_KINDS: Final[Mapping[str, str]] = {".iso": UploadKind.ISO, ".tar": UploadKind.ARCHIVE}
+_KINDS: Final[Mapping[str, str]] = {
+    ".iso": UploadKind.ISO,
+    ".tar": UploadKind.ARCHIVE,
+    ".tgz": UploadKind.IMAGES,  # of `ocne catalog mirror`
+}
 
 
 class UploadState(StrEnum):
@@ -76,6 +82,7 @@ class Upload:
     metadata: str = ""
     expires_at: str | None = None
     progress: ProgressReport | None = None
+    image: str | None = None  # the name of a container image, `olcne/ui:1.33`
 
     @property
     def has_ended(self) -> bool:
@@ -85,16 +92,17 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """A file to upload: its kind and size, and the name of its medium or release."""
+    """A file to upload: its kind and size, the name of its medium or release, and that of its container image."""
 
     kind: UploadKind
     length: int
     name: str | None = None
     metadata: str = ""
+    image: str | None = None
 
     @classmethod
     def read(cls, described: Mapping[str, str], length: int, *, metadata: str = "") -> Self:
-        """Read the keys `kind`, `name` and `filename`; raise UploadError for an invalid one.
+        """Read the keys `kind`, `name`, `image` and `filename`; raise UploadError for an invalid one.
 
         Without `kind`, the suffix of the file's name selects it. `metadata` is the text that had these keys.
         """
@@ -103,7 +111,8 @@ class UploadRequest:
             raise UploadError(400, f"the metadata kind must be one of {', '.join(UploadKind)}")
         try:
             name = checked_name(described["name"]) if described.get("name") else None
-        except ContentError as error:
+            image = str(ImageName.parse(described["image"])) if described.get("image") else None
+        except (ContentError, ValueError) as error:
             raise UploadError(400, str(error)) from None
         if length <= 0:
             raise UploadError(400, "the length must be the file's size in bytes")
@@ -111,7 +120,7 @@ class UploadRequest:
             raise UploadError(413, f"{length} bytes are more than an upload may have, {LONGEST_BYTES}")
         if kind == UploadKind.ARCHIVE and name is None:
             raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
-        return cls(UploadKind(kind), length, name, metadata)
+        return cls(UploadKind(kind), length, name, metadata, image)
 
 
 class Uploads:
@@ -127,7 +136,9 @@ class Uploads:
 
     def begin(self, request: UploadRequest, *, id_: str, now: str) -> Upload:
         """Begin an upload; raise UploadError if it does not fit, or cannot be written."""
-        upload = Upload(id_, request.kind, request.name, request.length, now, metadata=request.metadata)
+        upload = Upload(
+            id_, request.kind, request.name, request.length, now, metadata=request.metadata, image=request.image
+        )
         with _refusing_write_errors(self._root.parent):
             free = shutil.disk_usage(nearest_existing(self._root)).free
             if upload.length > free:

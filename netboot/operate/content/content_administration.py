@@ -21,6 +21,8 @@ from netboot.operate.content.content_changes import (
     remove_content,
 )
 from netboot.operate.content.content_users import ContentUsers
+from netboot.operate.content.image_changes import describe_image, remove_image
+from netboot.operate.content.image_listing import ImageDetails, ListedRepository, find_image, is_image, list_images
 from netboot.operate.content.library_listing import ContentDetails, listed
 from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.content.verifications import Verification, Verifications
@@ -99,10 +101,35 @@ class ContentAdministration:
         return ContentDisk(usage.total, usage.free, len(remains), tree_size(*remains))
 
     async def verify(self, name: str | None, *, actor: Actor) -> Verification:
-        """Begin to verify an entry, or all; raise UnknownContentError, or ContentRefusedError while one is verified."""
+        """Begin to verify an entry, an image, or all content.
+
+        Raises UnknownContentError, or ContentRefusedError while another verification runs.
+        """
         if name is not None:
-            await asyncio.to_thread(self._library.find, name)
+            await asyncio.to_thread(self._find, name)
         return self.verifications.begin(name, actor=actor)
+
+    def _find(self, name: str) -> None:
+        if is_image(self._library, name):
+            find_image(self._library, name)
+        else:
+            self._library.find(name)
+
+    async def images(self) -> list[ListedRepository]:
+        """List the repositories of images by name, with their users among the hosts in force."""
+        users = await self._users_in_force()
+        return await asyncio.to_thread(list_images, self._library, users)
+
+    async def show_image(self, name: str) -> ImageDetails:
+        """Describe a repository or an image; raise UnknownContentError."""
+        users = await self._users()
+        return await asyncio.to_thread(describe_image, self._library, name, users)
+
+    async def remove_image(self, name: str, *, actor: Actor) -> RemovedContent:
+        """Remove a tag, an image or a repository; raise ContentRefusedError with every reason if it is used."""
+        with audited(self._events, "change content", actor, subject=f"remove {name}"):
+            users = await self._users()
+            return await asyncio.to_thread(remove_image, self._library, name, users)
 
     async def remove(self, name: str, *, actor: Actor) -> RemovedContent:
         """Remove an entry; raise ContentRefusedError with every reason if it is used."""
@@ -121,6 +148,12 @@ class ContentAdministration:
         return promoted, result.armings_ended
 
     async def collect(self, *, actor: Actor) -> CollectedContent:
-        """Delete the remains of unfinished work; raise ContentRefusedError while machines pull."""
+        """Delete the remains of unfinished work, and images that nothing names.
+
+        Raises ContentRefusedError while machines pull a release.
+        """
         with audited(self._events, "change content", actor, subject="gc"):
-            return await asyncio.to_thread(collect_content, self._library, self._pulls(), self._image_pulls())
+            collected = await asyncio.to_thread(collect_content, self._library, self._pulls(), self._image_pulls())
+            if collected.images.blobs:
+                await self._rescan(None)
+        return collected

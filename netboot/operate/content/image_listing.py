@@ -37,15 +37,11 @@ class ListedRepository:
     """A repository: its images, its size with each blob once, and the releases and hosts that use one of them."""
 
     name: str
+    tags: Sequence[str]
     images: Sequence[ListedImage]
     size_bytes: int
     imported_at: str | None
     used_by: Sequence[str]
-    fault: str | None = None
-
-    @property
-    def tags(self) -> list[str]:
-        return [tag for image in self.images for tag in image.tags]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,12 @@ def listed_repository(
     sizes = {digest: size for walked in walks.values() if walked for digest, size in _sizes(walked).items()}
     dates = [image.imported_at for image in images if image.imported_at]
     return ListedRepository(
-        repository.name, images, sum(sizes.values()), max(dates, default=None), _users_of(own, users)
+        repository.name,
+        sorted(repository.tags),
+        images,
+        sum(sizes.values()),
+        max(dates, default=None),
+        _users_of(own, users),
     )
 
 

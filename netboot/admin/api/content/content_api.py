@@ -11,6 +11,7 @@ from netboot.admin.access.requester import actor_of
 from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import RequestModel, read_body
+from netboot.content.images.release_images import TagMove
 from netboot.content.library.library import InvalidNameError, LibraryBusyError, NameUsedError, UnknownContentError
 from netboot.errors import ContentError
 from netboot.operate.content.content_administration import ContentAdministration
@@ -24,7 +25,9 @@ _PATH: Final = "/api/v1/content"
 class VerificationRequest(RequestModel):
     """What to verify."""
 
-    name: Annotated[str | None, Field(description="the name of a medium or release; without it all content")] = None
+    name: Annotated[str | None, Field(description="the name of a medium, release or image; without it all content")] = (
+        None
+    )
 
 
 class PromotionRequest(RequestModel):
@@ -44,11 +47,12 @@ class RemovalView:
 
 @dataclass(frozen=True, slots=True)
 class PromotionView:
-    """An alias, what it is an alias of now, and the hosts whose arming ended with that."""
+    """An alias, what it is an alias of now, the hosts whose arming ended with that, and the tags that moved."""
 
     alias: str
     name: str
     armings_ended: Sequence[str]
+    tags: Sequence[TagMove]
 
 
 class ContentApi:
@@ -100,11 +104,13 @@ class ContentApi:
         """Make `alias` an alias of `name`; refused while machines install or pull by that alias."""
         wanted = await read_body(request, PromotionRequest)
         promoted, ended = await self._content.promote(wanted.name, wanted.alias, actor=actor_of(request))
-        return json_answer(PromotionView(promoted.alias, promoted.name, ended))
+        return json_answer(PromotionView(promoted.alias, promoted.name, ended, promoted.tags))
 
     @operation(CollectedContent, errors=[ContentRefusedError, LibraryBusyError, ContentError])
     async def collect(self, request: web.Request) -> web.Response:
-        """Delete the remains of unfinished imports and removals; refused while machines pull."""
+        """Delete the remains of unfinished imports and removals, and images that nothing names; refused while machines
+        pull a release.
+        """
         return json_answer(await self._content.collect(actor=actor_of(request)))
 
     @operation(list[Verification])
@@ -119,7 +125,7 @@ class ContentApi:
         errors=[UnknownContentError, ContentRefusedError, ContentError],
     )
     async def verify(self, request: web.Request) -> web.Response:
-        """Begin to verify every byte of an entry, or of all; refused while another verification runs."""
+        """Begin to verify every byte of an entry or an image, or of all; refused while another verification runs."""
         wanted = await read_body(request, VerificationRequest)
         begun = await self._content.verify(wanted.name, actor=actor_of(request))
         return json_answer(begun, status=202)

@@ -174,7 +174,8 @@ def shortened(reasons: Sequence[str]) -> str | None:
 
 def _title(upload: Upload) -> str:
     imported = (upload.result or {}).get("name")
-    return str(imported or upload.name or ("an ISO" if upload.kind == "iso" else "an archive"))
+    kinds = {"iso": "an ISO", "images": "container images"}
+    return str(imported or upload.name or upload.image or kinds.get(upload.kind, "an archive"))
 
 
 def _verified(name: str, verification: Verification | None) -> str:

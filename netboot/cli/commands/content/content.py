@@ -109,7 +109,7 @@ def list_command(config: Path, as_json: bool) -> None:
         )
         for view in views
     ] + [image_row(each) for each in images]
-    views += [{"kind": "image", "tags": each.tags, **asdict(each)} for each in images]
+    views += [{"kind": "image", **asdict(each)} for each in images]
     print_table(views, as_json, ("NAME", "KIND", "WHAT", "SIZE", "IMPORTED", "USED BY"), rows)
 
 
