@@ -76,6 +76,7 @@ TEST_PACKAGES := \
 	xorriso
 BENCH_PACKAGES := \
 	dnsmasq-base \
+	docker-registry \
 	kea-admin \
 	tftpd-hpa \
 	wrk

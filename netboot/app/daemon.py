@@ -270,20 +270,20 @@ class Daemon:
         self._content_changed.set()
 
     def status(self) -> DaemonStatus:
-        loaders = self._registry.now.policy.loaders
+        now = self._registry.now
         return DaemonStatus(
             version=__version__,
             pid=os.getpid(),
             started_at=self._started_at,
-            hosts=len(self._registry.now.hosts),
+            hosts=len(now.hosts),
             machines=len(self.discovered()),
             media=self._content.names(EntryKind.MEDIUM),
             releases=self._content.names(EntryKind.RELEASE),
             pulls=self.pulls(),
             image_pulls=self.image_pulls(),
             problems=self.problems(),
-            loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
-            warnings=[*warnings_of_seen(self._registry.now.hosts, self._seen), *self._admin.warnings],
+            loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in now.policy.loaders.items()},
+            warnings=[*warnings_of_seen(now.hosts, self._seen), *self._admin.warnings, *self._listeners.warnings()],
             other_servers=self._services.other_servers.current(),
             unobserved=self._listeners.unobserved(),
             records=DiskUse.of(self._records.budget) if self._records is not None else None,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from ipaddress import IPv4Address
 from typing import Final
 
 from netboot import __version__
@@ -31,7 +32,7 @@ from netboot.serve.net.links import Link
 from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import Metrics
 
-_SERVERS: Final = ("network", "dhcp", "tftp", "http", "admin")
+_SERVERS: Final = ("network", "dhcp", "tftp", "http", "registry", "admin")
 NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records", "updates")
 
 
@@ -96,15 +97,21 @@ def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:
     return [InterfaceSetting(each.name, each.address, each.advertise) for each in settings.network.interfaces]
 
 
-def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
-    """List the URLs that machines on each interface get, the first one's first; with `SERVER` if none is known here."""
+def machine_addresses_of(settings: Settings, links: Mapping[str, Link]) -> list[IPv4Address]:
+    """List the addresses at which machines on each interface reach this appliance, as far as they are known here."""
     found = []
     for interface in settings.network.interfaces:
         address = interface.advertise or interface.address
         if address is None and interface.name in links and links[interface.name].addresses:
             address = choose_address(links[interface.name].addresses, None)
         if address is not None:
-            found.append(str(address))
+            found.append(address)
+    return found
+
+
+def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
+    """List the URLs that machines on each interface get, the first one's first; with `SERVER` if none is known here."""
+    found = [*map(str, machine_addresses_of(settings, links))]
     listened = [str(next(iter(settings.http.listen), "SERVER"))]
     return [urls.base_url(address, settings.http.port) for address in found or listened]
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from netboot.app import from_settings
 from netboot.app.boot_services import BootServices
+from netboot.app.tls.registry_listener import RegistryListener
 from netboot.content.serving.index import ContentIndex
 from netboot.leasing.lease_service import LeaseService
 from netboot.model import urls
@@ -89,6 +90,7 @@ class BootListeners:
         )
         app.add_routes(handler.routes())
         self._http = BootHttpListener(app, files=self._static_files, port=settings.http.port, drain_s=DRAIN_S)
+        self._registry = self._registry_listener()
         tftp = settings.tftp
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
         tftp_settings = TftpSettings(tftp.port, tftp.single_port, transfers, settings.http.port)
@@ -99,6 +101,14 @@ class BootListeners:
         self._replies = ReplyListener(services.other_servers, leases=is_leasing, counters=metrics)
         self.throughput = Throughput(self._bytes_sent, now=services.clock.now, monotonic=services.clock.monotonic)
 
+    def _registry_listener(self) -> RegistryListener | None:
+        registry = self._settings.registry
+        if registry.files is None:
+            return None
+        return RegistryListener(
+            registry.files, self._static_files, port=registry.tls_port, now=self._services.clock.now
+        )
+
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
         self._static_files.bodies.clear()
@@ -107,6 +117,9 @@ class BootListeners:
         """Open all of them; `stack` closes them, and ends the tasks that retry."""
         await self._http.open()
         stack.push_async_callback(self._http.close)
+        if self._registry is not None:
+            await self._registry.open()
+            stack.push_async_callback(self._registry.close, DRAIN_S)
         stack.callback(self._tftp.close)
         stack.push_async_callback(self._tftp.drain, DRAIN_S)
         interfaces.on_change(self._tftp.serve)
@@ -138,6 +151,8 @@ class BootListeners:
         names, unserved = [each.name for each in self._settings.network.interfaces], self._unserved()
         interfaces = [HealthPart.of("interface", unserved.get(name), name=name) for name in names]
         listeners = [*self._dhcp.parts(), *self._tftp.parts(), *self._http.parts()]
+        if self._registry is not None:
+            listeners += self._registry.parts()
         return [*interfaces, *listeners, HealthPart.of("udp", *self._shadows)]
 
     def readings(self) -> Iterator[Reading]:
@@ -145,6 +160,8 @@ class BootListeners:
         yield from self._replies.readings()
         if self._dhcp is not None:
             yield from chain(self._dhcp.readings(), self._tftp.readings(), self._http.readings())
+            if self._registry is not None:
+                yield from self._registry.readings()
 
     def _bytes_sent(self) -> Mapping[Traffic, int]:
         """Add up what was sent since the start: counted answers and transfers, and those that run now."""
@@ -156,8 +173,15 @@ class BootListeners:
         }
 
     def problems(self) -> list[str]:
-        """List what prevents this appliance from serving machines now, and from receiving their logs."""
-        return [*self.unserved(), *(self._syslog.problems if self._syslog is not None else ())]
+        """List what prevents this appliance from serving machines and nodes now, and from receiving their logs."""
+        others = [each.problems for each in (self._registry, self._syslog) if each is not None]
+        return [*self.unserved(), *chain.from_iterable(others)]
+
+    def warnings(self) -> list[str]:
+        """List what should be corrected in the certificate of the registry."""
+        if self._registry is None or self._interfaces is None:
+            return []
+        return self._registry.warnings([str(each.advertise or each.address) for each in self._interfaces.current])
 
     def unserved(self) -> list[str]:
         """List the interfaces and ports on which this appliance does not boot machines now, with the reason."""
@@ -216,6 +240,8 @@ class BootListeners:
                 self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))
         listen = self._settings.http.listen or [interface.address for interface in interfaces.current]
         await self._http.listen(map(str, listen))
+        if self._registry is not None:
+            await self._registry.listen([*map(str, listen)])
         if self._syslog is not None:
             await self._syslog.retry()
 

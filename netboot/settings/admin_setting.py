@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
 from netboot.model.admin_listen import AddressEndpoint, AdminEndpoint, InterfaceEndpoint
 from netboot.settings.setting_types import LOOPBACK, SettingSection
 from netboot.yamlfile import value_kinds as values
@@ -104,6 +105,10 @@ class AdminTls(SettingSection):
         description="The certificate in PEM, with those of its chain after it.", examples=["tls/server.pem"]
     )
     key: values.FilePath = Field(description="Its private key in PEM.", examples=["tls/server.key"])
+
+    @property
+    def files(self) -> CertificateFiles:
+        return CertificateFiles(self.certificate, self.key, CertificateUse.ADMIN)
 
 
 class Admin(SettingSection):

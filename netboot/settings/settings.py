@@ -21,6 +21,7 @@ from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
 from netboot.settings.admin_setting import Admin
 from netboot.settings.hook_setting import HookSetting, named_once
+from netboot.settings.registry_setting import RegistrySettings
 from netboot.settings.setting_types import SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.faults import Faults, Place
@@ -268,6 +269,7 @@ class Settings(SettingSection):
     dhcp: Dhcp = Dhcp()
     tftp: Tftp = Tftp()
     http: Http = Http()
+    registry: RegistrySettings = RegistrySettings()
     admin: Admin = Admin()
     content: ContentSettings = ContentSettings()
     bootfiles: Bootfiles = Bootfiles()

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from fixtures.certificates import server_pair
 
-from netboot.app.administration.certificate_in_force import CertificateInForce
-from netboot.model.admin_listen import NO_CERTIFICATE, SEE_CERTIFICATE
-from netboot.settings.admin_setting import AdminTls
+from netboot.app.tls.certificate_in_force import CertificateInForce
+from netboot.model.access.certificate_files import CertificateFiles
 
 NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certificate, however long the run is
 
@@ -17,11 +16,7 @@ class Follower:
     """A certificate whose time a test moves."""
 
     def __init__(self, directory: Path | None) -> None:
-        tls = (
-            AdminTls.model_construct(certificate=directory / "own.pem", key=directory / "own.key")
-            if directory
-            else None
-        )
+        tls = CertificateFiles(directory / "own.pem", directory / "own.key") if directory else None
         self.now = NOW
         self.certificate = CertificateInForce(tls, now=lambda: self.now)
 
@@ -33,24 +28,24 @@ class Follower:
         self.refresh_once()
 
 
-def test_without_the_setting_the_way_to_a_certificate_is_the_reason():
+def test_without_the_setting_there_is_no_certificate():
     follower = Follower(None)
     follower.refresh()
 
     found = follower.certificate
-    assert (found.context, found.missing, found.ends_at) == (None, NO_CERTIFICATE, None)
+    assert (found.context, found.ends_at) == (None, None)
     assert (found.problems(), found.warnings(["a"])) == ([], [])
 
 
 def test_files_that_appear_later_are_used_then(tmp_path: Path):
     follower = Follower(tmp_path)
     follower.refresh()
-    missing, problems = follower.certificate.missing, follower.certificate.problems()
+    before, problems = follower.certificate.context, follower.certificate.problems()
     server_pair(tmp_path, "a")
     follower.refresh()
 
-    assert (missing, len(problems)) == (SEE_CERTIFICATE, 1)
-    assert (follower.certificate.missing, follower.certificate.problems()) == (None, [])
+    assert (before, len(problems)) == (None, 1)
+    assert follower.certificate.problems() == []
     assert follower.certificate.context is not None
     assert follower.certificate.ends_at is not None
 
@@ -105,7 +100,7 @@ def test_a_faulty_pair_replaces_nothing_and_its_reason_ends_with_it(tmp_path: Pa
 
     [problem] = follower.certificate.problems()
     assert problem.endswith("; the one that was read before stays in force")
-    assert (follower.certificate.context, follower.certificate.missing) == (before, None)
+    assert follower.certificate.context is before
     key.write_bytes(good)
     follower.refresh()
     assert follower.certificate.problems() == []
@@ -119,7 +114,7 @@ def test_an_ended_certificate_is_served_and_is_a_problem_and_the_next_one_replac
 
     [problem] = follower.certificate.problems()
     assert " ended at " in problem
-    assert follower.certificate.missing is None
+    assert follower.certificate.context is not None
     server_pair(tmp_path, "a", days=30)
     follower.refresh()
     assert follower.certificate.problems() == []

@@ -124,7 +124,11 @@ def test_a_certificate_that_cannot_be_read_is_shown_with_its_problem(netboot: Co
         "admin.tls.certificate: cannot read ./server.pem: No such file or directory; "
         "netboot ca issue makes a certificate and its key, or correct admin.tls.certificate"
     )
-    assert netboot.json("ca", "show") == {"ca": None, "served": {"certificate": "./server.pem", "problem": problem}}
+    assert netboot.json("ca", "show") == {
+        "ca": None,
+        "served": {"certificate": "./server.pem", "problem": problem},
+        "registry": None,
+    }
     assert netboot.printed("ca", "show").splitlines()[1:] == ["certificate ./server.pem", f"  problem      {problem}"]
 
 
@@ -137,3 +141,24 @@ def test_no_output_has_a_key(netboot: CommandLine):
     ]
     assert secrets
     assert [line for line in secrets for output in outputs if line in output] == []
+
+
+def test_the_certificate_of_the_registry_is_for_the_addresses_that_machines_use(netboot: CommandLine):
+    """The loopback interface stands for one on which machines boot: every computer has it."""
+    netboot.printed("ca", "init")
+    issued = netboot.printed("ca", "issue", "--registry").splitlines()
+
+    assert issued[0] == "issued ./tls/registry.pem, with its key ./tls/registry.key"
+    assert "  for          127.0.0.1" in issued
+    assert "  podman, skopeo, CRI-O  /etc/containers/certs.d/127.0.0.1:8443/ca.crt" in issued
+    setting = issued[issued.index("write in netboot.yaml, then systemctl restart netboot:") + 1]
+    assert setting == "  registry: {tls_port: 8443, certificate: ./tls/registry.pem, key: ./tls/registry.key}"
+
+    written = setting.removeprefix("  ").replace("8443", "9443").replace("./tls", f"{netboot.directory}/tls")
+    netboot.config.write_text(f"{netboot.config.read_text()}{written}\n")
+    shown = netboot.json("ca", "show")
+    again = netboot.printed("ca", "issue", "--registry", "192.0.2.7").splitlines()
+
+    assert (shown["served"], shown["registry"]["names"], shown["registry"]["problem"]) == (None, ["127.0.0.1"], None)
+    assert "  podman, skopeo, CRI-O  /etc/containers/certs.d/192.0.2.7:9443/ca.crt" in again
+    assert not [line for line in again if "netboot.yaml" in line]

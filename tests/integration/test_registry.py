@@ -263,16 +263,16 @@ def test_podman_pulls_an_image_and_has_its_files(registry: Registry, podman_root
     """As root, into a directory of the test, without a container and so without a network of its own."""
     podman = ["podman", f"--root={podman_root}/root", f"--runroot={podman_root}/run", "--storage-driver=vfs"]
 
-    def run(*arguments: str) -> str:
+    def output(*arguments: str) -> str:
         done = subprocess.run([*podman, *arguments], check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("pull", "-q", "--tls-verify=false", f"{registry.host}/{NAME}:1.33")
-    run("pull", "-q", "--tls-verify=false", f"{registry.host}/olcne/ui@{registry.several.digest}")
+    output("pull", "-q", "--tls-verify=false", f"{registry.host}/{NAME}:1.33")
+    output("pull", "-q", "--tls-verify=false", f"{registry.host}/olcne/ui@{registry.several.digest}")
 
-    (shown,) = json.loads(run("image", "inspect", f"{registry.host}/{NAME}:1.33"))
+    (shown,) = json.loads(output("image", "inspect", f"{registry.host}/{NAME}:1.33"))
     assert (shown["Digest"], shown["Labels"]) == (registry.image.digest, {"ostree.commit": COMMIT})
-    mounted = Path(run("image", "mount", f"{registry.host}/{NAME}:1.33").strip())
+    mounted = Path(output("image", "mount", f"{registry.host}/{NAME}:1.33").strip())
     assert sorted(each.stat().st_size for each in (mounted / "usr/share").iterdir()) == [1_000, 300_000]
-    run("image", "unmount", "--all")
+    output("image", "unmount", "--all")

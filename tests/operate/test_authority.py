@@ -9,6 +9,7 @@ import pytest
 from fixtures.certificates import make_certificate
 
 from netboot.errors import CertificateError
+from netboot.model.access.certificate_files import CertificateFiles
 from netboot.operate.certificates.authority import CertificateAuthority
 from netboot.operate.certificates.server_certificate import read_server_certificate
 
@@ -40,7 +41,7 @@ def test_openssl_verifies_what_the_authority_issued_for_each_name(tmp_path: Path
     assert verified("-verify_hostname", NAMES[0]) == f"{certificate}: OK\n"
     assert [verified("-verify_ip", address) for address in NAMES[1:]] == [f"{certificate}: OK\n"] * len(NAMES[1:])
     assert "hostname mismatch" in verified("-verify_hostname", "other.example.org")
-    found = read_server_certificate(certificate, tmp_path / "server.key")
+    found = read_server_certificate(CertificateFiles(certificate, tmp_path / "server.key"))
     assert (found.names, found.issuer) == (NAMES, "CN=netboot on a")
     assert (found.begins_at, found.ends_at) == (NOW - timedelta(hours=1), NOW + timedelta(days=397))
 

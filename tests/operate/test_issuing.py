@@ -61,8 +61,8 @@ def test_its_own_certificate_is_renewed_and_one_of_another_authority_is_not_repl
         issue(authority, wanted, now=NOW)
 
     assert str(refused.value) == (
-        f"{wanted.certificate} is not a certificate of the CA {authority.path}; name other files in admin.tls, "
-        "or replace it with --force"
+        f"{wanted.certificate} is not a certificate of the CA {authority.path}; "
+        "name other files in admin.tls or registry, or replace it with --force"
     )
     assert wanted.certificate.read_bytes() == other
     issue(authority, request(authority, "a", replaces_others=True), now=NOW)

@@ -9,6 +9,7 @@ import pytest
 from fixtures.certificates import server_pair
 
 from netboot.errors import CertificateError
+from netboot.model.access.certificate_files import CertificateFiles
 from netboot.operate.certificates.server_certificate import read_server_certificate, tls_context
 
 NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certificate, however long the run is
@@ -16,19 +17,19 @@ NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certif
 
 def refused(certificate: Path, key: Path) -> str:
     with pytest.raises(CertificateError) as raised:
-        read_server_certificate(certificate, key)
+        read_server_certificate(CertificateFiles(certificate, key))
     return str(raised.value)
 
 
 def test_a_pair_of_another_authority_is_read_with_its_names(tmp_path: Path):
     certificate, key = server_pair(tmp_path, "a.example.org", "*.rack.example.org", "192.0.2.1")
 
-    found = read_server_certificate(certificate, key)
+    found = read_server_certificate(CertificateFiles(certificate, key))
 
     assert found.names == ("a.example.org", "*.rack.example.org", "192.0.2.1")
     assert (found.subject, found.issuer) == ("CN=a.example.org", "CN=a.example.org")
     assert (found.is_valid_at(NOW), found.problem(NOW), list(found.warnings(NOW))) == (True, None, [])
-    assert tls_context(certificate, key).minimum_version is ssl.TLSVersion.TLSv1_2
+    assert tls_context(CertificateFiles(certificate, key)).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,9 @@ def test_a_pair_of_another_authority_is_read_with_its_names(tmp_path: Path):
     ],
 )
 def test_a_wildcard_stands_for_one_label_and_for_no_address(tmp_path: Path, host: str, is_named: bool):
-    found = read_server_certificate(*server_pair(tmp_path, "a.example.org", "*.rack.example.org", "192.0.2.1"))
+    found = read_server_certificate(
+        CertificateFiles(*server_pair(tmp_path, "a.example.org", "*.rack.example.org", "192.0.2.1"))
+    )
 
     assert found.is_for(host) == is_named
 
@@ -52,7 +55,7 @@ def test_a_wildcard_stands_for_one_label_and_for_no_address(tmp_path: Path, host
 def test_a_name_that_is_missing_is_a_warning(tmp_path: Path):
     certificate, key = server_pair(tmp_path, "a.example.org")
 
-    found = read_server_certificate(certificate, key)
+    found = read_server_certificate(CertificateFiles(certificate, key))
 
     assert list(found.warnings(NOW, wanted=["a.example.org", "192.0.2.1"])) == [
         f"admin.tls: the certificate {certificate} is not for 192.0.2.1, so browsers refuse it there; "
@@ -63,7 +66,7 @@ def test_a_name_that_is_missing_is_a_warning(tmp_path: Path):
 def test_the_end_is_a_warning_two_weeks_before_and_then_a_problem(tmp_path: Path):
     certificate, key = server_pair(tmp_path, "a", days=90)
 
-    found = read_server_certificate(certificate, key)
+    found = read_server_certificate(CertificateFiles(certificate, key))
     end = found.ends_at
 
     cure = "netboot ca issue writes a new one, or renew it where it comes from"
@@ -79,7 +82,7 @@ def test_the_end_is_a_warning_two_weeks_before_and_then_a_problem(tmp_path: Path
 def test_a_certificate_of_the_future_names_the_clock(tmp_path: Path):
     certificate, key = server_pair(tmp_path, "a")
 
-    found = read_server_certificate(certificate, key)
+    found = read_server_certificate(CertificateFiles(certificate, key))
 
     begin = found.begins_at
     assert found.problem(begin - timedelta(seconds=1)) == (
@@ -107,7 +110,7 @@ def test_an_encrypted_key_is_refused_and_no_password_is_read_from_the_terminal(t
         f"openssl pkey -in {key} -out FILE writes it without"
     )
     with pytest.raises(CertificateError, match="cannot serve"):
-        tls_context(certificate, key)
+        tls_context(CertificateFiles(certificate, key))
 
 
 def test_files_that_are_missing_or_hold_something_else_are_named(tmp_path: Path):
@@ -146,7 +149,7 @@ def test_a_key_that_every_user_can_read_is_a_warning(tmp_path: Path):
         shared = Path(directory) / "own.key"
         shared.write_bytes(key.read_bytes())
 
-        (warning,) = read_server_certificate(certificate, shared).warnings(NOW)
+        (warning,) = read_server_certificate(CertificateFiles(certificate, shared)).warnings(NOW)
 
-    assert list(read_server_certificate(certificate, key).warnings(NOW)) == []
+    assert list(read_server_certificate(CertificateFiles(certificate, key)).warnings(NOW)) == []
     assert warning.startswith("admin.tls.key: every user may read the private key")

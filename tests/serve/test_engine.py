@@ -19,13 +19,8 @@ from hypothesis import strategies as st
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
-from netboot.serve.static_http.connection import (
-    HEAD_TIMEOUT_S,
-    IDLE_TIMEOUT_S,
-    LINE_TIMEOUT_S,
-    BootConnection,
-    ConnectionState,
-)
+from netboot.serve.static_http.connection import BootConnection
+from netboot.serve.static_http.connection_state import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINE_TIMEOUT_S, ConnectionState
 from netboot.serve.static_http.engine import HttpEngine
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES
 from netboot.serve.static_http.send import SLICE_BYTES, SLICE_TIMEOUT_S

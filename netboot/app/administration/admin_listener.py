@@ -5,7 +5,6 @@ has, at the start and after each change of them.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Collection, Iterator
 from contextlib import aclosing
 from datetime import datetime
@@ -14,10 +13,12 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from netboot.app.administration.certificate_in_force import CertificateInForce
-from netboot.app.administration.tls_listener import MOST_OF_ALL, MOST_OF_CLIENT, TlsListener
+from netboot.app.tls.certificate_in_force import CertificateInForce
+from netboot.app.tls.tls_listener import MOST_OF_ALL, MOST_OF_CLIENT, TlsListener
 from netboot.errors import NetbootError
 from netboot.model.admin_listen import (
+    NO_CERTIFICATE,
+    SEE_CERTIFICATE,
     AddressEndpoint,
     LocalAddresses,
     PlannedListener,
@@ -56,7 +57,7 @@ class AdminListener:
         self._runner = quiet_runner(application, metrics, drain_s=1.0)
         self._metrics = metrics
         self._now = now
-        self._certificate = CertificateInForce(settings.tls, now=now)
+        self._certificate = CertificateInForce(settings.tls.files if settings.tls is not None else None, now=now)
         self._limit = MachineLimit(MOST_OF_CLIENT, most_of_all=MOST_OF_ALL)
         self._here: LocalAddresses = {}
         self._planned = [PlannedListener(each, problem="it is not open yet") for each in settings.listen]
@@ -145,7 +146,7 @@ class AdminListener:
             self._settings.listen,
             self._here,
             boot_interfaces=self._boot_interfaces,
-            without_tls=self._certificate.missing,
+            without_tls=self._without_tls(),
         )
         wanted = {address for planned in self._planned for address in planned.addresses}
         for address in self._opened.keys() - wanted:
@@ -155,6 +156,12 @@ class AdminListener:
             del self._failed[address]
         for address in sorted(wanted - self._opened.keys(), key=str):
             await self._open(address)
+
+    def _without_tls(self) -> str | None:
+        """Return why there is no certificate; None: there is one."""
+        if self._certificate.context is not None:
+            return None
+        return NO_CERTIFICATE if self._settings.tls is None else SEE_CERTIFICATE
 
     async def _open(self, address: AddressEndpoint) -> None:
         site = None if address.needs_tls else web.TCPSite(self._runner, str(address.address), address.port)
@@ -184,16 +191,11 @@ class AdminListener:
         return TlsListener(
             address,
             handler=server,
-            context=self._context,
+            context=self._certificate.context_in_force,
             closed_interfaces=closed_interfaces(self._settings.listen, self._boot_interfaces),
             limit=self._limit,
-            counters=self._metrics,
+            on_refused=lambda reason: self._metrics.count("admin_connections_refused", reason=reason),
         )
-
-    def _context(self) -> ssl.SSLContext:
-        context = self._certificate.context
-        assert context is not None  # no address is planned without
-        return context
 
     def _part(self, planned: PlannedListener) -> HealthPart:
         name = str(planned.endpoint)

@@ -88,7 +88,7 @@ class Bodies:
             return None
         descriptor = open_file(file)
         try:
-            body = _read_cached(descriptor, file.size_bytes)
+            body = read_cached(descriptor, file.size_bytes)
         finally:
             os.close(descriptor)
         if body is not None and file.is_immutable:
@@ -116,13 +116,13 @@ class Bodies:
             self._cached_bytes -= len(dropped)
 
 
-def _read_cached(descriptor: int, size_bytes: int) -> bytes | None:
+def read_cached(descriptor: int, size_bytes: int, start: int = 0) -> bytes | None:
     """Read what the page cache contains; None if the disk must be read, or the file is short."""
     buffer = bytearray(size_bytes)
     try:
-        length = os.preadv(descriptor, [buffer], 0, os.RWF_NOWAIT)
+        length = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             return None
-        length = os.preadv(descriptor, [buffer], 0)  # tmpfs does not support RWF_NOWAIT, and never blocks
+        length = os.preadv(descriptor, [buffer], start)  # tmpfs does not support RWF_NOWAIT, and never blocks
     return bytes(buffer) if length == size_bytes else None

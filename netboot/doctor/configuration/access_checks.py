@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.doctor.configuration.check_report import CheckReport
+from netboot.model.access.certificate_files import CertificateFiles
 from netboot.model.release import EntryKind
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
@@ -28,6 +29,7 @@ _CONFIGURATION: Final = "a file of the configuration"
 _IGNITION: Final = "an Ignition file"
 _OF_A_HOOK: Final = "a file of a hook"
 _OF_TLS: Final = "a file of admin.tls"
+_OF_REGISTRY: Final = "a file of registry"
 _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
 
 
@@ -101,7 +103,8 @@ def _owners_alone(wanted: Wanted, user: str) -> list[str]:
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
         for path, what in wanted.reads.items()
-        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK, _OF_TLS) and not Path(path).stat().st_mode & 0o044
+        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK, _OF_TLS, _OF_REGISTRY)
+        and not Path(path).stat().st_mode & 0o044
     ]
 
 
@@ -119,7 +122,8 @@ def _wanted(configuration: Configuration) -> Wanted:
         (_CONFIGURATION, [path.absolute() for path in configuration.files if path.exists()]),
         (_IGNITION, sorted(ignition)),
         (_OF_A_HOOK, _files_of_hooks(settings)),
-        (_OF_TLS, _files_of_tls(settings)),
+        (_OF_TLS, _files_of(settings.admin.tls.files if settings.admin.tls is not None else None)),
+        (_OF_REGISTRY, _files_of(settings.registry.files)),
         ("a template", _below(settings.render.templates)),
         ("a boot loader", _below(settings.bootfiles.directories)),
         ("content", (*_below([content / EntryKind.MEDIUM]), *repositories)),
@@ -144,9 +148,8 @@ def _files_of_hooks(settings: Settings) -> list[Path]:
     return [path for path in files if path is not None and os.access(path, os.F_OK)]
 
 
-def _files_of_tls(settings: Settings) -> list[Path]:
-    tls = settings.admin.tls
-    return [] if tls is None else [path for path in (tls.certificate, tls.key) if os.access(path, os.F_OK)]
+def _files_of(named: CertificateFiles | None) -> list[Path]:
+    return [] if named is None else [path for path in (named.certificate, named.key) if os.access(path, os.F_OK)]
 
 
 def _below(directories: Iterable[Path]) -> Iterator[Path]:

@@ -12,8 +12,14 @@ _FILES: Final = "configuration.files"
 CHECKS: Final = (
     _FILES,
     *("configuration.addresses", "configuration.access", "configuration.documents", "configuration.loaders"),
-    *("configuration.interfaces", "configuration.content", "configuration.administration", "configuration.hosts"),
-    *("configuration.hooks", "configuration.store", "configuration.daemon", "configuration.other_servers"),
+    *("configuration.interfaces", "configuration.content", "configuration.administration", "configuration.registry"),
+    *(
+        "configuration.hosts",
+        "configuration.hooks",
+        "configuration.store",
+        "configuration.daemon",
+        "configuration.other_servers",
+    ),
     "configuration.deadlines",
 )
 

@@ -133,6 +133,8 @@ def _ports(settings: Settings, served: Mapping[str, IPv4Address], links: Links) 
             yield _Port("logs.listen", settings.logs.port, str(served[device]))
     for address in [each for each in settings.http.listen if each in here] or served.values():
         yield _Port("http.port", settings.http.port, str(address))
+        if settings.registry.tls_port:
+            yield _Port("registry.tls_port", settings.registry.tls_port, str(address))
     for address, number in _admin_ports(settings, links):
         yield _Port("admin.listen", number, str(address))
 

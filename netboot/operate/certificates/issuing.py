@@ -1,4 +1,4 @@
-"""Issues the certificate of the administration: for which names, into which files."""
+"""Issues a certificate of the administration or the registry: for which names, into which files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,6 +80,6 @@ def _check_replaceable(authority: CertificateAuthority, path: Path) -> None:
         if authority.has_issued(present):
             return
     raise CertificateError(
-        f"{path} is not a certificate of the CA {authority.path}; name other files in admin.tls, "
+        f"{path} is not a certificate of the CA {authority.path}; name other files in admin.tls or registry, "
         "or replace it with --force"
     )

@@ -1,4 +1,4 @@
-"""Reads the certificate and key that the administration serves, verifies the pair, and makes the TLS context of it.
+"""Reads a certificate and key that are served, verifies the pair, and makes the TLS context of it.
 
 Reads files: call it in a thread. Nothing here keeps or shows the private key.
 """
@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from netboot.errors import CertificateError
+from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
 
 WARNED_DAYS: Final = 14  # before the end of a certificate
 _LARGEST_BYTES: Final = 1 << 20
-_RENEW: Final = "netboot ca issue writes a new one, or renew it where it comes from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class ServerCertificate:
     begins_at: datetime
     ends_at: datetime
     is_key_open: bool  # users other than owner and group may read the key
+    use: CertificateUse = CertificateUse.ADMIN
 
     def is_valid_at(self, now: datetime) -> bool:
         return self.begins_at <= now < self.ends_at
@@ -41,10 +42,10 @@ class ServerCertificate:
     def problem(self, now: datetime) -> str | None:
         """Return why clients refuse it now."""
         if now >= self.ends_at:
-            return f"admin.tls: the certificate {self.path} ended at {self.ends_at:%Y-%m-%d %H:%M} UTC; {_RENEW}"
+            return f"{self._subject} ended at {self.ends_at:%Y-%m-%d %H:%M} UTC; {self._renewal}"
         if now < self.begins_at:
             begin = f"{self.begins_at:%Y-%m-%d %H:%M} UTC"
-            return f"admin.tls: the certificate {self.path} is valid from {begin}; verify the clock of this appliance"
+            return f"{self._subject} is valid from {begin}; verify the clock of this appliance"
         return None
 
     def warnings(self, now: datetime, *, wanted: Collection[str] = ()) -> Iterator[str]:
@@ -53,13 +54,21 @@ class ServerCertificate:
         if timedelta() < left <= timedelta(days=WARNED_DAYS):
             days = f"{left.days} day{'s' if left.days != 1 else ''}"
             end = f"{self.ends_at:%Y-%m-%d %H:%M} UTC, in {days}"
-            yield f"admin.tls: the certificate {self.path} ends at {end}; {_RENEW}"
+            yield f"{self._subject} ends at {end}; {self._renewal}"
         if self.is_key_open:
-            yield "admin.tls.key: every user may read the private key; chmod o-rwx it, and issue a new certificate"
+            yield f"{self.use}.key: every user may read the private key; chmod o-rwx it, and issue a new certificate"
         missing = sorted(name for name in wanted if not self.is_for(name))
         if missing:
-            what = f"the certificate {self.path} is not for {', '.join(missing)}, so browsers refuse it there"
-            yield f"admin.tls: {what}; netboot ca issue, with all names"
+            what = f"is not for {', '.join(missing)}, so {self.use.clients} refuse it there"
+            yield f"{self._subject} {what}; {self.use.issue_command}, with all names"
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.use}: the certificate {self.path}"
+
+    @property
+    def _renewal(self) -> str:
+        return f"{self.use.issue_command} writes a new one, or renew it where it comes from"
 
     def is_for(self, host: str) -> bool:
         """Return whether it names a host name or address; a wildcard stands for one label (RFC 9525 §6.3)."""
@@ -68,18 +77,18 @@ class ServerCertificate:
         return wanted in names or (not _is_address(wanted) and f"*.{wanted.partition('.')[2]}" in names)
 
 
-def read_server_certificate(certificate: Path, key: Path) -> ServerCertificate:
+def read_server_certificate(files: CertificateFiles) -> ServerCertificate:
     """Read a pair; raise CertificateError if it cannot be served. An ended certificate is no error here."""
-    chain = _certificates(certificate, _read(certificate, "certificate"))
-    leaf = chain[0]
-    private = _private_key(key, _read(key, "key"))
+    certificate, key = files.certificate, files.key
+    leaf = _certificates(files, _read(certificate, files.use, "certificate"))[0]
+    private = _private_key(files, _read(key, files.use, "key"))
     try:
         is_its_key = private.public_key() == leaf.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable_certificate(certificate) from error
+        raise _unreadable_certificate(files) from error
     if not is_its_key:
         raise CertificateError(
-            f"admin.tls: the key {key} is not that of the certificate {certificate}; "
+            f"{files.use}: the key {key} is not that of the certificate {certificate}; "
             "name the two files that were made together"
         )
     try:
@@ -91,12 +100,13 @@ def read_server_certificate(certificate: Path, key: Path) -> ServerCertificate:
             leaf.not_valid_before_utc,
             leaf.not_valid_after_utc,
             _is_open(key),
+            files.use,
         )
     except ValueError as error:
-        raise _unreadable_certificate(certificate) from error
+        raise _unreadable_certificate(files) from error
 
 
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def tls_context(files: CertificateFiles) -> ssl.SSLContext:
     """Make the context that serves a pair: TLS 1.2 and later, HTTP/1.1; raise CertificateError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -104,49 +114,49 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         # With an empty password, so that OpenSSL does not read one from the terminal.
-        context.load_cert_chain(certificate, key, password=b"")
+        context.load_cert_chain(files.certificate, files.key, password=b"")
     except (OSError, ssl.SSLError) as error:
-        raise CertificateError(
-            f"admin.tls: cannot serve {certificate} with {key}: {error.strerror or error}"
-        ) from error
+        what = f"cannot serve {files.certificate} with {files.key}"
+        raise CertificateError(f"{files.use}: {what}: {error.strerror or error}") from error
     return context
 
 
-def _read(path: Path, what: str) -> bytes:
+def _read(path: Path, use: CertificateUse, what: str) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_BYTES)
     except OSError as error:
-        missing = f"netboot ca issue makes a certificate and its key, or correct admin.tls.{what}"
+        missing = f"{use.issue_command} makes a certificate and its key, or correct {use}.{what}"
         group = f"chgrp netboot {path} && chmod g+r {path}"
         cure = (
             missing if isinstance(error, FileNotFoundError) else f"the daemon's user must be able to read it: {group}"
         )
-        raise CertificateError(f"admin.tls.{what}: cannot read {path}: {error.strerror}; {cure}") from error
+        raise CertificateError(f"{use}.{what}: cannot read {path}: {error.strerror}; {cure}") from error
     return content
 
 
-def _certificates(path: Path, content: bytes) -> list[x509.Certificate]:
+def _certificates(files: CertificateFiles, content: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content)
     except ValueError as error:
-        raise _unreadable_certificate(path) from error
+        raise _unreadable_certificate(files) from error
 
 
-def _unreadable_certificate(path: Path) -> CertificateError:
-    what = f"{path} has no certificate that can be read"
-    return CertificateError(f"admin.tls.certificate: {what}; name a file in PEM, the server's own certificate first")
+def _unreadable_certificate(files: CertificateFiles) -> CertificateError:
+    what = f"{files.certificate} has no certificate that can be read"
+    return CertificateError(f"{files.use}.certificate: {what}; name a file in PEM, the server's own certificate first")
 
 
-def _private_key(path: Path, content: bytes) -> PrivateKeyTypes:
+def _private_key(files: CertificateFiles, content: bytes) -> PrivateKeyTypes:
+    path = files.key
     try:
         return load_pem_private_key(content, password=None)
     except TypeError as error:
         cure = f"the daemon has no password for it: openssl pkey -in {path} -out FILE writes it without"
-        raise CertificateError(f"admin.tls.key: {path} is encrypted; {cure}") from error
+        raise CertificateError(f"{files.use}.key: {path} is encrypted; {cure}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError(
-            f"admin.tls.key: {path} has no private key that can be read; name a file in PEM"
+            f"{files.use}.key: {path} has no private key that can be read; name a file in PEM"
         ) from error
 
 

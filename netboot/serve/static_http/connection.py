@@ -13,38 +13,30 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final, assert_never
 
 from netboot.content.serving.bodies import FileChangedError, check_unchanged
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
+from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.serve.static_http.captured_requests import Ends, ends_of
 from netboot.serve.static_http.conditional import NOT_FOUND, FileAnswer, answer_for, head_of, head_of_whole, refusal
+from netboot.serve.static_http.connection_state import (
+    HEAD_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
+    LINE_TIMEOUT_S,
+    LINGER_S,
+    ConnectionState,
+)
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import ANSWERS, RefusalReason
 from netboot.serve.static_http.send import SLICE_TIMEOUT_S, SentCount, copy_rest, is_large, open_large
 from netboot.serve.static_http.static_files import StaticFiles, base_url_at
 
-HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
-LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
-IDLE_TIMEOUT_S: Final = 75.0  # between two requests
-LINGER_S: Final = 1.0  # after the last answer, for what the client still sends
 _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not delay an offer
-
-
-class ConnectionState(Enum):
-    """What a connection waits for."""
-
-    READING = auto()  # for a head, or the rest of one
-    ANSWERING = auto()  # for the task that answers, or for the next turn of the loop
-    ANSWERING_LAST = auto()  # as ANSWERING; the connection is closed then
-    BLOCKED = auto()  # for the client, which does not read what was written
-    RESTING = auto()  # for the time at which the machine's rate allows more
-    ENDED = auto()  # for nothing: it is closed, or closes when all is sent, or another protocol has it
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +46,7 @@ class OpenConnections:
     files: StaticFiles
     documents: Callable[[], asyncio.Protocol]
     limit: MachineLimit
+    is_registry_only: bool = False
     connections: set["BootConnection"] = field(default_factory=set)  # without those that aiohttp has
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # tasks that answer
 
@@ -68,6 +61,7 @@ class BootConnection(asyncio.Protocol):
         self._remote = ""
         self._ends: Ends | None = None
         self._buffer = b""
+        self._is_tls = False
         self._state = ConnectionState.READING
         self._peer_is_done = False  # it sends nothing more, but may still read
         self._unblocked: asyncio.Future[None] | None = None
@@ -77,7 +71,9 @@ class BootConnection(asyncio.Protocol):
         """Begin; asyncio has set TCP_NODELAY."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # blocked is whatever the kernel does not take
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
+        # Blocked is whatever the kernel does not take; with 0 asyncio's TLS would be blocked by nothing.
+        transport.set_write_buffer_limits(high=1 if self._is_tls else 0)
         transport.max_size = LONGEST_HEAD_BYTES  # type: ignore[attr-defined]  # asyncio's own: 256 KiB in one read
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
@@ -104,7 +100,7 @@ class BootConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what was requested before the client closed its side, as `printf … | nc -N` does."""
         self._peer_is_done = True
-        return self._state is not ConnectionState.READING
+        return self._state is not ConnectionState.READING and not self._is_tls  # which cannot be closed by half
 
     def pause_writing(self) -> None:
         """Stop answering: the reader is slower than the disk."""
@@ -191,6 +187,9 @@ class BootConnection(asyncio.Protocol):
     def _answer(self, request: StaticRequest) -> None:
         """Answer from memory and page cache, or leave it to a task."""
         self._files.record_request(request, self._ends)
+        if self._shared.is_registry_only and not urls.is_of_registry(request.path):
+            self._write(request, None, NOT_FOUND)
+            return
         if request.method not in ("GET", "HEAD"):
             self._write(request, None, self._files.refusal_of_method(request.path))
             return
@@ -331,7 +330,13 @@ class BootConnection(asyncio.Protocol):
                 count = SentCount(len(first))
                 with self._files.sending(request, file, self._remote, count):
                     sent = await copy_rest(
-                        self._transport, opened, answer, count=count, machine=self._remote, shares=shares
+                        self._transport,
+                        opened,
+                        answer,
+                        count=count,
+                        drained=self._drained,
+                        machine=self._remote,
+                        shares=shares,
                     )
                     is_cut = sent < answer.length
                     self._record_answer(request, file, status=answer.status, bytes_sent=sent, is_cut=is_cut)

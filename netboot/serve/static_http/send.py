@@ -1,16 +1,19 @@
 """The bytes of a served file: small ones in memory, large ones by sendfile, no faster than a machine's rate.
 
+A connection with TLS has no sendfile: its bytes are read and written, piece by piece.
+
 Every operation that may wait for a disk runs in a thread.
 """
 
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from io import FileIO
 from typing import Final
 
-from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file
+from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file, read_cached
 from netboot.content.serving.served_file import ServedFile, etag_of
 from netboot.serve.static_http.conditional import FileAnswer
 from netboot.serve.static_http.shares import Shares
@@ -19,6 +22,7 @@ SLICE_BYTES: Final = 8 * 1024 * 1024
 SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is disconnected or hangs; other machines need its slot
 FIRST_PIECE_BYTES: Final = 64 * 1024  # sent together with the head of a large file
 PIECE_BYTES: Final = 256 * 1024  # copied at once: more does not fit into the processor's cache and delays an offer
+TLS_PIECE_BYTES: Final = 64 * 1024  # encrypted at once
 
 
 @dataclass(slots=True)
@@ -49,15 +53,18 @@ async def copy_rest(
     answer: FileAnswer,
     *,
     count: SentCount,
+    drained: Callable[[], Awaitable[None]],
     machine: str = "",
     shares: Shares | None = None,
 ) -> int:
-    """Let the kernel copy an answer's bytes after those in `count`, no faster than the machine's rate, and count them.
+    """Send an answer's bytes after those in `count`, no faster than the machine's rate, and count them.
 
+    `drained` waits until the kernel has accepted what was written, as far as the transport shows it.
     Returns the number of all sent bytes. They are fewer than the answer's length if the reader disconnected or hangs,
     or the file was overwritten. Then the caller aborts the connection, so that the reader detects it.
     """
     as_opened = etag_of(os.fstat(opened.fileno()))
+    is_tls = transport.get_extra_info("sslcontext") is not None
     slice_bytes = shares.slice_bytes(SLICE_BYTES) if shares else SLICE_BYTES
     try:
         while count.bytes < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
@@ -65,7 +72,12 @@ async def copy_rest(
             if shares is not None:
                 await asyncio.sleep(shares.charge(machine, wanted, time.monotonic()))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
-                is_complete = await _copy_slice(transport, opened, answer.start, count=count, end=count.bytes + wanted)
+                end = count.bytes + wanted
+                if is_tls:
+                    send = _write_slice(transport, opened, answer.start, count=count, end=end, drained=drained)
+                else:
+                    send = _copy_slice(transport, opened, answer.start, count=count, end=end)
+                is_complete = await send
             if not is_complete:
                 break
     except (OSError, RuntimeError, TimeoutError):  # RuntimeError: the transport closes already
@@ -94,6 +106,32 @@ async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, 
         else:
             count.bytes += piece
             await asyncio.sleep(0)
+    return True
+
+
+async def _write_slice(
+    transport: asyncio.Transport,
+    opened: FileIO,
+    start: int,
+    *,
+    count: SentCount,
+    end: int,
+    drained: Callable[[], Awaitable[None]],
+) -> bool:
+    """Read and write piece by piece up to `end`, as `_copy_slice`; what a slow reader does not take is one piece."""
+    while count.bytes < end:
+        at, most_bytes = start + count.bytes, min(TLS_PIECE_BYTES, end - count.bytes)
+        piece = read_cached(opened.fileno(), most_bytes, at)
+        if piece is None:
+            piece = await asyncio.to_thread(os.pread, opened.fileno(), most_bytes, at)
+        if not piece:
+            return False  # the file ends here
+        if transport.is_closing():
+            raise ConnectionResetError
+        transport.write(piece)
+        await drained()
+        count.bytes += len(piece)
+        await asyncio.sleep(0)
     return True
 
 

@@ -17,6 +17,7 @@ from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.configuration.access_checks import check_access
 from netboot.doctor.configuration.admin_checks import check_admin
+from netboot.doctor.configuration.certificate_checks import check_registry
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.doctor.configuration.configuration_findings import ConfigurationFindings
 from netboot.doctor.configuration.hook_checks import check_hooks
@@ -113,6 +114,8 @@ async def _check(
     findings.add("configuration.content", CheckReport([*content.problems]))
     links = await links_here()
     findings.add("configuration.administration", check_admin(settings, await read_local_addresses(), now=utc_now()))
+    machine_addresses = from_settings.machine_addresses_of(settings, links)
+    findings.add("configuration.registry", check_registry(settings, machine_addresses, now=utc_now()))
     findings.add("configuration.hosts", check_hosts(configuration, links))
     findings.add("configuration.hooks", check_hooks([each.hook() for each in settings.hooks], configuration.hosts))
     warnings = [*host_warnings(configuration.hosts, settings)]
@@ -171,6 +174,7 @@ async def _check_appliance(
 ) -> None:
     """Check this appliance; if a daemon runs, it holds the ports, and its own problems are reported."""
     known = {*map(str, findings.faults), *findings.problems_of("configuration.administration")}
+    known |= {*findings.problems_of("configuration.registry")}
     report = check_box(settings, links, daemon_runs=daemon.runs)
     findings.add(LISTENING, report)
     if daemon.error is not None:

@@ -1,4 +1,4 @@
-"""The certificate that new connections of the administration get. Follows its files; a faulty pair replaces nothing."""
+"""The certificate that new connections get. Follows its files; a faulty pair replaces nothing."""
 
 import asyncio
 import ssl
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from netboot.errors import CertificateError
-from netboot.model.admin_listen import NO_CERTIFICATE, SEE_CERTIFICATE
-from netboot.settings.admin_setting import AdminTls
+from netboot.model.access.certificate_files import CertificateFiles
 
 if TYPE_CHECKING:
     from netboot.operate.certificates.server_certificate import ServerCertificate  # slow to load
@@ -22,8 +21,9 @@ log = structlog.get_logger()
 class CertificateInForce:
     """Read in a thread: at the start, and after a change once both files are the same at two looks."""
 
-    def __init__(self, tls: AdminTls | None, *, now: Callable[[], datetime]) -> None:
-        self._tls = tls
+    def __init__(self, files: CertificateFiles | None, *, now: Callable[[], datetime]) -> None:
+        """`files` are those of the settings; None: there are none, and no certificate."""
+        self._files = files
         self._now = now
         self._read_of: list[object] = []  # what identifies the files that were read last
         self._seen: list[object] = []  # what identified them at the last look
@@ -36,12 +36,10 @@ class CertificateInForce:
         """The context of new connections."""
         return self._context
 
-    @property
-    def missing(self) -> str | None:
-        """Why there is no certificate; None: there is one."""
-        if self._context is not None:
-            return None
-        return NO_CERTIFICATE if self._tls is None else SEE_CERTIFICATE
+    def context_in_force(self) -> ssl.SSLContext:
+        """Return the context of new connections, where nothing listens without one."""
+        assert self._context is not None
+        return self._context
 
     @property
     def ends_at(self) -> datetime | None:
@@ -58,30 +56,30 @@ class CertificateInForce:
 
     async def refresh(self) -> None:
         """Look at the files, and read them if they changed and do not change any more."""
-        if self._tls is not None:
-            await asyncio.to_thread(self._refresh, self._tls)
+        if self._files is not None:
+            await asyncio.to_thread(self._refresh, self._files)
 
-    def _refresh(self, tls: AdminTls) -> None:
+    def _refresh(self, files: CertificateFiles) -> None:
         from netboot.operate.certificates.server_certificate import read_server_certificate, tls_context
 
-        found = [_identity(tls.certificate), _identity(tls.key)]
+        found = [_identity(files.certificate), _identity(files.key)]
         is_settled = found == self._seen or not self._read_of
         self._seen = found
         if found == self._read_of or not is_settled:  # a renewal replaces one file after the other
             return
         self._read_of = found
         try:
-            certificate = read_server_certificate(tls.certificate, tls.key)
-            context = tls_context(tls.certificate, tls.key)
+            certificate = read_server_certificate(files)
+            context = tls_context(files)
             self._check_replaces(certificate)
         except CertificateError as error:
             kept = "; the one that was read before stays in force" if self._context is not None else ""
             self._fault = f"{error}{kept}"
-            log.error("admin.certificate_refused", reason=self._fault)
+            log.error("tls.certificate_refused", setting=files.use.value, reason=self._fault)
             return
         self._context, self._certificate, self._fault = context, certificate, None
-        names, ends_at = list(certificate.names), certificate.ends_at.isoformat()
-        log.info("admin.certificate_loaded", file=str(tls.certificate), names=names, ends_at=ends_at)
+        about = {"file": str(files.certificate), "names": list(certificate.names)}
+        log.info("tls.certificate_loaded", setting=files.use.value, **about, ends_at=certificate.ends_at.isoformat())
 
     def _check_replaces(self, certificate: "ServerCertificate") -> None:
         """Refuse a pair that clients refuse now, if they accept the one in force."""

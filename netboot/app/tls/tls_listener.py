@@ -14,7 +14,6 @@ from typing import Final
 from netboot.model.admin_listen import AddressEndpoint
 from netboot.serve.net.arrival import arrived_on, note_arrival
 from netboot.serve.static_http.machine_limit import MachineLimit
-from netboot.telemetry.metrics import Metrics
 
 MOST_OF_CLIENT: Final = 64  # connections; a browser opens six
 MOST_OF_ALL: Final = 512  # then a client gets one, if it has none
@@ -41,7 +40,7 @@ class _Connection:
 
 
 class TlsListener:
-    """One address beyond loopback. `handler` makes the protocol of a connection whose handshake succeeded."""
+    """One address. `handler` makes the protocol of a connection whose handshake succeeded."""
 
     def __init__(
         self,
@@ -51,13 +50,14 @@ class TlsListener:
         context: Callable[[], ssl.SSLContext],
         closed_interfaces: Collection[str],
         limit: MachineLimit,
-        counters: Metrics,
+        most_without_exception: int = MOST_WITHOUT_EXCEPTION,
+        on_refused: Callable[[str], None],
     ) -> None:
-        """Connections that come in by `closed_interfaces` are closed at once."""
+        """Connections that come in by `closed_interfaces` are closed at once; `on_refused` gets each reason."""
         self._endpoint = endpoint
         self._handler, self._context = handler, context
         self._closed_interfaces = closed_interfaces
-        self._limit, self._counters = limit, counters
+        self._limit, self._most, self._on_refused = limit, most_without_exception, on_refused
         self._open: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
@@ -117,14 +117,14 @@ class TlsListener:
             is_of_machines = True  # where it came from is not known
         if is_of_machines:
             self._refuse(accepted, "boot-interface")
-        elif self._limit.open_count >= MOST_WITHOUT_EXCEPTION or not self._limit.admit(client, connection):
+        elif self._limit.open_count >= self._most or not self._limit.admit(client, connection):
             self._refuse(accepted, "too-many")
         else:
             self._open = {each for each in self._open if not each.is_closing()} | {connection}
             self._start(self._serve(accepted, connection))
 
     def _refuse(self, accepted: socket.socket, reason: str) -> None:
-        self._counters.count("admin_connections_refused", reason=reason)
+        self._on_refused(reason)
         accepted.close()
 
     async def _serve(self, accepted: socket.socket, connection: _Connection) -> None:
@@ -144,10 +144,10 @@ class TlsListener:
                     )
                     return
                 if first:
-                    self._counters.count("admin_connections_refused", reason="plain-http")
+                    self._on_refused("plain-http")
                     await self._answer_plain(accepted)
         except (OSError, TimeoutError):  # ssl.SSLError is one: the client refuses our certificate, or offers TLS 1.1
-            self._counters.count("admin_connections_refused", reason="handshake")
+            self._on_refused("handshake")
         finally:
             connection.has_failed = connection.transport is None
             if not is_passed_on:

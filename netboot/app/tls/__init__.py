@@ -1,0 +1,1 @@
+"""Listeners with TLS: connections, and the certificate that they get."""
