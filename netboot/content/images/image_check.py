@@ -1,6 +1,6 @@
 """Verifies the images of the store, every blob by its digest, and replaces damaged ones from an archive. Blocks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,17 @@ class ImageCheck:
         for digest in blobs:
             self._check(digest, faults, progress)
         return ImageVerdict(name, len(blobs), faults)
+
+    def verify_all(self, progress: Progress = NO_PROGRESS) -> Iterator[ImageVerdict]:
+        """Check each repository; one whose file is damaged is a fault of its own."""
+        for name in self.store.names():
+            try:
+                repository = self.store.repository(name)
+            except ContentError as error:
+                yield ImageVerdict(name, 0, {".": str(error)})
+            else:
+                if repository is not None:
+                    yield self.verify(repository, "", progress)
 
     def forget(self, digests: Collection[str]) -> None:
         """Read these again at the next verification: they were replaced."""

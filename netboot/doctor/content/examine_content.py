@@ -6,7 +6,7 @@ from typing import Final
 
 from netboot.content.library.library import Library
 from netboot.content.library.progress import NO_PROGRESS, Progress
-from netboot.doctor.content import library_checks, loader_checks, role_file_checks, signature_checks
+from netboot.doctor.content import image_checks, library_checks, loader_checks, role_file_checks, signature_checks
 from netboot.doctor.content.content_facts import ContentFacts
 from netboot.doctor.doctor_finding import Area, AreaReport, DoctorFinding
 from netboot.errors import NO_RIGHT, ContentError
@@ -27,6 +27,7 @@ CHECKS: Final = (
     library_checks.RELEASES,
     library_checks.UNFINISHED,
     library_checks.UNUSED,
+    image_checks.IMAGES,
     library_checks.DIGESTS,
     role_file_checks.ROLE_FILES,
 )
@@ -35,7 +36,7 @@ CHECKS: Final = (
 async def examine_content(
     facts: ContentFacts, *, verifies: bool = False, progress: Progress = NO_PROGRESS
 ) -> AreaReport:
-    """Run the checks in a thread; `verifies`: read every byte of media and releases, which takes minutes."""
+    """Run the checks in a thread; `verifies`: read every byte of media, releases and images, which takes minutes."""
     return await asyncio.to_thread(_examine, facts, verifies=verifies, progress=progress)
 
 
@@ -72,6 +73,7 @@ def _checks(facts: ContentFacts, *, verifies: bool, progress: Progress) -> Seque
         (library_checks.HOST_CONTENT, lambda: library_checks.check_host_content(facts)),
         (library_checks.MEDIA, lambda: library_checks.check_media(facts, library.entries())),
         (library_checks.RELEASES, lambda: library_checks.check_releases(facts, library.entries())),
+        (image_checks.IMAGES, lambda: image_checks.check_images(facts)),
         (library_checks.UNFINISHED, lambda: library_checks.check_unfinished(facts.directory, facts.now)),
         (library_checks.UNUSED, lambda: library_checks.check_unused(facts, library.entries())),
         (role_file_checks.ROLE_FILES, lambda: role_file_checks.check_role_files(facts.registry.hosts, facts.now)),

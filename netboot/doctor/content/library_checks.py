@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from netboot.boot.documents.host_content import content_problem
+from netboot.content.images.image_check import ImageCheck
+from netboot.content.images.image_store import ImageStore
 from netboot.content.imports.verify import verify
 from netboot.content.library.library import Library, LibraryEntry
 from netboot.content.library.progress import NO_PROGRESS, Progress
@@ -29,6 +31,7 @@ from netboot.content.ostree.deltas import lacking_deltas
 from netboot.content.ostree.object_table import is_as_imported
 from netboot.content.ostree.repository import check_release, read_ref, summary_fault
 from netboot.doctor.content.content_facts import ContentFacts
+from netboot.doctor.content.image_checks import image_finding
 from netboot.doctor.doctor_finding import DoctorFinding, Level
 from netboot.errors import ContentError
 from netboot.model.host.host import Host
@@ -165,7 +168,7 @@ def _release_faults(directory: Path, entry: LibraryEntry, *, is_used: bool) -> I
 
 
 def check_digests(facts: ContentFacts, progress: Progress = NO_PROGRESS) -> Iterator[DoctorFinding]:
-    """Read every byte of media and releases, and compare their checksums."""
+    """Read every byte of media, releases and images, and compare their checksums."""
     for entry in Library(facts.directory).entries():
         if entry.alias_of is not None:
             continue
@@ -176,6 +179,9 @@ def check_digests(facts: ContentFacts, progress: Progress = NO_PROGRESS) -> Iter
         evidence = tuple(f"{member}: {what}" for member, what in list(verdict.faults.items())[:10])
         sentence = f"{entry.kind.word} {entry.name}: {len(verdict.faults)} of its files are damaged or missing"
         yield DoctorFinding(DIGESTS, level, sentence, evidence, _VERIFY.format(name=entry.name))
+    for of_image in ImageCheck(ImageStore(facts.directory)).verify_all(progress):
+        if not of_image.is_sound:
+            yield image_finding(DIGESTS, facts, of_image.name, of_image.faults)
 
 
 def check_unfinished(directory: Path, now: datetime) -> Iterator[DoctorFinding]:

@@ -102,7 +102,9 @@ EXAMINERS: Final[Mapping[Area, Examine]] = {  # in the order of the output
     help="Examine this area only; may be repeated.",
 )
 @click.option("--host", "host", metavar="NAME", help="Judge one host, from its entry to its Ignition.")
-@click.option("--verify", "verifies", is_flag=True, help="Read every byte of media and releases; takes minutes.")
+@click.option(
+    "--verify", "verifies", is_flag=True, help="Read every byte of media, releases and images; takes minutes."
+)
 @click.option(
     "--interface",
     "interfaces",

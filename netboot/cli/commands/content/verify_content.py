@@ -1,6 +1,5 @@
 """`netboot content verify`: reads every byte of media, releases and images, and repairs what is damaged."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,6 @@ from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.disk import explaining_import_errors
 from netboot.content.library.library import Library, LibraryEntry
 from netboot.content.library.progress import Progress
-from netboot.errors import ContentError
 from netboot.operate.content.image_listing import find_image, is_image
 
 Verified = tuple[Verdict | ImageVerdict, tuple[str, ...]]  # with the files that were replaced
@@ -47,7 +45,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, rep
         else:
             entries = [library.find(name)] if name else [each for each in library.entries() if each.alias_of is None]
             results += [run.entry(entry) for entry in entries]
-        results += run.all_images() if name is None else []
+        results += [(verdict, ()) for verdict in run.check.verify_all(progress)] if name is None else []
     for verdict, repaired in results:
         if repaired:
             entry = (verdict.kind, verdict.name) if isinstance(verdict, Verdict) else None
@@ -93,14 +91,3 @@ class _Verification:
             self.check.forget(replaced)
             verdict = self.check.verify(repository, reference, self.progress)
         return verdict, repaired
-
-    def all_images(self) -> Iterator[Verified]:
-        """Check all repositories; one whose file is damaged is a fault of its own."""
-        for name in self.check.store.names():
-            try:
-                repository = self.check.store.repository(name)
-            except ContentError as error:
-                yield ImageVerdict(name, 0, {".": str(error)}), ()
-            else:
-                if repository is not None:
-                    yield self.image(repository)
