@@ -17,11 +17,12 @@ pytestmark = [
 
 # Everything is imported first, and once: the user may have no right to the directory in which Python and the tests lie.
 AS_NOBODY = """
-import importlib, json, os, pkgutil, subprocess, sys
+import gc, importlib, json, os, pkgutil, subprocess, sys
 import difflib, encodings.idna, encodings.utf_8_sig, sqlalchemy.dialects.sqlite.aiosqlite
 import netboot, netboot.__main__
 for module in pkgutil.walk_packages(netboot.__path__, "netboot."):
     importlib.import_module(module.name)
+gc.freeze()
 config, *commands = sys.argv[1:]
 answers = {}
 for command in commands:
