@@ -23,7 +23,7 @@ DEEPEST: Final = 6  # archives in archives
 _PACKED: Final = re.compile(rb"H4sI[A-Za-z0-9+/_-]{16,}={0,2}")  # base64 of what gzip wrote
 _ENCODED: Final = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 _TOKEN_COLUMNS: Final = {
-    "installs": ("kickstart_token", "ignition_token", "report_token"),
+    "installs": ("kickstart_token", "ignition_token", "report_token", "node_token"),
     "inspections": ("token",),
 }
 _HASH_COLUMNS: Final = {"users": "password_hash", "api_tokens": "sha256", "sessions": "sha256"}

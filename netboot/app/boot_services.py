@@ -7,6 +7,7 @@ from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.named_files import FileService
+from netboot.boot.node_reports import NodeReports
 from netboot.boot.offers import OfferService
 from netboot.boot.records.log_lines import LogLines
 from netboot.boot.records.packet_capture import PacketCapture
@@ -22,6 +23,7 @@ from netboot.content.serving.index import ContentIndex
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.store.machines import Machines
+from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.served_documents import ServedDocuments
 
 
@@ -47,6 +49,7 @@ class BootServices:
         machines: Machines,
         inspections: InspectionRecords,
         served: ServedDocuments,
+        nodes: Nodes,
         content: ContentIndex,
         events: EventBus,
         clock: Clock,
@@ -95,6 +98,7 @@ class BootServices:
             events=events,
             clock=clock,
         )
+        self.node_reports = NodeReports(registry, nodes, identification=identification, events=events, clock=clock)
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
 
     def _recording(self, boots: RunningBoots, writers: RecordWriters) -> tuple[LogLines | None, PacketCapture | None]:

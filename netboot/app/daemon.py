@@ -183,6 +183,7 @@ class Daemon:
             machines=store.machines,
             inspections=store.inspection_records(self._registry.hosts, clock),
             served=store.served,
+            nodes=store.nodes,
             content=self._content,
             events=store.events,
             clock=clock,
@@ -373,12 +374,9 @@ class Daemon:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
-        works += [
-            self._content_work.run(),
-            self._registry.follow_boot_files(),
-            self._armed_content.run(self.rescan_content),
-        ]
-        works += [self._install_moves.run(), self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
+        works += [self._content_work.run(), self._registry.follow_boot_files(), self._install_moves.run()]
+        works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
+        works += [self._armed_content.run(self.rescan_content)]
         if self._records is not None:
             works.append(self._records.run())
         if store.lock is not None:

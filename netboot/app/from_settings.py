@@ -9,6 +9,7 @@ from typing import Final
 from netboot import __version__
 from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.host_content import HostContent
+from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.firmware import loader_choice as loaders
 from netboot.boot.live_registry import Registry
 from netboot.boot_records.disk_budget import DiskBudget
@@ -48,6 +49,7 @@ def registry_for(
         sets_clock=settings.install.set_clock,
         embeds_ignition=settings.install.ignition is IgnitionWay.EMBED,
         log_port=settings.logs.port,
+        updates=_update_rules(settings),
         now=now,
     )
     boot_files = BootFiles(settings.bootfiles.directories)
@@ -58,6 +60,10 @@ def registry_for(
     if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read
         policy = replace(policy, unknown=UnknownHosts.IGNORE)
     return Registry(configuration.hosts, policy, documents, boot_files), problems
+
+
+def _update_rules(settings: Settings) -> NodeUpdateRules:
+    return NodeUpdateRules(settings.content.directory, settings.updates.registry, settings.updates.report)
 
 
 def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:

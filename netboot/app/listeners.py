@@ -84,6 +84,7 @@ class BootListeners:
             services.scripts,
             services.documents,
             services.inspections,
+            services.node_reports,
             health_check=health,
             log_lines=services.log_lines,
             advertised=self._advertised,

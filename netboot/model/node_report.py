@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from netboot.model.host.host import HostName
 from netboot.model.image_name import LONGEST_REPOSITORY
 from netboot.model.install.checks import MalformedReportError
+from netboot.model.install.token import without_any_token
 
 LARGEST_NODE_REPORT: Final = 4096  # bytes
 _COMMIT: Final = "[0-9a-f]{64}"
@@ -99,11 +100,11 @@ class InstalledNode:
 
 
 def read_node_report(body: bytes) -> NodeReport:
-    """Read the body of a report; raise MalformedReportError."""
+    """Read the body of a report, what can be a token in it hidden; raise MalformedReportError."""
     if len(body) > LARGEST_NODE_REPORT:
         raise MalformedReportError(f"a report of a node has at most {LARGEST_NODE_REPORT} bytes")
     try:
-        lines = body.decode("ascii").split("\n")
+        lines = without_any_token(body.decode("ascii")).split("\n")
     except UnicodeDecodeError as error:
         raise MalformedReportError("a report of a node is ASCII text") from error
     values: dict[str, str] = {}

@@ -20,6 +20,7 @@ KICKSTART_ROUTE: Final = "/ks/{token}"
 INSPECTION_ROUTE: Final = "/inspect/{token}"
 IGNITION_ROUTE: Final = "/ign/{token}"
 IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay|archive}"
+NODE_REPORT_ROUTE: Final = "/node/{token}"
 REPORT_ROUTE: Final = "/report/{token}/{event}"
 LOG_REPORT: Final = "log"  # the event with which a machine sends lines of its log
 
@@ -30,13 +31,13 @@ REGISTRY_PREFIX: Final = f"/{REGISTRY_ROOT}/"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/", REGISTRY_PREFIX)
 # How a path of a file begins.
 STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|{REGISTRY_ROOT}|bootfiles|boot/[^/? ]++)/"
-_TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report)/)[0-9a-f]+")
-_TOKEN: Final = re.compile(r"/(ks|inspect|ign|report)/([0-9a-f]{32}|TOKEN-HIDDEN)")  # hidden as in captures
+_TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report|node)/)[0-9a-f]+")
+_TOKEN: Final = re.compile(r"/(ks|inspect|ign|report|node)/([0-9a-f]{32}|TOKEN-HIDDEN)")  # hidden as in captures
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 # A machine's script, or a URL with a token. GRUB's configuration is found by its name in any directory.
 _OF_ONE_BOOT: Final = re.compile(
-    r"(?:/boot/[^/]+\.ipxe|.*/grub\.cfg[^/]*|/(?:ks|inspect|ign|report)(?:/.*)?)", re.IGNORECASE
+    r"(?:/boot/[^/]+\.ipxe|.*/grub\.cfg[^/]*|/(?:ks|inspect|ign|report|node)(?:/.*)?)", re.IGNORECASE
 )
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
@@ -106,6 +107,11 @@ def report(base_url: str, token: str, event: str = "") -> str:
     return f"{base_url}/report/{token}/{event}" if event else f"{base_url}/report/{token}"
 
 
+def node_report(base_url: str, token: str) -> str:
+    """Return the URL to which an installed node reports what it runs."""
+    return f"{base_url}/node/{token}"
+
+
 def without_tokens_in_paths(text: str) -> str:
     """Hide what stands where a URL of this server has a token, also a part of a token at the end of a cut line."""
     return _TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text)
@@ -136,9 +142,9 @@ def address_of(base_url: str) -> str:
     return base_url.removeprefix("http://").partition(":")[0]
 
 
-def registry_address(base_url: str) -> str:
-    """Return `ADDRESS:PORT` of the OCI registry as nodes have it."""
-    return base_url.removeprefix("http://")
+def registry_address(base_url: str, tls_port: int = 0) -> str:
+    """Return `ADDRESS:PORT` of the OCI registry as nodes have it, with TLS at `tls_port` if there is one."""
+    return f"{address_of(base_url)}:{tls_port}" if tls_port else base_url.removeprefix("http://")
 
 
 def medium(content_url: str, name: str | None) -> str:

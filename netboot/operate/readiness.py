@@ -4,6 +4,7 @@ The only place that computes this: `check`, `install arm`, the API and the comma
 of them print the same sentences. Reads files through `boot.documents`; changes no state.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -103,6 +104,11 @@ class Readiness:
         if not self._server.names_interfaces:
             found.append(NO_INTERFACE)
         return found
+
+    async def update_warnings(self, host: Host) -> list[str]:
+        """List why its node does not get its updates from here although the settings say so."""
+        problem = await asyncio.to_thread(self._documents.updates.problem, host)
+        return [] if problem is None else [problem]
 
     def _declared(self, host: Host) -> list[str]:
         own = f"hosts.{host.name}"

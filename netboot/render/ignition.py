@@ -14,6 +14,7 @@ from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.connections import connections
 from netboot.render.embedded_ignition import ARCHIVE_NAME
+from netboot.render.node_updates import NO_UPDATES, NodeUpdates, update_files, update_units
 from netboot.render.template_engine import Engine
 
 _RESPONSE_HEADERS_S: Final = 30
@@ -65,23 +66,23 @@ def overlay(
     mac: Mac | None = None,
     role_paths: Collection[str] = (),
     is_embedded: bool = False,
+    updates: NodeUpdates = NO_UPDATES,
 ) -> bytes:
     """Return what the role's file lacks: name, network, time servers, mirrors, CAs, keys, card, report of `ready`.
 
     `ready_url` is `BASE/report/TOKEN/ready`, and `log_url` where the first boot sends its journal, if it does. `mac` is
     the card that the machine boots from. Without it a static address goes to the first card, and DHCP to any card of a
     machine that has several. `role_paths` are those of the role's file: a chrony.conf that it has is kept.
-    `is_embedded`: a unit removes the archive with this document from /boot.
+    `is_embedded`: a unit removes the archive with this document from /boot. `updates`: its part for updates.
     Raises RenderError.
     """
-    interface = host.network.device
+    interface, (files_of_images, units_of_updates) = host.network.device, _of_images(engine, host, updates)
     context: dict[str, object] = {"host": host, "network": host.network, "interface": interface}
     context |= {"ready_url": ready_url, "archive_name": ARCHIVE_NAME, **({"log_url": log_url} if log_url else {})}
 
     def rendered(template: str, **more: object) -> str:
         return engine.render(f"ignition/{template}", subject=host.name, context=context | more)
 
-    mirrors = any(host.registries.values())
     sets_time = bool(host.ntp) and CHRONY_CONF not in role_paths
     document: Json = {
         "ignition": {"version": version},
@@ -95,8 +96,7 @@ def overlay(
                 _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
                 *([_file("/etc/netboot/send-journal", rendered("send-journal.sh.j2"), mode=0o700)] if log_url else []),
                 *([_file(CHRONY_CONF, rendered("chrony.conf.j2"), mode=0o644)] if sets_time else []),
-                *([_file(REGISTRY_MIRRORS, rendered("mirror.conf.j2"), mode=0o644)] if mirrors else []),
-                *(_file(f"{CA_ANCHORS}/{each.name}", each.pem, mode=0o644) for each in host.ca_anchors),
+                *files_of_images,
                 *([_file(_FORGET, rendered("forget-ignition.sh.j2"), mode=0o700)] if is_embedded else []),
             ]
         },
@@ -107,6 +107,7 @@ def overlay(
                 *([_unit(_FORGET_UNIT, rendered(f"{_FORGET_UNIT}.j2"))] if is_embedded else []),
                 _unit("netboot-ready.service", rendered("netboot-ready.service.j2")),
                 *([_unit("netboot-journal.service", rendered("netboot-journal.service.j2"))] if log_url else []),
+                *units_of_updates,
             ]
         },
     }
@@ -117,6 +118,22 @@ def overlay(
 
 def _unit(name: str, contents: str) -> Json:
     return {"name": name, "enabled": True, "contents": contents}
+
+
+def _of_images(engine: Engine, host: Host, updates: NodeUpdates) -> tuple[list[Json], list[Json]]:
+    """Return the files about container images and updates, and the units of updates."""
+    files = [_file(f"{CA_ANCHORS}/{each.name}", each.pem, mode=0o644) for each in host.ca_anchors]
+    if any(host.registries.values()):
+        mirrors = engine.render("ignition/mirror.conf.j2", subject=host.name, context={"host": host})
+        files.insert(0, _file(REGISTRY_MIRRORS, mirrors, mode=0o644))
+    written = update_files(engine, host, updates, anchors=CA_ANCHORS)
+    files += [_file(each.path, each.text, mode=each.mode) for each in written]
+    return files, [_enabled(name, text) for name, text in update_units(engine, host, updates).items()]
+
+
+def _enabled(name: str, contents: str) -> Json:
+    """Return a unit, enabled if it can be: a service that a timer starts is not."""
+    return _unit(name, contents) if "[Install]" in contents else {"name": name, "contents": contents}
 
 
 def _dropin(contents: str) -> Json:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from fixtures.daemon import wait_until
@@ -37,10 +37,11 @@ COMMANDS = {
     "user list": ("user", "list", "--json"),
     "token list": ("token", "list", "--json"),
     "install show": ("install", "show", "cp1", "--json"),
+    "updates": ("updates", "--json"),
 }
 ROUTES = (
     *("status", "hosts", "hosts/cp1", "hosts/cp1/install", "hosts/cp1/history", "hosts/cp1/served", "machines"),
-    *("hosts/cp1/plan", "hosts/cp1/explain"),
+    *("hosts/cp1/plan", "hosts/cp1/explain", "updates"),
     *("installs", "content/uses", "cluster/ignition", "hooks", "events?follow=0", "installs/cp1/logs?follow=0"),
 )
 
@@ -88,6 +89,8 @@ def boot(cp1: Machine, database: Path) -> tuple[dict[str, bytes], list[Secret]]:
     parts = {part: cp1.get(f"/ign/{ignition}{part}").body for part in ("", "/role", "/overlay")}
     cp1.report(report, "log", "\n".join(json.dumps({"MESSAGE": line}) for line in lines_of_role(parts["/role"])))
     cp1.report(report, "ready")
+    node = token_in(unquote(parts["/overlay"]), "node")
+    cp1.get(f"/node/{node}", "-X", "POST", "--data-binary", f"booted {'ab' * 32}\ntag {node}\nupdater active\n")
     documents = {"script": script, "kickstart": kickstart, **parts}
     return {name: text.encode() for name, text in documents.items()}, tokens
 

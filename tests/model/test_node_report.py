@@ -39,6 +39,14 @@ def test_a_whole_report_is_read() -> None:
     assert read_node_report(WHOLE.encode()) == READ
 
 
+def test_what_can_be_a_token_is_hidden():
+    token = "0f" * 16
+
+    report = read_node_report(f"booted {COMMIT}\ntag {token}\nbooted_version {token}\n".encode())
+
+    assert (report.booted, report.tag, report.booted_version) == (COMMIT, "TOKEN-HIDDEN", "TOKEN-HIDDEN")
+
+
 def test_a_report_needs_only_the_booted_commit() -> None:
     assert read_node_report(f"booted {COMMIT}".encode()) == NodeReport(COMMIT)
 

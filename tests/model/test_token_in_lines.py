@@ -24,7 +24,7 @@ def test_tokens_and_their_parts_are_hidden(line: str, expected: str):
     assert without_tokens(line, TOKENS) == expected
 
 
-@pytest.mark.parametrize("area", ["ks", "inspect", "ign", "report"])
+@pytest.mark.parametrize("area", ["ks", "inspect", "ign", "report", "node"])
 def test_a_part_of_an_unknown_token_is_hidden_where_a_url_has_one(area: str):
     assert (
         urls.without_tokens_in_paths(f"http://192.0.2.10:8080/{area}/01ab") == f"http://192.0.2.10:8080/{area}/hidden"

@@ -14,6 +14,7 @@ import structlog
 
 from netboot.boot.documents.host_content import HostContent
 from netboot.boot.documents.ignition_documents import IgnitionDocuments, IgnitionSet
+from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.documents.role_files import FileStamp, file_stamp
 from netboot.content.assets import assets_directory
 from netboot.errors import ContentError, RenderError
@@ -34,7 +35,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Step
-from netboot.model.install.token import Tokens
+from netboot.model.install.token import TokenKind, Tokens
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.release import RemoteRelease
 from netboot.model.urls import HERE, ContentPlace
@@ -68,11 +69,12 @@ class Documents:
         sets_clock: bool = False,
         embeds_ignition: bool = False,
         log_port: int = 0,
+        updates: NodeUpdateRules = NodeUpdateRules(),  # noqa: B008 - frozen
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.content = content
-        self.ignition = IgnitionDocuments(engine, now, sends_journal=log_port != 0)
-        self.embeds_ignition = embeds_ignition
+        self.ignition = IgnitionDocuments(engine, now, sends_journal=log_port != 0, updates=updates)
+        self.embeds_ignition, self.updates = embeds_ignition, updates
         self.place, self._engine = place, engine
         self._sets_clock, self._log_port, self._now = sets_clock, log_port, now
         self._ready: dict[tuple[HostName, ScriptLanguage], _Ready] = {}  # found without a problem
@@ -86,6 +88,7 @@ class Documents:
             sets_clock=self._sets_clock,
             embeds_ignition=self.embeds_ignition,
             log_port=self._log_port,
+            updates=self.updates,
             now=self._now,
         )
 
@@ -186,7 +189,7 @@ class Documents:
     ) -> list[RenderError | ContentError]:
         """Render everything that an install of this host needs; list what is missing or cannot be rendered."""
         stamp = _stamp_of(host)
-        base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
+        base_url, tokens = urls.LONGEST_BASE_URL, Tokens(*["0" * 32] * len(TokenKind))
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         deadlines: tuple[Deadline, ...] = ()
         for attempt in (

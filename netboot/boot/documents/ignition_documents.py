@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
 from netboot.errors import EndedSecretError, IgnitionFileError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
@@ -47,8 +48,16 @@ class IgnitionSet(dict[IgnitionPart, bytes]):
 class IgnitionDocuments:
     """Renders the Ignition of hosts from one set of templates. `sends_journal`: the first boot sends its journal."""
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime], *, sends_journal: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        now: Callable[[], datetime],
+        *,
+        sends_journal: bool = False,
+        updates: NodeUpdateRules = NodeUpdateRules(),  # noqa: B008 - frozen
+    ) -> None:
         self._engine = engine
+        self._updates = updates
         self._sends_journal = sends_journal
         self._now = now
         self._role_files = RoleFiles()
@@ -71,6 +80,7 @@ class IgnitionDocuments:
             mac=mac,
             role_paths=role.ignition.paths,
             is_embedded=is_embedded,
+            updates=await self._updates.of(host, tokens, base_url=base_url),
         )
         _verify_overlay(host, role.ignition, overlay)
         parts = {IgnitionPart.ROLE: role.content, IgnitionPart.OVERLAY: overlay}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.documents.role_files import RoleFiles
 from netboot.doctor.configuration.host_findings import and_others
 from netboot.model.host.host import Host
@@ -32,6 +33,11 @@ def embedded_warnings(hosts: Iterable[Host]) -> list[str]:
     """List the Ignition files from which a first boot fetches more, although it needs no network otherwise."""
     files = RoleFiles()
     return _at_first_hosts((host, found) for host in hosts for found in _fetches(host, files))
+
+
+def update_warnings(hosts: Iterable[Host], updates: NodeUpdateRules) -> list[str]:
+    """List the hosts whose nodes do not get their updates from here although `updates.registry` is true."""
+    return [f"{host.declared_at}: {problem}" for host in hosts if (problem := updates.problem(host)) is not None]
 
 
 def _at_first_hosts(warnings: Iterable[tuple[Host, tuple[str, str]]]) -> list[str]:

@@ -55,4 +55,5 @@ EVENT_NAMES: Final = (
     "lease.pool_exhausted",
     "lease.released",
     "store.events_lost",
+    "update.reported",
 )

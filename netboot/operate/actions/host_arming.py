@@ -111,6 +111,7 @@ class HostArming:
             host, machines = each.host, each.machines
             unready = await readiness.reasons(host, machines=machines, hardware=last_reported(each.cards))
             warnings = [*readiness.warnings(host, each.install, cluster, machines=machines), *server]
+            warnings += await readiness.update_warnings(host)
             rescue = rescue_reasons(host.name, each.request)
             judged.append(JudgedHost(each, unready, rescue, list(dict.fromkeys(warnings))))
         return judged

@@ -25,7 +25,7 @@ from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install
 from netboot.model.install.token import Tokens
 
-PLAN_TOKENS: Final = Tokens("KICKSTART-TOKEN", "IGNITION-TOKEN", "REPORT-TOKEN")
+PLAN_TOKENS: Final = Tokens("KICKSTART-TOKEN", "IGNITION-TOKEN", "REPORT-TOKEN", "NODE-TOKEN")
 
 FIRMWARE: Final = {
     "BIOS, PXE": (Arch.X86_BIOS, BootProtocol.PXE),

@@ -1,4 +1,4 @@
-"""What the machine of a host gets at its next network boot: the offer to each firmware, and the URLs. Pure."""
+"""What the machine of a host gets at its next network boot: the offer to each firmware, and the URLs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ class NextBoot:
     offers: Mapping[str, str]  # by kind of firmware
     urls: Mapping[str, str | None]
     ignition: IgnitionWay | None  # None: of a host that is not in force
+    updates: str | None = None  # why its node does not get its updates from here although it could
 
 
 NO_BOOT: Final = NextBoot({}, {}, None)
@@ -28,7 +29,7 @@ NO_BOOT: Final = NextBoot({}, {}, None)
 def next_boot(
     host: Host, registry: Registry, install: Install, requested: RequestedBoot | None, *, base_url: str
 ) -> NextBoot:
-    """Return what the machine of a host gets now; `requested` is what it boots once before."""
+    """Return what the machine of a host gets now; `requested` is what it boots once before. May read a small file."""
     inspection = Inspection(host.mac)
     if requested is not None:
         kind, medium, at = requested.kind, requested.medium, requested.requested_at
@@ -41,4 +42,5 @@ def next_boot(
         "release": urls.release(content_url, host.release) if host.release else None,
     }
     way = IgnitionWay.EMBED if documents.embeds_ignition else IgnitionWay.URL
-    return NextBoot(offers(host, registry.policy, install, inspection), places, way)
+    problem = documents.updates.problem(host)
+    return NextBoot(offers(host, registry.policy, install, inspection), places, way, problem)

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments, WipeReport
+from netboot.boot.node_reports import INTERVAL_S, NodeReports, TooSoon
 from netboot.boot.records.log_lines import LogLines
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
@@ -28,6 +29,7 @@ from netboot.model.boot.machine_facts import facts_in
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import MalformedReportError
+from netboot.model.node_report import LARGEST_NODE_REPORT
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
 from netboot.serve.static_http.static_files import base_url_at
 from netboot.telemetry.health import Health
@@ -54,6 +56,7 @@ class DocumentHandler:
     script_service: ScriptService
     document_service: DocumentService
     inspection_documents: InspectionDocuments
+    node_reports: NodeReports
     _: KW_ONLY
     health_check: CheckHealth
     log_lines: LogLines | None = None  # None: no logs are received
@@ -69,6 +72,7 @@ class DocumentHandler:
             web.get(urls.IGNITION_ROUTE, self.ignition),
             web.get(urls.IGNITION_PART_ROUTE, self.ignition),
             web.post(urls.REPORT_ROUTE, self.report),
+            web.post(urls.NODE_REPORT_ROUTE, self.node_report),
             web.get("/healthz", self.health),
         ]
 
@@ -149,6 +153,24 @@ class DocumentHandler:
             return self._acknowledged(token, event, address)
         return _refused(refusal) if isinstance(refusal, Refusal) else _not_allowed([refusal])
 
+    async def node_report(self, request: web.Request) -> web.Response:
+        """Take what an installed node reports of its updates."""
+        address, token = _remote_address(request), request.match_info["token"]
+        try:
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                chunks = _at_most(LARGEST_NODE_REPORT, request.content.iter_chunked(LARGEST_NODE_REPORT))
+                body = b"".join([chunk async for chunk in chunks])
+            found = await self.node_reports.take(token, body, address)
+        except (TimeoutError, web.RequestPayloadError):
+            return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
+        except MalformedReportError as error:
+            return self._malformed(token, address, error)
+        except StoreError as error:
+            return self._not_now("node", request, error)
+        if found is TooSoon.TOO_SOON:
+            return web.Response(status=429, text="too soon\n", headers={**_SECRET, "Retry-After": str(int(INTERVAL_S))})
+        return _text("taken\n") if found is None else _refused(found)
+
     async def _log(self, request: web.Request, log_lines: LogLines) -> web.Response:
         """Take lines of a log. The token is checked first: only a machine of ours may make us hold so much."""
         address = _remote_address(request)
@@ -176,14 +198,17 @@ class DocumentHandler:
         try:
             found = await self.document_service.report_checks(token, address=address, body=body)
         except MalformedReportError as error:
-            if self._taken.note(f"{token} malformed"):
-                log.warning("boot.report_malformed", address=str(address), reason=str(error))
-            return web.Response(status=400, text=f"{error}\n", headers=_SECRET)
+            return self._malformed(token, address, error)
         if isinstance(found, Refusal):
             return _refused(found)
         if found:
             return _not_allowed(found)
         return self._acknowledged(token, Report.CHECKS, address)
+
+    def _malformed(self, token: str, address: IPv4Address, error: MalformedReportError) -> web.Response:
+        if self._taken.note(f"{token} malformed"):
+            log.warning("boot.report_malformed", address=str(address), reason=str(error))
+        return web.Response(status=400, text=f"{error}\n", headers=_SECRET)
 
     def _acknowledged(self, token: str, event: str, address: IPv4Address) -> web.Response:
         if self._taken.note(f"{token} {event}"):

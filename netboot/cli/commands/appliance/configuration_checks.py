@@ -22,7 +22,12 @@ from netboot.doctor.configuration.check_report import CheckReport
 from netboot.doctor.configuration.configuration_findings import ConfigurationFindings
 from netboot.doctor.configuration.hook_checks import check_hooks
 from netboot.doctor.configuration.host_findings import and_others, check_hosts
-from netboot.doctor.configuration.host_warnings import anchor_warnings, embedded_warnings, host_warnings
+from netboot.doctor.configuration.host_warnings import (
+    anchor_warnings,
+    embedded_warnings,
+    host_warnings,
+    update_warnings,
+)
 from netboot.doctor.configuration.listening_checks import Links, check_box, links_here
 from netboot.doctor.configuration.remote_releases import unreachable_releases
 from netboot.errors import NO_RIGHT, NetbootError, Problem, RenderError, StoreError
@@ -122,6 +127,7 @@ async def _check(
     if settings.install.ignition is IgnitionWay.EMBED:
         warnings += await asyncio.to_thread(embedded_warnings, configuration.hosts)
     warnings += anchor_warnings(configuration.hosts, utc_now())
+    warnings += await asyncio.to_thread(update_warnings, configuration.hosts, registry.documents.updates)
     findings.add("configuration.hosts", CheckReport(warnings=warnings))
     findings.add("configuration.content", CheckReport(warnings=[*await unreachable_releases(configuration.hosts)]))
     daemon = await ask_for_status(config, settings)

@@ -105,3 +105,5 @@ def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
     yield from (f"{name.replace('_', ' ')}: {url}" for name, url in found["urls"].items() if url)
     if found["ignition"] == IgnitionWay.EMBED:
         yield "ignition: the installer puts it into /boot, and the first boot requests none (install.ignition: embed)"
+    if found["updates"]:
+        yield f"updates: {found['updates']}"
