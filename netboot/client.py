@@ -234,6 +234,9 @@ class UpdatesClient:
     async def board(self) -> View:
         return dict(await self._request("GET", "updates"))
 
+    async def plan(self, name: str, alias: str) -> View:
+        return dict(await self._request("GET", f"content/promote?{urlencode({'name': name, 'alias': alias})}"))
+
 
 class AccessClient:
     """The requests about users and API tokens; it has the parts of `operate.access.access_uses` that commands use."""

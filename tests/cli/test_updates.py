@@ -39,3 +39,36 @@ def test_the_board_as_json(netboot: CommandLine):
         "warnings": [],
         "installs": found["nodes"][0]["installs"],
     }
+
+
+def test_the_plan_of_a_promotion_changes_nothing(netboot: CommandLine):
+    hosts = netboot.hosts.read_text().replace("release: ock-1.31-amd64", "release: stable")
+    netboot.hosts.write_text(hosts)
+
+    printed = netboot.printed("content", "promote", "ock-1.31-amd64", "stable", "--plan")
+
+    assert printed == (
+        "new installs get it: cp1, w1\n"
+        "warning: the release ock-1.31-amd64 is no image, so no node is updated to it; its tag stable stays\n"
+    )
+    assert not (netboot.directory / "content/ostree/stable").exists()
+
+
+def test_a_promotion_prints_what_it_does(netboot: CommandLine):
+    netboot.printed("updates")  # there is a store then
+
+    printed = netboot.printed("content", "promote", "ock-1.31-amd64", "next")
+    found = netboot.json("content", "promote", "ock-1.31-amd64", "later")
+
+    assert printed == (
+        "next is ock-1.31-amd64 now\n"
+        "warning: the release ock-1.31-amd64 is no image, so no node is updated to it; its tag next stays\n"
+    )
+    assert (found["name"], found["tags"], found["effects"]["nodes"]) == ("ock-1.31-amd64", [], [])
+
+
+def test_the_plan_for_an_unknown_name_is_refused(netboot: CommandLine):
+    done = netboot("content", "promote", "nothing", "stable", "--plan")
+
+    assert done.exit_code == 1
+    assert "there is no medium and no release nothing" in str(done.exception)

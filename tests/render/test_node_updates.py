@@ -150,7 +150,7 @@ def test_the_script_is_of_bash(shell: str, cp1: Host, engine: Engine):
 def test_skopeo_reads_our_file_beside_the_mirrors(
     mirrored: dict[str, str], cp1: Host, engine: Engine, tmp_path: Path, tool: Callable[[str], str]
 ):
-    """It asks our registry by HTTP: the connection is refused, where without the file it would speak TLS."""
+    """It requests our registry by HTTP, where without the file it would use TLS alone; nothing listens there."""
     own = {"127.0.0.1:1": (RegistryMirror("127.0.0.1:1", insecure=True),)}
     mirrors = {prefix: (RegistryMirror(location, insecure=True),) for prefix, location in mirrored.items()}
     host = replace(cp1, registries=mirrors | own)

@@ -7,11 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from netboot.boot.install_moves import InstallMoves
+from netboot.content.library.library import Library
 from netboot.model.host.host import Host, HostName, HostSet
-from netboot.model.image_name import OCK_REPOSITORY
+from netboot.model.image_name import OCK_REPOSITORY, ImageName
 from netboot.model.install.install import AFTER_INSTALL, Install
 from netboot.model.node_report import InstalledCommit, InstalledNode
+from netboot.model.release import EntryKind
 from netboot.operate.updates.offered_content import read_offered
+from netboot.operate.updates.promotion_plan import PromotionPlan, plan_promotion
 from netboot.operate.updates.updates_board import NodeFacts, OfferedContent, UpdatesBoard, judge_updates
 from netboot.store.nodes.installed_nodes import Nodes
 
@@ -42,6 +45,31 @@ class Updates:
         rules = self.rules()
         facts, offered = await self.read(rules)
         return judge_updates(facts, offered, now=self.now(), registry=rules.registry, report=rules.report)
+
+    async def plan(self, name: str, alias: str) -> PromotionPlan:
+        """Plan to make `alias` an alias of `name`; raise UnknownContentError if there is none of that name."""
+        facts, offered = await self.read(self.rules())
+        kind, repository = await asyncio.to_thread(self._entry, name)
+        installs = await self.install_moves.all()
+        return plan_promotion(
+            name,
+            alias,
+            kind=kind,
+            repository=repository,
+            nodes=facts,
+            content=offered,
+            hosts=self.hosts(),
+            installs=installs,
+        )
+
+    def _entry(self, name: str) -> tuple[EntryKind, str]:
+        """Return the kind of an entry, and the repository of its image; empty: it is none."""
+        entry = Library(self.content).find(name)
+        image = entry.record.image if entry.record is not None else ""
+        try:
+            return entry.kind, ImageName.parse(image).repository if image else ""
+        except ValueError:
+            return entry.kind, ""
 
     async def read(self, rules: UpdateRules) -> tuple[Sequence[NodeFacts], OfferedContent]:
         """Read what is known of the hosts, and what the library has."""

@@ -156,12 +156,8 @@ def _is_behind(node: NodeUpdate) -> bool:
 
 
 def _judged(facts: NodeFacts, content: OfferedContent, *, now: datetime, reports: bool) -> NodeUpdate:
-    report, installed = facts.report, facts.installed
-    if report is not None:
-        runs: KnownCommit | None = content.named(report.booted, version=report.booted_version, dated=report.booted_date)
-    else:
-        runs = content.named(installed.commit) if installed is not None and installed.commit else None
-    tag = _followed_tag(facts)
+    report, (runs, is_since_install) = facts.report, running(facts, content)
+    tag = followed_tag(facts)
     staged, installs = _staged(report, content), content.releases.get(facts.release)
     offered = content.offered(tag, staged, installs, runs) if facts.follows else None
     node = NodeUpdate(
@@ -171,7 +167,7 @@ def _judged(facts: NodeFacts, content: OfferedContent, *, now: datetime, reports
         tag,
         facts.follows,
         runs,
-        is_since_install=report is None and runs is not None,
+        is_since_install=is_since_install,
         staged=staged,
         offered=offered,
         installs=installs,
@@ -181,7 +177,18 @@ def _judged(facts: NodeFacts, content: OfferedContent, *, now: datetime, reports
     return replace(node, warnings=_warnings(facts, node, content, now=now, reports=reports))
 
 
-def _followed_tag(facts: NodeFacts) -> str:
+def running(facts: NodeFacts, content: OfferedContent) -> tuple[KnownCommit | None, bool]:
+    """Return what a node runs, and whether that is only what was installed: it has not reported."""
+    report, installed = facts.report, facts.installed
+    if report is not None:
+        return content.named(report.booted, version=report.booted_version, dated=report.booted_date), False
+    if installed is None or not installed.commit:
+        return None, False
+    return content.named(installed.commit), True
+
+
+def followed_tag(facts: NodeFacts) -> str:
+    """Return the tag that a node looks at: as it reported, else that of its install."""
     if facts.report is not None and facts.report.tag:
         return facts.report.tag
     return facts.installed.release if facts.installed is not None else facts.release

@@ -14,6 +14,7 @@ import click
 from netboot.admin.texts.ages import ago
 from netboot.cli.commands.content.changed_content import announce, handed_over, opened
 from netboot.cli.commands.content.import_images import import_images_command
+from netboot.cli.commands.content.promotion import effects_of, plan_of
 from netboot.cli.commands.content.users_found import users, users_for_a_list
 from netboot.cli.commands.content.verify_content import verify_command
 from netboot.cli.commands.daemon_or_store import ask_daemon
@@ -22,10 +23,12 @@ from netboot.cli.views.content_progress import progress_option, shown_progress
 from netboot.cli.views.content_view import collected_lines
 from netboot.cli.views.image_view import image_lines, image_row
 from netboot.cli.views.output import config_and_json, print_found, print_table
+from netboot.cli.views.promotion_view import promotion_lines
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.library.disk import megabytes
 from netboot.model.release import EntryKind
+from netboot.model.words import printable
 from netboot.operate.content.content_changes import collect_content, promote_content, remove_content
 from netboot.operate.content.image_changes import describe_image, remove_image
 from netboot.operate.content.image_listing import is_image, list_images
@@ -178,13 +181,23 @@ def gc(config: Path, as_json: bool) -> None:
 @content.command()
 @click.argument("name")
 @click.argument("alias")
+@click.option("--plan", "is_plan", is_flag=True, help="Only print which nodes notice it, and which armings end.")
 @config_and_json
-def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
-    """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on."""
+def promote(config: Path, name: str, alias: str, is_plan: bool, as_json: bool) -> None:
+    """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on.
+
+    If NAME was an image, its tag ALIAS moves too: nodes that follow it notice that within two minutes.
+    """
+    if is_plan:
+        plan = plan_of(config, name, alias)
+        print_found(plan, as_json, map(printable, promotion_lines(plan)))
+        return
     settings, library = opened(config)
+    effects = effects_of(config, settings, name, alias)
     with handed_over(settings.content.directory):
         done = promote_content(library, name, alias, lambda: users(config, settings))
     announce(config, settings, f"promote {name} {alias}", done.entry)
     moved = [f"the tag {tag.repository}:{tag.tag} is {tag.after or 'removed'} now" for tag in done.tags]
-    found = {"alias": alias, "name": done.name, "tags": [asdict(tag) for tag in done.tags]}
-    print_found(found, as_json, [f"{alias} is {done.name} now", *moved])
+    found = {"alias": alias, "name": done.name, "tags": [asdict(tag) for tag in done.tags], "effects": effects}
+    lines = promotion_lines(effects) if effects is not None else ()
+    print_found(found, as_json, map(printable, [f"{alias} is {done.name} now", *moved, *lines]))

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import click
 
-from netboot.admin.json_views import json_view
 from netboot.admin.texts.ages import ago
-from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.commands.updates_reading import read_updates
 from netboot.cli.views.output import config_and_json, print_table
+from netboot.cli.views.promotion_view import shown_commit
 from netboot.model.words import printable
-from netboot.registry.load import load_settings
 
 _COLUMNS: Final = ("HOST", "ROLE", "STATE", "RUNS", "STAGED", "OFFERED", "REPORTED", "NEXT")
 _NONE: Final = "–"
@@ -25,7 +24,7 @@ def updates(config: Path, as_json: bool) -> None:
 
     Control planes come first. Without a report, a node runs what was installed (since install).
     """
-    found = asyncio.run(_board(config))
+    found = asyncio.run(read_updates(config, lambda uses: uses.board()))
     print_table(found, as_json, _COLUMNS, map(_row, found["nodes"]))
     if as_json:
         return
@@ -34,34 +33,9 @@ def updates(config: Path, as_json: bool) -> None:
         click.echo(f"warning: {printable(warning)}", err=True)
 
 
-async def _board(config: Path) -> Any:
-    client = await daemon_at(load_settings(config).admin.socket, config)
-    if client is not None:
-        async with client:
-            return await client.updates.board()
-    from netboot.app import from_settings  # slow to load
-    from netboot.app.recorded_addresses import read_files
-    from netboot.app.store_access import offline_updates
-    from netboot.doctor.configuration.listening_checks import links_here
-
-    configuration = (await read_files(config)).configuration()
-    base_urls = from_settings.base_urls_of(configuration.settings, await links_here())
-    async with offline_updates(configuration, base_urls) as opened:
-        found = json_view(await opened.board())
-    click.echo("netboot: no daemon runs; read the store itself; start it with systemctl start netboot", err=True)
-    return found
-
-
 def _row(node: Mapping[str, Any]) -> Sequence[str]:
-    runs = _commit(node["runs"]) + (" (since install)" if node["is_since_install"] else "")
-    offered = f"{node['tag']}: {_commit(node['offered'])}" if node["offered"] else _NONE
+    runs = shown_commit(node["runs"]) + (" (since install)" if node["is_since_install"] else "")
+    offered = f"{node['tag']}: {shown_commit(node['offered'])}" if node["offered"] else _NONE
     reported = ago(node["reported_at"]) if node["reported_at"] else _NONE
-    shown = (node["host"], node["role"], node["state"], runs, _commit(node["staged"]), offered, reported)
+    shown = (node["host"], node["role"], node["state"], runs, shown_commit(node["staged"]), offered, reported)
     return *shown, node["next_command"] or node["next_step"]
-
-
-def _commit(known: Mapping[str, Any] | None) -> str:
-    if known is None:
-        return _NONE
-    name = known["release"] or known["version"]
-    return f"{name} ({known['commit'][:12]})" if name else known["commit"][:12]
