@@ -5,7 +5,7 @@ reads and hashes what follows. Python's tarfile is ten times slower, and a relea
 of the outer archive are read with tarfile (`content.oci.bundle`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +16,11 @@ _ZEROS: Final = bytes(_BLOCK)
 _LONGEST_TEXT: Final = 1 << 20  # a pax record or GNU name
 REGULAR: Final = frozenset({b"0", b"\0", b"7"})
 HARD_LINK: Final = b"1"
+SYMLINK: Final = b"2"
 DIRECTORY: Final = b"5"
-_WITHOUT_CONTENT: Final = frozenset({HARD_LINK, b"2", b"3", b"4", DIRECTORY, b"6"})  # whatever their size field
-_PAX_KEYS: Final = frozenset({"path", "linkpath", "size"})
+_WITHOUT_CONTENT: Final = frozenset({HARD_LINK, SYMLINK, b"3", b"4", DIRECTORY, b"6"})  # whatever their size field
+_PAX_KEYS: Final = frozenset({"path", "linkpath", "size", "uid", "gid"})
+_SPARSE: Final = "GNU.sparse."  # begins the keys of a member whose content has holes that are not in the tar
 _MOST_DIGITS: Final = 19  # of a size
 
 
@@ -70,12 +72,36 @@ class ByteStream:
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """One member; its content, `size_bytes` long, is next in the stream."""
+    """One member; its content, `size_bytes` long, is next in the stream.
+
+    Mode, uid and gid are read when they are needed: then a header without valid ones raises ContentError.
+    """
 
     name: str
     kind: bytes
     size_bytes: int
     link: str
+    header: bytes
+    extended: Mapping[str, str]
+
+    @property
+    def mode(self) -> int:
+        return _number(self.header[100:108])
+
+    @property
+    def uid(self) -> int:
+        return self._owner("uid", self.header[108:116])
+
+    @property
+    def gid(self) -> int:
+        return self._owner("gid", self.header[116:124])
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.kind == b"S" or any(key.startswith(_SPARSE) for key in self.extended)
+
+    def _owner(self, key: str, field: bytes) -> int:
+        return _decimal(self.extended[key], key) if key in self.extended else _number(field)
 
 
 def tar_members(stream: ByteStream) -> Iterator[TarMember]:
@@ -98,11 +124,12 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
             extended |= _extension(kind, text)
             continue
         if "size" in extended:
-            size = _decimal(extended["size"])
+            size = _decimal(extended["size"], "size")
         if kind in _WITHOUT_CONTENT:
             size = 0
         name = extended.get("path") or _name(header)
-        yield TarMember(name, kind, size, extended.get("linkpath") or _text(header[157:257]))
+        link = extended.get("linkpath") or _text(header[157:257])
+        yield TarMember(name, kind, size, link, header, extended)
         if not stream.is_at_end():
             stream.skip(-size % _BLOCK)
         extended = {}
@@ -120,9 +147,9 @@ def _number(field: bytes) -> int:
         raise ContentError("it is not a tar, or damaged: a header has an invalid number") from None
 
 
-def _decimal(text: str) -> int:
+def _decimal(text: str, key: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise ContentError("it is damaged: a pax record has an invalid size")
+        raise ContentError(f"it is damaged: a pax record has an invalid {key}")
     return int(text)
 
 
@@ -145,7 +172,7 @@ def _extension(kind: bytes, text: bytes) -> dict[str, str]:
         case b"K":
             return {"linkpath": _text(text)}
         case b"x":
-            return {key: value for key, value in _pax_records(text) if key in _PAX_KEYS}
+            return {key: value for key, value in _pax_records(text) if key in _PAX_KEYS or key.startswith(_SPARSE)}
         case _:
             return {}
 

@@ -71,13 +71,14 @@ def import_archive(
             known = existing.record if existing else None
             # records of early versions have the digest of the content in `source_digest`
             if known and source.digest in (known.content_digest, known.source_digest):
-                return _imported(name, known, is_new=False, linked_bytes=known.size_bytes)
+                return imported_release(name, known, is_new=False, linked_bytes=known.size_bytes)
             return _ArchiveImport(staging, source, path, name, record, progress).run(existing)
 
 
-def _imported(
+def imported_release(
     name: str, record: Record, *, is_new: bool, linked_bytes: int, notes: tuple[str, ...] = ()
 ) -> ImportedRelease:
+    """Return the result for a release of this record."""
     return ImportedRelease(
         name,
         is_new,
@@ -136,14 +137,14 @@ class _ArchiveImport:
                     f"release {existing.name} exists already with commit {commit[:12]}, and {self.record.source} has "
                     f"{check.commit[:12]}; a release never changes: choose another name by --name"
                 )
-            return _imported(self.name, record, is_new=False, linked_bytes=writer.linked_bytes)
+            return imported_release(self.name, record, is_new=False, linked_bytes=writer.linked_bytes)
         for member in check.unreferred:  # no pull requests them
             (root / member).unlink()
         notes = _without_stale_summary(root, self.record.source)
         record.write(root)
         write_index(root)
         self.staging.publish(root, EntryKind.RELEASE, self.name)
-        return _imported(self.name, record, is_new=True, linked_bytes=writer.linked_bytes, notes=notes)
+        return imported_release(self.name, record, is_new=True, linked_bytes=writer.linked_bytes, notes=notes)
 
     def _source_digest(self) -> str:
         if not self.path.is_file():

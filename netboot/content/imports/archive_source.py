@@ -34,8 +34,30 @@ class Repository:
 
 def open_source(path: Path) -> Image | Repository:
     """Identify and open the source at `path`; raise ContentError if it is neither an image nor an OSTree archive."""
+    if path.is_dir() and (root := repository_in(path)) is not None:
+        return Repository(root, f"ostree:{read_ref(root, str(root))[1]}")
+    image = read_image(container_parts(path), path.name)
+    if "ostree.commit" in image.labels:
+        raise ContentError(f"{path.name} is the OCK image itself; netboot content import-image FILE")
+    return image
+
+
+def repository_in(path: Path) -> Path | None:
+    """Return where a directory has an OSTree archive; None if it has none, or is a container image."""
+    if is_container(path):
+        return None
+    roots = (path / below for below in _REPOSITORY_BELOW)
+    return next((root for root in roots if (root / "config").is_file() and (root / "objects").is_dir()), None)
+
+
+def is_container(directory: Path) -> bool:
+    return (directory / "index.json").is_file() or (directory / "manifest.json").is_file()
+
+
+def container_parts(path: Path) -> dict[str, Part]:
+    """List the files of a container image, a tar or a directory; raise ContentError for anything else."""
     if path.is_dir():
-        return _open_directory(path)
+        return _directory_parts(path)
     if not path.exists():
         raise ContentError(_not_there(path))
     if path.is_fifo():
@@ -48,7 +70,7 @@ def open_source(path: Path) -> Image | Repository:
     parts = tar_parts(path)
     if "config" in parts and any(name.startswith(("objects/", "refs/")) for name in parts):
         raise ContentError(f"{path} is a tar of an OSTree repository; unpack it, and import the directory")
-    return read_image(parts, path.name)
+    return parts
 
 
 def default_name(path: Path, architecture: str) -> str:
@@ -66,13 +88,9 @@ def default_name(path: Path, architecture: str) -> str:
     return name
 
 
-def _open_directory(path: Path) -> Image | Repository:
-    if (path / "index.json").is_file() or (path / "manifest.json").is_file():
-        return read_image(directory_parts(path), path.name)
-    for below in _REPOSITORY_BELOW:
-        root = path / below
-        if (root / "config").is_file() and (root / "objects").is_dir():
-            return Repository(root, f"ostree:{read_ref(root, str(root))[1]}")
+def _directory_parts(path: Path) -> dict[str, Part]:
+    if is_container(path):
+        return directory_parts(path)
     if (path / "overlay-images").is_dir() or (path / "overlay").is_dir():
         raise ContentError(f"{path} is Podman's storage; podman save --format=oci-archive -o ock-ostree.tar NAME")
     raise ContentError(

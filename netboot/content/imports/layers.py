@@ -41,7 +41,7 @@ def unpack(image: Image, writer: ReleaseWriter, source: str, *, progress: Progre
 
 def _kind_of_image(inside: set[str]) -> str:
     if inside & {"sysroot", "ostree"}:
-        return "it is the OCK image itself; make its archive: ocne image create --type ostree"
+        return "it is the OCK image itself; netboot content import-image FILE"
     if "disk" in inside:
         return "it is a disk image in a container; make the archive: ocne image create --type ostree"
     return "it is another image; import the file that ocne image create --type ostree wrote"

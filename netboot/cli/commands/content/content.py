@@ -13,6 +13,7 @@ import click
 
 from netboot.admin.texts.ages import ago
 from netboot.cli.commands.content.changed_content import announce, handed_over, opened
+from netboot.cli.commands.content.import_image import import_image_command
 from netboot.cli.commands.content.import_images import import_images_command
 from netboot.cli.commands.content.promotion import effects_of, plan_of
 from netboot.cli.commands.content.users_found import users, users_for_a_list
@@ -40,6 +41,7 @@ def content() -> None:
     """Import and manage boot media, releases and container images."""
 
 
+content.add_command(import_image_command)
 content.add_command(import_images_command)
 content.add_command(verify_command)
 

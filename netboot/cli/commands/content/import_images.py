@@ -31,7 +31,7 @@ def import_images_command(
     Names and tags stay, without the registry's host. Of a SOURCE all images are imported, or none; the next one follows
     in any case. Exit code 1 if one failed.
     """
-    image = _image_name(name) if name is not None else None
+    image = image_name(name) if name is not None else None
     if image is not None and len(sources) > 1:
         raise click.UsageError("--image names the image of one SOURCE")
     settings, library = opened(config)
@@ -54,7 +54,8 @@ def import_images_command(
         raise SystemExit(1)
 
 
-def _image_name(text: str) -> ImageName:
+def image_name(text: str) -> ImageName:
+    """Read the value of --image."""
     try:
         return ImageName.parse(text)
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""Imports ostree container images: the release that they hold, and the image itself."""
