@@ -1,4 +1,8 @@
-"""How the tests are distributed where several processes run them (.ci/pytest): by file, the longest first."""
+"""How the tests are distributed where several processes run them (.ci/pytest): by file, the longest first.
+
+Each process collects all tests, and pytest refuses to run them if two processes have other names for them: the
+parameters of a test are the same each time. Compress with `mtime=0`.
+"""
 
 from typing import Final
 
