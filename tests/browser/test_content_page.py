@@ -9,7 +9,9 @@ import pytest
 from daemon.test_uploads import archive  # noqa: F401 - a fixture
 from fixtures.browser import Appearance, Pages, assert_fits, axe, screenshot
 from fixtures.files import write_files
+from fixtures.image_layouts import Layout
 from fixtures.rack import Rack
+from fixtures.rack_in_use import write_images
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.integration
@@ -102,6 +104,41 @@ def test_an_archive_is_uploaded_imported_promoted_verified_and_removed(content: 
     expect(row(content, "ock-new-amd64")).to_have_count(0)
 
 
+def test_images_are_uploaded_verified_and_removed(content: Page, tmp_path: Path):
+    content.locator("#upload-file").set_input_files(write_images(tmp_path / "images.tar"))
+    expect(content.locator("#upload-kind")).to_have_value("images")
+    content.get_by_role("button", name="Upload", exact=True).click()
+    ui = content.locator("#images tr", has_text="olcne/ui:1.33")
+    expect(ui).to_contain_text("amd64, arm64")
+    expect(content.locator("#content-work")).to_contain_text("olcne/ui:1.33 and 1 more")
+
+    ui.get_by_role("button", name="Verify").click()
+    expect(content.locator("#content-work")).to_contain_text("Verified olcne/ui:1.33: sound")
+    expect(ui).to_contain_text("sound")
+    screenshot(content, "content-images")
+    axe(content)
+
+    ui.get_by_role("link", name="olcne/ui:1.33").click()
+    expect(content.locator("dl")).to_contain_text("linux/amd64, linux/arm64")
+    assert content.locator("tbody tr").count() == 6  # an index, two manifests, two configurations, their layer
+    screenshot(content, "content-image")
+    content.get_by_role("link", name="Remove").click()
+    screenshot(content, "content-image-remove")
+    content.get_by_role("button", name="Remove olcne/ui:1.33").click()
+    expect(content.locator(".notice.good")).to_contain_text("olcne/ui:1.33 is removed")
+    expect(content.locator("#images tr", has_text="olcne/flannel:v0.22.3")).to_be_visible()
+
+
+def test_an_image_without_a_name_gets_the_one_of_the_form(content: Page, tmp_path: Path):
+    layout = Layout()
+    layout.name(layout.image("unnamed"))
+    content.locator("#upload-file").set_input_files(layout.archive(tmp_path / "unnamed.tar"))
+    content.locator("#upload-name").fill("olcne/named:2.0")
+    content.get_by_role("button", name="Upload", exact=True).click()
+
+    expect(content.locator("#images")).to_contain_text("olcne/named:2.0")
+
+
 def test_damage_is_shown_with_the_command_that_repairs_it(content: Page, rack: Rack):
     kernel = rack.directory / "content/ostree" / RELEASE
     damaged = next(path for path in sorted((kernel / "objects").rglob("*.filez")))
@@ -138,7 +175,9 @@ def test_a_file_that_is_no_content_is_not_sent(content: Page, tmp_path: Path):
     file.write_bytes(b"x")
     content.locator("#upload-file").set_input_files(file)
 
-    expect(content.locator("#upload-progress .bad")).to_contain_text("neither an ISO (.iso) nor an archive (.tar)")
+    expect(content.locator("#upload-progress .bad")).to_contain_text(
+        "neither an ISO (.iso) nor an image or archive (.tar"
+    )
     expect(content.locator("#upload-start")).to_be_disabled()
 
 

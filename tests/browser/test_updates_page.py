@@ -48,7 +48,7 @@ def test_the_board_follows_the_images_and_what_waits_is_on_the_first_page(pages:
     expect(page.locator("#update-warnings")).to_contain_text("2 nodes have warnings: cp1, w1")
     page.evaluate("window.isMarked = true")
 
-    rack.netboot("content", "import-images", image.archive, "--image", f"olcne/ock-ostree:{RELEASE}")
+    rack.netboot("content", "import-images", str(image.archive), "--image", f"olcne/ock-ostree:{RELEASE}")
 
     expect(row(page, "w1").locator(".state")).to_have_text("offered")
     expect(row(page, "w1")).to_contain_text(image.commit.checksum[:12])

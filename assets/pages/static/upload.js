@@ -1,4 +1,4 @@
-// Uploads an ISO or an archive by tus 1.0.0: in pieces, with progress, pause, and resume.
+// Uploads an ISO, an image, an archive or images by tus 1.0.0: in pieces, with progress, pause, and resume.
 //
 // The URL of an unfinished upload is kept in the browser by the file's name, size and date, so that the same file
 // continues where it was: after a lost connection by itself, after a reload when the operator chooses it again.
@@ -9,9 +9,13 @@
   const PIECE_BYTES = 32 * 1024 * 1024;
   const RETRIES_MS = [1000, 2000, 4000, 8000, 15000, 30000]; // the last one again and again
   const KEPT = "netboot-upload ";
-  const KINDS = { iso: "iso", tar: "archive" };
+  // What a file is by its name, the first that fits; the operator can choose another kind. Only the import knows.
+  const KINDS = [[/\.iso$/i, "iso"], [/-ostree\.tar$/i, "archive"], [/\.(tar|tgz|tar\.(gz|zst|xz)|oci)$/i, "images"]];
+  const ENTRY_NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
+  const IMAGE_NAME = "[a-z0-9][A-Za-z0-9.:\\/_\\-]*";
   const zone = document.getElementById("upload");
   const input = document.getElementById("upload-file");
+  const kindField = document.getElementById("upload-kind");
   const nameField = document.getElementById("upload-name");
   const start = document.getElementById("upload-start");
   const shown = document.getElementById("upload-progress");
@@ -26,11 +30,23 @@
   }
 
   const keyOf = (file) => `${KEPT}${file.name} ${file.size} ${file.lastModified}`;
-  const suffixOf = (file) => file.name.split(".").pop().toLowerCase();
+  const kindOf = (file) => KINDS.find(([pattern]) => pattern.test(file.name))?.[1];
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   function proposedName(file) {
-    return suffixOf(file) === "iso" ? "" : file.name.replace(/\.tar$/i, "").replace(/-ostree$/, "").replace(/[^A-Za-z0-9._-]/g, "-");
+    return file.name.replace(/\.tar$/i, "").replace(/-ostree$/, "").replace(/[^A-Za-z0-9._-]/g, "-");
+  }
+
+  // An archive becomes a release, which is named after the file. An ISO has a name in it, and so have images; of a
+  // single one without a name, the name of the image is sent.
+  function chooseKind() {
+    const kind = kindField.value;
+    const isRelease = kind === "archive";
+    nameField.required = isRelease;
+    nameField.placeholder = isRelease ? "" : "as in the file";
+    nameField.pattern = kind === "images" ? IMAGE_NAME : ENTRY_NAME;
+    nameField.maxLength = kind === "images" ? 383 : 63;
+    nameField.value = isRelease && chosen ? proposedName(chosen) : "";
   }
 
   function encoded(metadata) {
@@ -46,14 +62,15 @@
     if (running || !file) return;
     chosen = null;
     start.disabled = true;
-    if (!(suffixOf(file) in KINDS)) {
-      show(`${file.name} is neither an ISO (.iso) nor an archive (.tar).`, "bad");
+    const kind = kindOf(file);
+    if (!kind) {
+      show(`${file.name} is neither an ISO (.iso) nor an image or archive (.tar, .tgz, .oci).`, "bad");
       return;
     }
     chosen = file;
+    kindField.value = kind;
+    chooseKind();
     const isKnown = localStorage.getItem(keyOf(file)) !== null;
-    nameField.value = proposedName(file);
-    nameField.required = suffixOf(file) !== "iso";
     start.disabled = false;
     start.textContent = isKnown ? "Continue the upload" : "Upload";
     show(`${file.name}, ${size(file.size)}`, "plain");
@@ -67,7 +84,7 @@
       if (answer.ok && Number(answer.headers.get("Upload-Offset")) < file.size) return known;
       if (!answer.ok && answer.status !== 404) throw new Refused(`the daemon answered ${answer.status}`);
     }
-    const metadata = encoded({ kind: KINDS[suffixOf(file)], name: nameField.value.trim(), filename: file.name });
+    const metadata = encoded({ kind: kindField.value, [kindField.value === "images" ? "image" : "name"]: nameField.value.trim(), filename: file.name });
     const answer = await fetch(URL_OF_UPLOADS, { method: "POST", headers: headers({ "Upload-Length": String(file.size), "Upload-Metadata": metadata }), credentials: "same-origin" });
     if (!answer.ok) throw new Refused(await sentence(answer));
     const url = answer.headers.get("Location");
@@ -155,7 +172,8 @@
   function reset() {
     running = chosen = null;
     input.value = "";
-    input.disabled = nameField.disabled = false;
+    input.disabled = kindField.disabled = nameField.disabled = false;
+    chooseKind();
     start.disabled = true;
     start.textContent = "Upload";
   }
@@ -270,7 +288,7 @@
     if (running || !chosen || !nameField.reportValidity()) return;
     const upload = { file: chosen, url: "", sent: 0, trouble: "", isPaused: false, begunAt: performance.now(), begunBytes: null };
     running = upload;
-    input.disabled = nameField.disabled = start.disabled = true;
+    input.disabled = kindField.disabled = nameField.disabled = start.disabled = true;
     try {
       upload.url = await begin(upload.file);
     } catch (error) {
@@ -283,6 +301,7 @@
   }
 
   input.addEventListener("change", () => choose(input.files[0]));
+  kindField.addEventListener("change", chooseKind);
   start.addEventListener("click", startUpload);
   zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
   zone.addEventListener("dragleave", () => zone.classList.remove("over"));

@@ -45,6 +45,7 @@ from netboot.admin.pages.appliance.throughput_page import ThroughputPages
 from netboot.admin.pages.boots.machine_boots import MachineBoots
 from netboot.admin.pages.cluster.cluster_page import ClusterPage
 from netboot.admin.pages.content.content_page import ContentPage
+from netboot.admin.pages.content.image_pages import ImagePages
 from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.machines.machine_pages import MachinePages
 from netboot.admin.pages.page_engine import PageEngine
@@ -147,6 +148,7 @@ class AdminParts:
             ActivityPages(self.activity, engine, now=self.now),
             ThroughputPages(self.throughput, engine, now=self.now),
             ContentPage(self.content, engine),
+            ImagePages(self.content, engine),
             RackPage(self.rack, engine, updates=self.updates.board),
             UpdatesPage(self.updates.board, engine),
             ClusterPage(self.administration, engine, now=self.now),

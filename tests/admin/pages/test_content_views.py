@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from netboot.admin.pages.content.content_views import ContentRow, ContentView, UploadRow, VerificationRow, shortened
+from netboot.admin.pages.content.content_views import ContentRow, ContentView, UploadRow, shortened
+from netboot.admin.pages.content.verification_views import VerificationRow
 from netboot.content.library.progress import ProgressReport
 from netboot.content.library.uploads import Upload, UploadKind, UploadState
 from netboot.operate.content.content_administration import ContentDisk

@@ -7,7 +7,9 @@ from typing import Final
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
-from netboot.admin.pages.content.content_views import ContentRow, ContentView, newest_of_each
+from netboot.admin.pages.content.content_views import ContentRow, ContentView
+from netboot.admin.pages.content.image_views import image_rows, images_of_releases
+from netboot.admin.pages.content.verification_views import newest_of_each
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.content.library.disk import megabytes
 from netboot.content.library.uploads import UploadState
@@ -56,11 +58,13 @@ class ContentPage:
     async def show(self, request: web.Request) -> web.Response:
         """Show media, releases, uploads and verifications."""
         content = self._content
-        details, disk, uploads = await asyncio.gather(content.all(), content.disk(), content.uploads.all())
+        details, images = await asyncio.gather(content.all(), content.images())
+        disk, uploads = await asyncio.gather(content.disk(), content.uploads.all())
         page = ContentView.of(
             details,
             uploads,
             content.verifications.all(),
+            images,
             disk=disk,
             verify_refusal=content.verifications.refusal(),
         )
@@ -133,7 +137,9 @@ class ContentPage:
 
     async def _entry(self, request: web.Request) -> EntryView:
         details, listed = await asyncio.gather(self._content.show(request.match_info["name"]), self._content.all())
-        verifications = self._content.verifications
-        row = ContentRow.of(details, verify_refusal=verifications.refusal(), newest=newest_of_each(verifications.all()))
+        refusal = self._content.verifications.refusal()
+        newest = newest_of_each(self._content.verifications.all())
+        images = images_of_releases(image_rows(await self._content.images(), verify_refusal=refusal, newest=newest))
+        row = ContentRow.of(details, verify_refusal=refusal, newest=newest, image=images.get(details.entry.name))
         aliases = [each.entry for each in listed if each.entry.alias_of and each.entry.kind == details.entry.kind]
         return EntryView(row, details, tuple(alias.name for alias in aliases))

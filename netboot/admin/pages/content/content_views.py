@@ -1,20 +1,27 @@
 """What the page of content shows, as values: entries with their actions, uploads and verifications. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import quote
 
 from netboot.admin.pages.action_link import ActionLink
-from netboot.admin.pages.shell import DAMAGED, SOUND
-from netboot.content.library.uploads import Upload, UploadState
+from netboot.admin.pages.content.image_views import ImageRow, image_rows, images_of_releases
+from netboot.admin.pages.content.verification_views import VerificationRow, newest_of_each, verified_word
+from netboot.content.library.uploads import Upload, UploadKind, UploadState
 from netboot.operate.content.content_administration import ContentDisk
+from netboot.operate.content.image_listing import ListedRepository
 from netboot.operate.content.library_listing import ContentDetails, ListedContent
 from netboot.operate.content.verifications import Verification, VerificationState
 
 SHOWN_USERS: Final = 3
 SHOWN_VERIFICATIONS: Final = 3
+_KINDS: Final = {
+    UploadKind.ISO: "an ISO",
+    UploadKind.ARCHIVE: "an archive",
+    UploadKind.IMAGES: "container images",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +37,17 @@ class ContentRow:
     promote: ActionLink
     remove: ActionLink
     last_verified: str
+    image: ImageRow | None  # that a release was imported from
 
     @classmethod
-    def of(cls, details: ContentDetails, *, verify_refusal: str | None, newest: Mapping[str, Verification]) -> Self:
+    def of(
+        cls,
+        details: ContentDetails,
+        *,
+        verify_refusal: str | None,
+        newest: Mapping[str, Verification],
+        image: ImageRow | None = None,
+    ) -> Self:
         entry = details.entry
         url = f"/content/{quote(entry.name, safe='')}"
         running = newest.get(entry.name)
@@ -47,7 +62,8 @@ class ContentRow:
             ActionLink("verify", "Verify", f"{url}/verify", verify_refusal),
             ActionLink("promote", "Promote", f"{url}/promote"),
             ActionLink("remove", "Remove", f"{url}/remove", shortened(reasons)),
-            _verified(entry.name, newest.get(entry.name)),
+            verified_word(entry.name, newest),
+            image,
         )
 
 
@@ -85,35 +101,8 @@ class UploadRow:
     @property
     def notes(self) -> Sequence[str]:
         """What the import remarked."""
-        return [str(note) for note in (self.upload.result or {}).get("notes", ())]
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationRow:
-    """One verification; `damaged` has each damaged file with its fault, `cure` the command that repairs it."""
-
-    verification: Verification
-    sentence: str
-    damaged: Sequence[tuple[str, str]]
-    cures: Sequence[str]
-
-    @classmethod
-    def of(cls, verification: Verification) -> Self:
-        bad = [verdict for verdict in verification.verdicts if not verdict["ok"]]
-        damaged = [(f"{each['name']}: {file}", fault) for each in bad for file, fault in each["faults"].items()]
-        cures = [f"netboot content verify {each['name']} --repair-from SOURCE" for each in bad]
-        return cls(verification, _outcome(verification), damaged, cures)
-
-    @property
-    def is_running(self) -> bool:
-        return self.verification.state is VerificationState.RUNNING
-
-    @property
-    def word(self) -> str:
-        """The state, or of one that is done its result."""
-        if self.verification.state is not VerificationState.DONE:
-            return self.verification.state.value
-        return SOUND if self.verification.is_sound else DAMAGED
+        of_images = [f"{image['name']}: {note}" for image in _imported_images(self.upload) for note in image["notes"]]
+        return [*(str(note) for note in (self.upload.result or {}).get("notes", ())), *of_images]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +111,7 @@ class ContentView:
 
     media: Sequence[ContentRow]
     releases: Sequence[ContentRow]
+    images: Sequence[ImageRow]
     uploads: Sequence[UploadRow]
     verifications: Sequence[VerificationRow]
     verify_all: ActionLink
@@ -133,15 +123,22 @@ class ContentView:
         details: Sequence[ContentDetails],
         uploads: Sequence[Upload],
         verifications: Sequence[Verification],
+        repositories: Sequence[ListedRepository] = (),
         *,
         disk: ContentDisk,
         verify_refusal: str | None,
     ) -> Self:
         newest = newest_of_each(verifications)
-        rows = [ContentRow.of(each, verify_refusal=verify_refusal, newest=newest) for each in details]
+        images = image_rows(repositories, verify_refusal=verify_refusal, newest=newest)
+        of_releases = images_of_releases(images)
+        rows = [
+            ContentRow.of(each, verify_refusal=verify_refusal, newest=newest, image=of_releases.get(each.entry.name))
+            for each in details
+        ]
         return cls(
             [row for row in rows if row.entry.kind == "boot medium"],
             [row for row in rows if row.entry.kind == "release"],
+            images,
             [UploadRow.of(upload) for upload in reversed(uploads)],
             [VerificationRow.of(each) for each in verifications[:SHOWN_VERIFICATIONS]],
             ActionLink("verify", "Verify everything", "/content/-/verify", verify_refusal),
@@ -154,16 +151,6 @@ class ContentView:
         return any(row.is_running for row in self.uploads) or any(row.is_running for row in self.verifications)
 
 
-def newest_of_each(verifications: Iterable[Verification]) -> dict[str, Verification]:
-    """Return the newest verification of each entry, also one of all content."""
-    newest: dict[str, Verification] = {}
-    for each in verifications:
-        names = [each.name] if each.name else [str(verdict["name"]) for verdict in each.verdicts]
-        for name in names:
-            newest.setdefault(name, each)
-    return newest
-
-
 def shortened(reasons: Sequence[str]) -> str | None:
     """Return the first reason, and how many more there are; None without a reason."""
     if not reasons:
@@ -173,30 +160,14 @@ def shortened(reasons: Sequence[str]) -> str | None:
 
 
 def _title(upload: Upload) -> str:
+    """Name what was imported; before its import, what the upload is."""
+    if images := _imported_images(upload):
+        more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+        return f"{images[0]['name']}{more}"
     imported = (upload.result or {}).get("name")
-    kinds = {"iso": "an ISO", "images": "container images"}
-    return str(imported or upload.name or upload.image or kinds.get(upload.kind, "an archive"))
+    return str(imported or upload.name or upload.image or _KINDS[upload.kind])
 
 
-def _verified(name: str, verification: Verification | None) -> str:
-    if verification is None or verification.state is not VerificationState.DONE:
-        return ""
-    return SOUND if all(verdict["ok"] for verdict in verification.verdicts if verdict["name"] == name) else DAMAGED
-
-
-def _outcome(verification: Verification) -> str:
-    match verification.state:
-        case VerificationState.RUNNING:
-            return f"Verifying {verification.subject}"
-        case VerificationState.CANCELLED:
-            return f"The verification of {verification.subject} was cancelled"
-        case VerificationState.FAILED:
-            return f"The verification of {verification.subject} failed: {verification.error}"
-        case VerificationState.DONE:
-            return f"Verified {verification.subject}: {_counted(verification.verdicts)}"
-
-
-def _counted(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    damaged = sum(len(verdict["faults"]) for verdict in verdicts)
-    checked = sum(verdict["checked"] for verdict in verdicts)
-    return f"{damaged} damaged of {checked} files and objects" if damaged else f"sound, {checked} files and objects"
+def _imported_images(upload: Upload) -> list[Mapping[str, Any]]:
+    """List the images of an upload of several, as `netboot content import-images --json` prints them."""
+    return [image for source in (upload.result or {}).get("sources", ()) for image in source["images"]]
