@@ -6,14 +6,17 @@ RFC 1952 (gzip), RFC 8878 (zstd), tukaani.org/xz/xz-file-format.txt.
 
 import lzma
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import chain
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 import zstandard
-from isal import isal_zlib
 
 MAGIC_BYTES: Final = 6
-INFLATE_ERROR: Final = cast(type[Exception], isal_zlib.error)  # the library's types call it an instance
+# ISA-L has the functions of zlib and is several times as fast; a CPU for which there is no wheel has zlib
+fast_zlib: Final[Any] = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
+INFLATE_ERROR: Final[type[Exception]] = fast_zlib.error
 UNPACK_ERRORS: Final = (INFLATE_ERROR, lzma.LZMAError, zstandard.ZstdError, EOFError, MemoryError)
 _GZIP: Final = b"\x1f\x8b"
 _XZ: Final = b"\xfd7zXZ\0"
@@ -56,7 +59,7 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     inflate = None
     for chunk in chunks:
         while chunk:
-            inflate = inflate or isal_zlib.decompressobj(isal_zlib.MAX_WBITS | 16)
+            inflate = inflate or fast_zlib.decompressobj(fast_zlib.MAX_WBITS | 16)
             yield inflate.decompress(chunk, _PIECE_BYTES)
             chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
             if inflate.eof:

@@ -291,6 +291,16 @@ import_ostree_image(Library(Path(sys.argv[1])), Path(sys.argv[2]), "ock", now=da
 """
 
 
+def test_an_image_is_imported_on_a_cpu_for_which_isa_l_has_no_package(tmp_path: Path, library: Library) -> None:
+    made = make_image(tmp_path, "A")
+    without = "import importlib.util as util; util.find_spec = lambda name: None"
+
+    subprocess.run([sys.executable, "-c", without + IMPORT, str(library.directory), str(made.archive)], check=True)
+
+    assert "no errors found" in ostree("fsck", f"--repo={release(library, 'ock')}")
+    assert put(library, made.archive, "ock").is_new is False
+
+
 @pytest.mark.parametrize("count", [1, 20, 45])
 def test_an_import_that_is_killed_leaves_nothing_published_and_the_next_continues(
     library: Library, large_image: tuple[Path, Commit], count: int

@@ -17,13 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-from isal import isal_zlib
-
 from netboot.content.imports.ostree_image.file_object import FileObject
 from netboot.content.library.disk import file_status
 from netboot.content.ostree.object_check import check_object
 from netboot.content.tar_stream import ByteStream
-from netboot.content.unpacking import INFLATE_ERROR
+from netboot.content.unpacking import INFLATE_ERROR, fast_zlib
 from netboot.errors import ContentError
 
 _MOST_THREADS: Final = 16
@@ -152,7 +150,7 @@ class FileObjectWriter:
                 _check_large(found, pipe.pieces())
                 return
             path = f"{self._root}/{found.member}.new"
-            pack = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+            pack = fast_zlib.compressobj(_LEVEL, fast_zlib.DEFLATED, -fast_zlib.MAX_WBITS)
             digest = hashlib.sha256(_hashed_header(found))
 
             def packed() -> Iterator[bytes]:
@@ -273,8 +271,8 @@ def _check_name(found: FileObject, checksum: str) -> None:
 
 
 def _deflated(content: bytes) -> bytes:
-    pack = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
-    return pack.compress(content) + pack.flush()
+    pack = fast_zlib.compressobj(_LEVEL, fast_zlib.DEFLATED, -fast_zlib.MAX_WBITS)
+    return bytes(pack.compress(content) + pack.flush())
 
 
 def _is_equal(found: FileObject, header: bytes, content: bytes, path: str) -> bool:
@@ -285,9 +283,9 @@ def _is_equal(found: FileObject, header: bytes, content: bytes, path: str) -> bo
         data = file.read(len(content) + _MOST_OVERHEAD_BYTES) or b""
     if found.is_link:
         return not data
-    inflate = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
+    inflate = fast_zlib.decompressobj(-fast_zlib.MAX_WBITS)
     try:
-        return inflate.decompress(data, len(content) + 1) == content and inflate.eof
+        return bool(inflate.decompress(data, len(content) + 1) == content and inflate.eof)
     except INFLATE_ERROR:
         return False
 
