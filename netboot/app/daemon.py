@@ -169,9 +169,9 @@ class Daemon:
         )
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._listeners = self._boot_listeners(metrics)
+        self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin = self._admin_listener(metrics, clock)
-        self._problems: list[str] = []
-        self._is_stopping = False
+        self._problems, self._is_stopping = list[str](), False
         metrics.read_gauges(self._gauge_readings().read)
 
     def _boot_services(self, clock: Clock) -> BootServices:
@@ -218,6 +218,7 @@ class Daemon:
                 self._armed_content.readings,
                 self._overdue_watch.readings,
                 self._admin.readings,
+                self._updates.readings,
             ),
         )
 
@@ -245,7 +246,7 @@ class Daemon:
             settings=self._settings,
             settings_in_force=self._in_force.settings,
             access=self._store.access(clock, metrics),
-            updates=self._store.updates(self._settings, self._install_moves, self._listeners.base_urls),
+            updates=self._updates,
             rack=rack_overview(self._store, administration, self._services, seen=self._seen, daemon=self),
         )
         return parts.listener(configuration=self._path.resolve())
@@ -375,7 +376,7 @@ class Daemon:
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
         works += [self._content_work.run(), self._registry.follow_boot_files(), self._install_moves.run()]
-        works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run()]
+        works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run(), self._updates.run()]
         works += [self._armed_content.run(self.rescan_content)]
         if self._records is not None:
             works.append(self._records.run())

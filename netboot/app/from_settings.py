@@ -1,9 +1,11 @@
 """Derives the inputs of each package from the settings. Opens nothing and starts nothing."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Final
 
 from netboot import __version__
@@ -17,7 +19,7 @@ from netboot.boot_records.record_files import RecordFiles
 from netboot.boot_records.record_writer import MeasureStore, RecordWriter
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
-from netboot.errors import Problem
+from netboot.errors import CertificateError, Problem
 from netboot.model import urls
 from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.clock import utc_now
@@ -49,7 +51,7 @@ def registry_for(
         sets_clock=settings.install.set_clock,
         embeds_ignition=settings.install.ignition is IgnitionWay.EMBED,
         log_port=settings.logs.port,
-        updates=_update_rules(settings),
+        updates=_update_rules(settings, configuration.files[0].parent),
         now=now,
     )
     boot_files = BootFiles(settings.bootfiles.directories)
@@ -62,8 +64,19 @@ def registry_for(
     return Registry(configuration.hosts, policy, documents, boot_files), problems
 
 
-def _update_rules(settings: Settings) -> NodeUpdateRules:
-    return NodeUpdateRules(settings.content.directory, settings.updates.registry, settings.updates.report)
+def _update_rules(settings: Settings, directory: Path) -> NodeUpdateRules:
+    """Return what nodes do for updates; `directory` is that of `netboot.yaml`, beside which netboot's CA is."""
+    updates, registry = settings.updates, settings.registry
+    ca_pem = ""
+    if updates.registry and registry.tls_port and registry.certificate is not None:
+        from netboot.operate.certificates.authority import CA_DIRECTORY, CertificateAuthority  # slow to load
+
+        with suppress(CertificateError):  # the check of the registry's certificate reports it
+            authority = CertificateAuthority.read(directory / CA_DIRECTORY)
+            ca_pem = authority.anchor_for(registry.certificate) if authority is not None else ""
+    return NodeUpdateRules(
+        settings.content.directory, updates.registry, updates.report, tls_port=registry.tls_port, ca_pem=ca_pem
+    )
 
 
 def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:

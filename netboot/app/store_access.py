@@ -122,7 +122,7 @@ class OpenStore:
         """Build the board of updates; `base_urls` are those of this server that nodes on each interface get."""
 
         def rules() -> UpdateRules:
-            addresses = [urls.registry_address(each) for each in base_urls()]
+            addresses = [urls.registry_address(each, settings.registry.tls_port) for each in base_urls()]
             return UpdateRules(settings.updates.registry, settings.updates.report, addresses)
 
         moves = install_moves

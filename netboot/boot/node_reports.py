@@ -4,17 +4,14 @@ It is valid from the end of its install until the end of the next one, while the
 can write one row, its own, once in `INTERVAL_S`; nothing else of netboot depends on that row.
 """
 
-import logging
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
 
-import structlog
-
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.identity import Identification
-from netboot.boot.token_documents import Refusal
+from netboot.boot.token_documents import Refusal, emit_refusal
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
@@ -23,8 +20,6 @@ from netboot.model.node_report import InstalledNode, NodeReport, read_node_repor
 from netboot.store.nodes.installed_nodes import Nodes
 
 INTERVAL_S: Final = 5.0  # between two reports of one node
-
-log = structlog.get_logger()
 
 
 class TooSoon(StrEnum):
@@ -73,14 +68,7 @@ class NodeReports:
         return host, node
 
     def _refuse(self, refusal: Refusal, host: Host | HostName | None, address: IPv4Address) -> Refusal:
-        data = {"document": TokenKind.NODE.value, "address": str(address), "reason": refusal.value}
-        mac = host.mac if isinstance(host, Host) else None
-        if host is None:
-            log.debug("boot.token_refused", **data)
-        elif refusal is Refusal.UNAUTHORISED:
-            self.events.emit("boot.alarm_raised", data, host=host, mac=mac, level=logging.ERROR)
-        else:
-            self.events.emit("boot.token_refused", data, host=host, mac=mac, level=logging.WARNING)
+        emit_refusal(self.events, refusal, TokenKind.NODE, host=host, address=address)
         return refusal
 
 

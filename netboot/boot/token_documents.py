@@ -345,17 +345,24 @@ class DocumentService:
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
         """Record why a token is refused; of a removed host only the name is known."""
-        data = {"document": kind.value, "address": str(address), "reason": refusal.value}
         if refusal is Refusal.UNKNOWN:  # it may be the machine's own token, of a boot that another request has replaced
             host = self.identification.machine_at(address)[1]
-        mac = host.mac if isinstance(host, Host) else None
-        if host is None:
-            log.debug("boot.token_refused", **data)
-        elif refusal is Refusal.UNAUTHORISED:
-            self.events.emit("boot.alarm_raised", data, host=host, mac=mac, level=logging.ERROR)
-        else:
-            self.events.emit("boot.token_refused", data, host=host, mac=mac, level=logging.WARNING)
+        emit_refusal(self.events, refusal, kind, host=host, address=address)
         return refusal
+
+
+def emit_refusal(
+    events: EventBus, refusal: Refusal, kind: TokenKind, *, host: Host | HostName | None, address: IPv4Address
+) -> None:
+    """Emit why a token is refused; without a host it is only logged, because anybody can send any token."""
+    data = {"document": kind.value, "address": str(address), "reason": refusal.value}
+    mac = host.mac if isinstance(host, Host) else None
+    if host is None:
+        log.debug("boot.token_refused", **data)
+    elif refusal is Refusal.UNAUTHORISED:
+        events.emit("boot.alarm_raised", data, host=host, mac=mac, level=logging.ERROR)
+    else:
+        events.emit("boot.token_refused", data, host=host, mac=mac, level=logging.WARNING)
 
 
 def _is_alive(install: Install, kind: TokenKind) -> bool:

@@ -1,9 +1,13 @@
 """Which new settings a reload applies, and which need a restart."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+
+from fixtures.certificates import server_pair
 
 from netboot.app.from_settings import as_reloaded, needs_restart, registry_for
 from netboot.model.boot.offer import UnknownHosts
+from netboot.operate.certificates.authority import CertificateAuthority
 from netboot.registry.load import load_settings, read
 from netboot.settings.settings import Settings
 
@@ -32,3 +36,23 @@ def test_nobody_is_inspected_while_a_host_is_left_out(tmp_path: Path):
 
     assert (faulty.policy.unknown, faulty.policy.inspect_media) == (UnknownHosts.WAIT, "ol9")
     assert (sound.policy.unknown, sound.policy.inspect_media) == (UnknownHosts.INSPECT, "ol9")
+
+
+def test_nodes_trust_netboots_ca_if_it_issued_the_certificate_of_the_registry(tmp_path: Path):
+    certificate, key = "tls/registry.pem", "tls/registry.key"
+    text = f"registry: {{tls_port: 8443, certificate: {certificate}, key: {key}}}\nupdates: {{registry: true}}\n"
+    (tmp_path / "hosts.yaml").write_text("hosts: {}\n")
+    found = settings(tmp_path, text)
+
+    def anchor() -> tuple[int, str]:
+        rules = registry_for(found, read(tmp_path / "netboot.yaml"))[0].documents.updates
+        return rules.tls_port, rules.ca_pem
+
+    assert anchor() == (8443, "")
+    now = datetime.now(UTC)
+    authority = CertificateAuthority.create(tmp_path / "tls", "test", now=now, group=None)
+    assert anchor() == (8443, "")
+    server_pair(tmp_path / "tls", "192.0.2.10")[0].rename(tmp_path / certificate)
+    assert anchor() == (8443, "")
+    authority.issue(["192.0.2.10"], days=90, now=now).write(tmp_path / certificate, tmp_path / key, group=None)
+    assert anchor() == (8443, authority.path.read_text())

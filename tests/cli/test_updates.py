@@ -72,3 +72,27 @@ def test_the_plan_for_an_unknown_name_is_refused(netboot: CommandLine):
 
     assert done.exit_code == 1
     assert "there is no medium and no release nothing" in str(done.exception)
+
+
+NO_EFFECT = (
+    "updates.registry has no effect on w1: its release ock-1.31-amd64 was not imported as an image; "
+    "netboot content import-image FILE makes a release with its image"
+)
+
+
+def test_a_host_that_does_not_follow_this_appliance_is_warned_of(netboot: CommandLine):
+    netboot.config.write_text(netboot.config.read_text() + "updates: {registry: true}\n")
+
+    explained = netboot.printed("explain", "w1")
+    checked = netboot("check").output
+    armed = netboot("install", "arm", "w1", "--force").output
+
+    assert f"\nupdates: {NO_EFFECT}\n" in explained
+    assert netboot.json("explain", "w1")["updates"] == NO_EFFECT
+    assert NO_EFFECT in checked.replace("\n", " ").replace("  ", " ")
+    assert NO_EFFECT in armed.replace("\n", " ").replace("  ", " ")
+
+
+def test_without_the_setting_nothing_is_warned_of(netboot: CommandLine):
+    assert "updates" not in netboot.printed("explain", "w1")
+    assert netboot.json("explain", "w1")["updates"] is None

@@ -2,13 +2,11 @@
 
 import json
 import random
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fixtures.files import SETTINGS, write_boot_files, write_files
-from fixtures.packets import SERVER
 from fixtures.rack import Machine, Rack, running, token_in
 
 pytestmark = pytest.mark.integration
@@ -43,17 +41,6 @@ def rack(tmp_path: Path) -> Iterator[Rack]:
         yield rack
 
 
-def post(machine: Machine, path: str, body: bytes) -> int:
-    """Send a body from a machine's address; return the status."""
-    with machine.rack.client_socket(socket.AF_INET, socket.SOCK_STREAM) as line:
-        line.settimeout(10)
-        line.bind((machine.address, 0))
-        line.connect((SERVER, 8080))
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        line.sendall(head.encode() + body)
-        return int(b"".join(iter(lambda: line.recv(65536), b"")).split(b" ", 2)[1])
-
-
 def reporting(rack: Rack) -> tuple[Machine, str]:
     """Boot cp1 into its installer; return the machine and the token of its reports."""
     cp1 = rack.machine("52:54:00:aa:bb:01", "192.0.2.50")
@@ -67,14 +54,14 @@ def test_no_report_of_a_machine_fails_or_reaches_a_terminal_as_it_is(rack: Rack)
     unregistered.boots()
     inspection = token_in(unregistered.script(), "inspect")
 
-    own = {event: {post(cp1, f"/report/{token}/{event}", body) for body in BODIES} for event in ("checks", "failed")}
+    own = {event: {cp1.post(f"/report/{token}/{event}", body) for body in BODIES} for event in ("checks", "failed")}
     others = {
-        post(machine, f"/report/{foreign}/{event}", body)
+        machine.post(f"/report/{foreign}/{event}", body)
         for machine, foreign in ((cp1, inspection), (unregistered, token))
         for event in ("checks", "inspected", "failed", "ready", "log")
         for body in BODIES[:8]
     }
-    inspected = post(unregistered, f"/report/{inspection}/inspected", b"cpu " + ESCAPES.encode() + b"\n" + BODIES[10])
+    inspected = unregistered.post(f"/report/{inspection}/inspected", b"cpu " + ESCAPES.encode() + b"\n" + BODIES[10])
     printed = "".join(
         rack.run(*command).stdout
         for command in (
@@ -99,7 +86,7 @@ def test_no_report_of_a_machine_fails_or_reaches_a_terminal_as_it_is(rack: Rack)
 def test_a_machine_that_reports_other_checks_again_and_again_adds_nothing_to_its_history(rack: Rack):
     cp1, token = reporting(rack)
 
-    statuses = [post(cp1, f"/report/{token}/checks", CHECKS.format(number).encode()) for number in range(50)]
+    statuses = [cp1.post(f"/report/{token}/checks", CHECKS.format(number).encode()) for number in range(50)]
 
     assert statuses == [200] + [404] * 49
     history = json.loads(rack.netboot("install", "history", "cp1", "--json"))

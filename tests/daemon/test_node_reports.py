@@ -1,7 +1,6 @@
 """An installed node reports to a daemon, and so do machines that must not; the board shows what is known."""
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from urllib.parse import unquote
 
 import pytest
 from fixtures.files import SETTINGS, write_boot_files, write_files
-from fixtures.packets import SERVER
 from fixtures.rack import Machine, Rack, running, token_in
 
 pytestmark = pytest.mark.integration
@@ -42,15 +40,7 @@ def installed(rack: Rack) -> tuple[Machine, str]:
 
 
 def post(machine: Machine, token: str, body: str | bytes = BODY) -> int:
-    """Send a report from a machine's address; return the status."""
-    data = body if isinstance(body, bytes) else body.encode()
-    with machine.rack.client_socket(socket.AF_INET, socket.SOCK_STREAM) as line:
-        line.settimeout(10)
-        line.bind((machine.address, 0))
-        line.connect((SERVER, 8080))
-        head = f"POST /node/{token} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
-        line.sendall(head.encode() + data)
-        return int(b"".join(iter(lambda: line.recv(65536), b"")).split(b" ", 2)[1])
+    return machine.post(f"/node/{token}", body if isinstance(body, bytes) else body.encode())
 
 
 def board(rack: Rack) -> dict[str, Any]:

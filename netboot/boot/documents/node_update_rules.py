@@ -17,14 +17,14 @@ from netboot.render.node_updates import NO_UPDATES, NodeUpdates, UpdateSource
 class NodeUpdateRules:
     """The settings of updates, and of the registry's TLS; `content` is the content directory.
 
-    `tls_port`: 0 for none. `ca` has the certificates with which nodes verify it.
+    `tls_port`: 0 for none. `ca_pem`: the certificate with which nodes verify it; empty: one that they trust already.
     """
 
     content: Path = Path()
     registry: bool = False
     report: bool = False
     tls_port: int = 0
-    ca: Path | None = None
+    ca_pem: str = ""
 
     async def of(self, host: Host, tokens: Tokens, *, base_url: str) -> NodeUpdates:
         """Return the part of a host's overlay; a boot of an older version has no token to report with."""
@@ -49,7 +49,7 @@ class NodeUpdateRules:
         if repository is None or tag is None:
             return None
         address = urls.registry_address(base_url, self.tls_port)
-        return UpdateSource(address, repository, tag, self.tls_port != 0, self._ca_pem())
+        return UpdateSource(address, repository, tag, self.tls_port != 0, self.ca_pem)
 
     def _repository(self, host: Host) -> str | None:
         """Return the repository of the image that a host's release is; None: it is none of this appliance."""
@@ -60,9 +60,3 @@ class NodeUpdateRules:
             return ImageName.parse(record.image).repository if record is not None and record.image else None
         except ValueError:
             return None
-
-    def _ca_pem(self) -> str:
-        try:
-            return self.ca.read_text() if self.ca is not None and self.tls_port else ""
-        except (OSError, UnicodeError):  # there is no CA of netboot: the host's own ca_anchors have the one of the site
-            return ""

@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from netboot.errors import CertificateError
 
+CA_DIRECTORY: Final = "tls"  # beside netboot.yaml
 AUTHORITY_DAYS: Final = 3650
 _CLOCK_SLACK: Final = timedelta(hours=1)  # a client's clock may be behind
 _LONGEST_NAME: Final = 64  # of a common name: RFC 5280, ub-common-name
@@ -63,6 +64,14 @@ class CertificateAuthority:
     @property
     def ends_at(self) -> datetime:
         return self.certificate.not_valid_after_utc
+
+    def anchor_for(self, path: Path) -> str:
+        """Return this CA's certificate in PEM if it issued that of a server in a file; empty: it did not."""
+        try:
+            served = x509.load_pem_x509_certificates(path.read_bytes())[0]
+        except (OSError, ValueError):
+            return ""
+        return self.certificate.public_bytes(Encoding.PEM).decode() if self.has_issued(served) else ""
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:

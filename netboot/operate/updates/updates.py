@@ -1,13 +1,17 @@
 """The use case of updates: the board of all declared hosts, from the store and the library."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from netboot.boot.install_moves import InstallMoves
 from netboot.content.library.library import Library
+from netboot.errors import StoreError
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.image_name import OCK_REPOSITORY, ImageName
 from netboot.model.install.install import AFTER_INSTALL, Install
@@ -15,8 +19,11 @@ from netboot.model.node_report import InstalledCommit, InstalledNode
 from netboot.model.release import EntryKind
 from netboot.operate.updates.offered_content import read_offered
 from netboot.operate.updates.promotion_plan import PromotionPlan, plan_promotion
-from netboot.operate.updates.updates_board import NodeFacts, OfferedContent, UpdatesBoard, judge_updates
+from netboot.operate.updates.updates_board import NodeFacts, OfferedContent, UpdatesBoard, UpdateState, judge_updates
 from netboot.store.nodes.installed_nodes import Nodes
+from netboot.telemetry.metrics import Reading
+
+COUNTED_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,27 @@ class Updates:
     hosts: Callable[[], HostSet]  # in force
     rules: Callable[[], UpdateRules]
     now: Callable[[], datetime]
+    _counts: Counter[UpdateState] = field(default_factory=Counter, init=False)  # of the last board
+
+    async def run(self) -> None:
+        """Count the nodes by state every minute, for the metrics, until cancelled."""
+        while True:
+            with suppress(StoreError):  # the health of the store has it
+                await self.board()
+            await asyncio.sleep(COUNTED_S)
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the gauge of nodes, from memory."""
+        yield from (Reading("nodes", self._counts[state], (state.value,)) for state in UpdateState)
 
     async def board(self) -> UpdatesBoard:
         """Judge what each declared host runs, has downloaded and is offered."""
         rules = self.rules()
         facts, offered = await self.read(rules)
-        return judge_updates(facts, offered, now=self.now(), registry=rules.registry, report=rules.report)
+        board = judge_updates(facts, offered, now=self.now(), registry=rules.registry, report=rules.report)
+        self._counts.clear()
+        self._counts.update(node.state for node in board.nodes)
+        return board
 
     async def plan(self, name: str, alias: str) -> PromotionPlan:
         """Plan to make `alias` an alias of `name`; raise UnknownContentError if there is none of that name."""

@@ -103,6 +103,21 @@ def test_a_damaged_manifest_is_a_fault_of_its_tag(library: Library, images: tupl
     assert found.tags == {}
 
 
+def test_the_gauge_counts_the_nodes_of_the_last_board(with_services: WithServices, library: Library):
+    async def scenario(services: BuiltServices) -> None:
+        hosts, moves = services.registry.hosts, services.install_moves
+        nodes, content, now = Nodes(services.database), library.directory, services.clock.now
+        updates = Updates(moves, nodes, content, hosts=hosts, rules=lambda: RULES, now=now)
+        before = [(reading.labels, reading.value) for reading in updates.readings()]
+
+        await updates.board()
+
+        assert before == [((state.value,), 0) for state in UpdateState]
+        assert {reading.labels: reading.value for reading in updates.readings() if reading.value} == {("unknown",): 2}
+
+    with_services(scenario)
+
+
 async def board(services: BuiltServices, library: Library, rules: UpdateRules = RULES) -> UpdatesBoard:
     return await Updates(
         services.install_moves,

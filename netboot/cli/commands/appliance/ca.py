@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from netboot.operate.certificates.issuing import Issued
 
 _MOST_DAYS: Final = 397  # clients refuse a certificate that is valid longer
-_DIRECTORY: Final = "tls"  # beside netboot.yaml
 _TLS_PORT: Final = 8443  # of a registry whose settings have none
 
 
@@ -154,7 +153,9 @@ def _served(files: CertificateFiles) -> tuple[dict[str, Any], list[str]]:
 
 
 def _directory(config: Path) -> Path:
-    return config.absolute().parent / _DIRECTORY
+    from netboot.operate.certificates.authority import CA_DIRECTORY
+
+    return config.absolute().parent / CA_DIRECTORY
 
 
 def _authority(config: Path) -> "CertificateAuthority":
