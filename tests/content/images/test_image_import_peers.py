@@ -3,7 +3,8 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,40 @@ def test_the_archives_of_a_mirror_written_by_skopeo_are_imported(tmp_path: Path,
 
     assert sorted(each.name for each in done.images) == ["olcne/etcd:1", "olcne/ui:1"]
     assert {each.digest for each in done.images} == set(digests)
+
+
+@pytest.fixture
+def podman() -> Iterator[Callable[..., bytes]]:
+    """Podman with a storage of its own, whose path is short: it refuses a run root of more than 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as directory:
+        store = (f"--root={directory}/root", f"--runroot={directory}/run", "--storage-driver=vfs")
+        yield lambda *arguments: run("podman", *store, "--cgroup-manager=cgroupfs", *arguments)
+
+
+def test_what_podman_saved_is_imported_with_all_names(
+    tmp_path: Path, built: Path, imported: Import, store: ImageStore, podman: Callable[..., bytes]
+):
+    other = Layout()
+    other.name(other.image("other"), "quay.io/site/tool:2")
+    skopeo_copy(f"oci:{built}:1.33", f"oci-archive:{tmp_path / 'ui.tar'}:{NAME}")
+    podman("load", "-i", tmp_path / "ui.tar")
+    podman("load", "-i", other.archive(tmp_path / "other.tar"))
+    podman("tag", NAME, "localhost/mine:3")
+    names = [NAME, "quay.io/site/tool:2", "localhost/mine:3"]
+    podman("save", "-m", "-o", tmp_path / "many.tar", *names)
+    podman("save", "--format=oci-archive", "-o", tmp_path / "one.tar", "quay.io/site/tool:2")
+
+    many, one = imported(tmp_path / "many.tar"), imported(tmp_path / "one.tar")
+
+    digests = {each.name: each.digest for each in many.images}
+    assert set(digests) == {"olcne/ui:1.33", "site/tool:2", "mine:3"}
+    assert digests["olcne/ui:1.33"] == digests["mine:3"] != digests["site/tool:2"]
+    assert [each.name for each in one.images] == ["site/tool:2"]
+    assert one.images[0].moved_from == digests["site/tool:2"]  # a Docker archive has no manifest of its own
+    config = json.loads(podman("image", "inspect", NAME))[0]["Id"]
+    copied = read_back(store, "olcne/ui", "1.33", tmp_path / "back")
+    assert json.loads((copied / "manifest.json").read_text())["config"]["digest"] == f"sha256:{config}"
+    assert blobs_of(copied) == {name: name for name in blobs_of(copied)}
 
 
 def test_an_archive_of_the_test_is_one_that_skopeo_reads(tmp_path: Path):
