@@ -6,6 +6,8 @@ import pytest
 from fixtures.command_line import CommandLine
 from fixtures.image_layouts import MANIFEST, Layout, mirrored
 
+from netboot.content.images.image_store import ImageStore
+from netboot.content.library.library import Library
 from netboot.content.library.record import Record
 
 RELEASE = "ock-1.31-amd64"
@@ -88,9 +90,13 @@ def images(netboot: CommandLine, tmp_path: Path) -> dict[str, str]:
     """The image of the release, with its tags, and one of the cluster; return the digest of each."""
     ock, ui = Layout(), Layout()
     image = ock.image("ock", labels={"ostree.commit": "c" * 64})
-    digests = {"ock": max(ock.name(image, f"{OCK}:{tag}") for tag in (RELEASE, "1.31"))}
+    digests = {"ock": ock.name(image, f"{OCK}:1.31")}
     digests["ui"] = ui.name(ui.image("ui"), "olcne/ui:1")
     netboot("content", "import-images", str(mirrored(tmp_path / "images.tgz", [ock, ui])))
+    library = Library(netboot.directory / "content")
+    with library.changing() as staging:  # as import-image writes it
+        tags = {RELEASE: digests["ock"]}
+        ImageStore(library.directory).record(OCK, tags=tags, manifests={}, staging=staging.directory)
     Record("ock.tar", "", "2026-11-30T00:00:00+00:00", image=f"{OCK}@{digests['ock']}").write(
         netboot.directory / "content/ostree" / RELEASE
     )

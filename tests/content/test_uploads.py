@@ -52,9 +52,9 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
 @pytest.mark.parametrize(
     ("request_", "status", "message"),
     [
-        ({"length": 1}, 400, "the metadata kind must be one of iso, archive, images"),
-        ({"kind": "floppy", "length": 1}, 400, "the metadata kind must be one of iso, archive, images"),
-        ({"filename": "notes.txt", "length": 1}, 400, "the metadata kind must be one of iso, archive, images"),
+        ({"length": 1}, 400, "the metadata kind must be one of iso, archive, image, images"),
+        ({"kind": "floppy", "length": 1}, 400, "the metadata kind must be one of iso, archive, image, images"),
+        ({"filename": "notes.txt", "length": 1}, 400, "the metadata kind must be one of iso, archive, image, images"),
         (
             {"kind": "archive", "length": 1},
             400,
@@ -64,6 +64,11 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
             {"filename": "ock.tar", "length": 1},
             400,
             "an archive needs a name, for example ock-1.31-amd64: the file contains none",
+        ),
+        (
+            {"kind": "image", "length": 1},
+            400,
+            "an image needs a name, for example ock-1.31-amd64: the file contains none",
         ),
         ({"kind": "images", "length": 1, "image": "Upper:1"}, 400, "'Upper' is not the name of a repository"),
         ({"kind": "iso", "length": 0}, 400, "the length must be the file's size in bytes"),

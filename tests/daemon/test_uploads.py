@@ -156,6 +156,32 @@ def test_images_that_are_uploaded_in_pieces_are_listed_verified_pulled_and_remov
     assert (collected["manifests"], collected["blobs"]) == (0, len(etcd.blobs))
 
 
+def test_an_ock_image_that_is_uploaded_becomes_a_release_and_an_image(rack: Rack, tmp_path: Path):
+    data = (Path(__file__).parents[1] / "fixtures/ostree_images/ock-image-tiny.tar").read_bytes()
+    uploader = Uploader(rack)
+    upload = uploader.begin(len(data), kind="image", name="ock-tiny", image="quay.io/site/ock:1.33")
+    assert uploader.send(upload, 0, data, tmp_path) == 204
+
+    ended = uploader.end_of(upload)
+
+    assert ended["state"] == "done", ended
+    assert (ended["result"]["name"], ended["result"]["tags"]) == ("ock-tiny", ["1.33", "ock-tiny"])
+    status, shown, _ = uploader.query("GET", "/api/v1/images/site%2Fock:1.33")
+    assert (status, shown["repository"]["images"][0]["releases"]) == (200, ["ock-tiny"])
+    assert uploader.query("GET", "/api/v1/content/entries/ock-tiny")[0] == 200
+    status, promoted, _ = uploader.query(
+        "POST", "/api/v1/content/promote", "-d", '{"name": "ock-tiny", "alias": "tiny"}'
+    )
+    digest = shown["repository"]["images"][0]["digest"]
+    moved = [{"repository": "site/ock", "tag": "tiny", "before": "", "after": digest}]
+    assert (status, promoted["tags"]) == (200, moved)
+    status, refused, _ = uploader.query("DELETE", "/api/v1/images/site%2Fock")
+    assert (status, refused["code"]) == (409, "content-refused")
+    for name in ("tiny", "ock-tiny"):
+        assert uploader.query("DELETE", f"/api/v1/content/entries/{name}")[0] == 200
+    assert uploader.query("GET", "/api/v1/images/site%2Fock")[1]["repository"]["tags"] == []
+
+
 def verification(uploader: Uploader, id_: str) -> dict[str, Any]:
     for _ in range(300):
         found: dict[str, Any] = next(

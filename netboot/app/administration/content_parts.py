@@ -51,8 +51,10 @@ def content_administration(
 _IMPORTS: Final = {
     UploadKind.ISO: "import-iso",
     UploadKind.ARCHIVE: "import-archive",
+    UploadKind.IMAGE: "import-image",
     UploadKind.IMAGES: "import-images",
 }
+_OF_IMAGES: Final = frozenset({UploadKind.IMAGE, UploadKind.IMAGES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class _ContentCommands:
 
     def import_upload(self, upload: Upload, data: str) -> list[str]:
         name = ["--name", upload.name] if upload.name and upload.kind is not UploadKind.IMAGES else []
-        image = ["--image", upload.image] if upload.image and upload.kind is UploadKind.IMAGES else []
+        image = ["--image", upload.image] if upload.image and upload.kind in _OF_IMAGES else []
         return [*self._content(), _IMPORTS[upload.kind], data, *name, *image, "--json", "--progress"]
 
     def verify(self, name: str | None) -> list[str]:

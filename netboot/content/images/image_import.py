@@ -18,7 +18,8 @@ from netboot.content.library.disk import explaining_import_errors
 from netboot.content.library.library import Library, Staging
 from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.errors import ContentError
-from netboot.model.image_name import ImageName
+from netboot.model.image_name import ImageName, is_digest
+from netboot.model.release import EntryKind
 
 _SHOWN: Final = 5
 _NO_TAG: Final = "latest"
@@ -57,7 +58,8 @@ def import_images(
         store = ImageStore(library.directory)
         blobs = StagedBlobs(staging, store)
         blobs.take_over(progress)
-        plan = _Plan(store, str(source))
+        releases = {entry.name for entry in library.entries() if entry.kind is EntryKind.RELEASE}
+        plan = _Plan(store, str(source), frozenset(releases))
         for container in read_containers(source, blobs, progress):
             plan.add_container(container, images_of(container, blobs), name, blobs)
         return plan.publish(staging, blobs, progress)
@@ -69,6 +71,7 @@ class _Plan:
 
     store: ImageStore
     source: str
+    releases: frozenset[str]  # their names, and those of aliases
     images: list[ImportedImage] = field(default_factory=list)
     repositories: dict[str, ImageRepository] = field(default_factory=dict)
     blobs: dict[str, None] = field(default_factory=dict)  # in their order
@@ -105,20 +108,23 @@ class _Plan:
         walked = self._walked(container, found, blobs)
         if not walked.platforms:
             raise ContentError(f"{container.name}: {name} is an index without any of its images; {AGAIN}")
-        repository = self._repository(name.repository)
+        if is_digest(name.reference) and name.reference != walked.digest:
+            raise ContentError(f"{container.name} has the image {walked.digest} under the name {name}; {AGAIN}")
+        repository, notes = self._repository(name.repository), _notes(walked)
         before = repository.tags.get(name.reference, "")
+        if walked.commit and name.reference in self.releases and before != walked.digest:
+            notes.append(
+                f"the tag {name.reference} stays, because a release or alias has this name and nodes follow it; "
+                "netboot content import-image, then netboot content promote"
+            )
+            name, before = ImageName(name.repository, walked.digest), ""
         is_tagged = name.reference != walked.digest
         is_new = walked.digest not in repository.manifests or (is_tagged and before != walked.digest)
         self._record(name, walked)
+        platforms, moved_from = tuple(dict.fromkeys(walked.platforms)), before if before != walked.digest else ""
         self.images.append(
             ImportedImage(
-                str(name),
-                walked.digest,
-                tuple(dict.fromkeys(walked.platforms)),
-                walked.size_bytes,
-                is_new,
-                before if before != walked.digest else "",
-                tuple(_notes(walked)),
+                str(name), walked.digest, platforms, walked.size_bytes, is_new, moved_from, notes=tuple(notes)
             )
         )
 

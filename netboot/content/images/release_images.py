@@ -54,25 +54,19 @@ def release_images(library: Library) -> list[ReleaseImage]:
 
 
 def moves_of_promotion(library: Library, entry: LibraryEntry, alias: str) -> list[TagMove]:
-    """List the tags that move when `alias` becomes an alias of a release; raise ContentError if one cannot.
+    """List the tag that moves when `alias` becomes an alias of a release; raise ContentError if it cannot.
 
-    It moves in the repository of the release's image, and ends in that of what the alias was before.
+    It is a tag of the repository of the release's image. The alias of a release without an image has none: a tag of its
+    name stays, because nodes that follow it would not find their image.
     """
-    if entry.kind is not EntryKind.RELEASE:
+    image = release_image(entry)
+    if image is None:
         return []
-    store, moves = ImageStore(library.directory), []
-    earlier, target = library.get(EntryKind.RELEASE, alias), release_image(entry)
-    old = release_image(earlier) if earlier is not None else None
-    if target is not None:
-        repository = _repository_of(store, target)
-        if not is_tag(alias):
-            raise ContentError(f"{alias!r} is not a valid tag; choose another alias")
-        moves.append(TagMove(repository.name, alias, repository.tags.get(alias, ""), target.digest))
-    if old is not None and (target is None or old.repository != target.repository):
-        found = store.repository(old.repository)
-        if found is not None and found.tags.get(alias) == old.digest:
-            moves.append(TagMove(old.repository, alias, old.digest, ""))
-    return [move for move in moves if move.before != move.after]
+    repository = _repository_of(ImageStore(library.directory), image)
+    if not is_tag(alias):
+        raise ContentError(f"{alias!r} is not a valid tag; choose another alias")
+    move = TagMove(repository.name, alias, repository.tags.get(alias, ""), image.digest)
+    return [move] if move.before != move.after else []
 
 
 def moves_of_removal(library: Library, entry: LibraryEntry) -> list[TagMove]:

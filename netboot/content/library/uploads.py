@@ -37,6 +37,7 @@ class UploadKind(StrEnum):
 
     ISO = "iso"
     ARCHIVE = "archive"  # an OSTree archive
+    IMAGE = "image"  # an OSTree commit in a container image
     IMAGES = "images"  # container images
 
 
@@ -118,8 +119,8 @@ class UploadRequest:
             raise UploadError(400, "the length must be the file's size in bytes")
         if length > LONGEST_BYTES:
             raise UploadError(413, f"{length} bytes are more than an upload may have, {LONGEST_BYTES}")
-        if kind == UploadKind.ARCHIVE and name is None:
-            raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
+        if kind in (UploadKind.ARCHIVE, UploadKind.IMAGE) and name is None:
+            raise UploadError(400, f"an {kind} needs a name, for example ock-1.31-amd64: the file contains none")
         return cls(UploadKind(kind), length, name, metadata, image)
 
 

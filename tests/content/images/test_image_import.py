@@ -9,6 +9,7 @@ from fixtures.image_layouts import FULL_NAME, INDEX, MANIFEST, Layout, digest_of
 
 from netboot.content.images.image_import import ImportedImage, ImportedImages
 from netboot.content.images.image_store import ImageRepository, ImageStore, StoredManifest
+from netboot.content.library.library import Library
 from netboot.errors import ContentError
 
 Import = Callable[..., ImportedImages]
@@ -248,6 +249,43 @@ def test_an_image_of_an_ostree_commit_is_kept_with_a_note(tmp_path: Path, import
     assert done.images[0].notes == (
         "an OSTree commit is in it: netboot content import-image makes a release of it too",
     )
+
+
+def test_the_tag_of_a_release_or_alias_is_not_moved_by_an_image_of_an_ostree_commit(
+    tmp_path: Path, library: Library, imported: Import, store: ImageStore
+):
+    (library.directory / "ostree/ock-1").mkdir(parents=True)
+    (library.directory / "ostree/stable").symlink_to("ock-1")
+    ock, other = Layout(), Layout()
+    for layout, labels in ((ock, {"ostree.commit": "0" * 64}), (other, {})):
+        digest = layout.name(layout.image("image", labels=labels), "olcne/ock-ostree:stable")
+    ock_digest = ock.named[0]["digest"]
+
+    kept = imported(ock.archive(tmp_path / "ock.tar")).images[0]
+    set_now = imported(other.archive(tmp_path / "other.tar")).images[0]
+
+    assert (kept.name, kept.is_new, kept.moved_from) == (f"olcne/ock-ostree@{ock_digest}", True, "")
+    assert kept.notes[-1].startswith("the tag stable stays, because a release or alias has this name")
+    assert (set_now.name, set_now.notes) == ("olcne/ock-ostree:stable", ())
+    repository = store.repository("olcne/ock-ostree")
+    assert repository is not None
+    assert (repository.tags, set(repository.manifests)) == ({"stable": digest}, {ock_digest, digest})
+
+
+def test_an_image_that_is_named_by_its_digest_has_no_tag_and_by_another_is_refused(
+    tmp_path: Path, imported: Import, store: ImageStore
+):
+    layout = Layout()
+    image = layout.image("ui")
+    layout.name(image, f"olcne/ui@{image['digest']}")
+    done = imported(layout.archive(tmp_path / "ui.tar"))
+
+    assert [(each.name, each.is_new) for each in done.images] == [(f"olcne/ui@{image['digest']}", True)]
+    (repository,) = store.repositories()
+    assert (dict(repository.tags), set(repository.manifests)) == ({}, {image["digest"]})
+    wrong = f"olcne/ui@sha256:{'0' * 64}"
+    with pytest.raises(ContentError, match=f"has the image {image['digest']} under the name {wrong}"):
+        imported(tmp_path / "ui.tar", wrong)
 
 
 def test_bytes_behind_the_end_marker_are_not_read(tmp_path: Path, imported: Import):

@@ -20,6 +20,7 @@ SHOWN_VERIFICATIONS: Final = 3
 _KINDS: Final = {
     UploadKind.ISO: "an ISO",
     UploadKind.ARCHIVE: "an archive",
+    UploadKind.IMAGE: "an image",
     UploadKind.IMAGES: "container images",
 }
 
