@@ -100,7 +100,12 @@ def _directory_parts(path: Path) -> dict[str, Part]:
 
 def _not_there(path: Path) -> str:
     text = str(path)
-    if re.fullmatch(r"(docker://|containers-storage:)?[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?", text) and ":" in text:
+    if named := re.fullmatch(r"docker:/+([\w.-]+(:\d+)?(/[\w.-]+)+([:@][\w.:-]+)?)", text):
+        return (
+            f"there is no file {text}; copy the image into one: skopeo copy docker://{named[1]} oci-archive:ock.tar, "
+            "and import that file"
+        )
+    if re.fullmatch(r"(containers-storage:)?[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?", text) and ":" in text:
         return (
             f"there is no file {text}; it seems to be an image's name: "
             f"podman save --format=oci-archive -o ock-ostree.tar {text}, and import that file"
