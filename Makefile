@@ -40,6 +40,7 @@ TEST_PACKAGES := \
 	bubblewrap \
 	chromium \
 	chromium-common \
+	containerd \
 	dbus-daemon \
 	fonts-dejavu-core \
 	genisoimage \

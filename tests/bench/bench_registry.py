@@ -2,7 +2,8 @@
 
 Each server alone on one core, the clients on another; both servers have the same image, which skopeo copied from ours
 to the peer, and neither logs requests. Large blobs in MB/s, small blobs and manifests in replies per second, each with
-the server's processor time; then whole pulls by skopeo. Measures and prints a table. Needs docker-registry and skopeo.
+the server's processor time; then whole pulls by skopeo, and large blobs with TLS by curl. Measures and prints a table.
+Needs docker-registry, skopeo, curl and openssl.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 PORTS = {"docker-registry": 5051, "netboot": 5052}
+TLS_PORTS = {"docker-registry": 5053, "netboot": 5054}
 NAME, TAG = "olcne/ock-ostree", "1.33"
 LARGE_BYTES, LARGE_BLOBS, LARGE_CLIENTS = 100_000_000, 4, 8
 SMALL_BYTES, SMALL_BLOBS, CONNECTIONS = 8_192, 96, 16
@@ -30,8 +32,9 @@ CONFIG = """
 version: 0.1
 log: {{accesslog: {{disabled: true}}, level: error}}
 storage: {{filesystem: {{rootdirectory: {0}/peer}}, cache: {{blobdescriptor: inmemory}}}}
-http: {{addr: "{1}:{2}"}}
+http: {{addr: "{1}:{2}"{3}}}
 """
+TLS_CONFIG = ", tls: {{certificate: {0}/server.pem, key: {0}/server.key}}"
 
 
 class Unrecorded:
@@ -53,13 +56,15 @@ class Unrecorded:
         """Let it pass."""
 
 
-async def serve(directory, port):
-    """Run our server until killed."""
+async def serve(directory, port, *tls):
+    """Run our server until killed; `tls` are a certificate and its key."""
     import logging
 
     import structlog
 
     from netboot.content.serving.index import ContentIndex
+    from netboot.model.access.certificate_files import CertificateFiles
+    from netboot.operate.certificates.server_certificate import tls_context
     from netboot.serve.static_http.engine import HttpEngine
     from netboot.serve.static_http.shares import Shares
     from netboot.serve.static_http.static_files import StaticFiles
@@ -68,7 +73,8 @@ async def serve(directory, port):
     content, shares = ContentIndex(Path(directory)), Shares(128, client_rate=0)
     files = StaticFiles(content, Unrecorded(), counters=Unrecorded(), shares=shares, advertised={})
     engine = HttpEngine(files, asyncio.Protocol)
-    await asyncio.get_running_loop().create_server(engine.protocol, HOST, port, backlog=1024)
+    context = tls_context(CertificateFiles(*map(Path, tls))) if tls else None
+    await asyncio.get_running_loop().create_server(engine.protocol, HOST, port, backlog=1024, ssl=context)
     await asyncio.sleep(3600)
 
 
@@ -83,25 +89,37 @@ def make_image(root):
     return paths[:LARGE_BLOBS], paths[LARGE_BLOBS:]
 
 
-def start(name, root):
+def make_certificate(root):
+    """Make a certificate that no client of this bench verifies."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=x",
+         "-keyout", str(root / "server.key"), "-out", str(root / "server.pem")],
+        check=True, capture_output=True, timeout=AT_MOST_S,
+    )  # fmt: skip
+
+
+def start(name, root, *, with_tls=False):
     """Start a server on the first core and wait until it listens."""
+    port = (TLS_PORTS if with_tls else PORTS)[name]
     if name == "netboot":
-        command = [sys.executable, __file__, "--serve", str(root / "content"), str(PORTS[name])]
+        command = [sys.executable, __file__, "--serve", str(root / "content"), str(port)]
+        command += [str(root / "server.pem"), str(root / "server.key")] if with_tls else []
     else:
-        (root / "peer.yml").write_text(CONFIG.format(root, HOST, PORTS[name]))
-        command = ["docker-registry", "serve", str(root / "peer.yml")]
+        configuration = root / f"peer{port}.yml"
+        configuration.write_text(CONFIG.format(root, HOST, port, TLS_CONFIG.format(root) if with_tls else ""))
+        command = ["docker-registry", "serve", str(configuration)]
     process = subprocess.Popen(
         ["taskset", "-c", "0", *command], stderr=subprocess.DEVNULL, env={**os.environ, "GOMAXPROCS": "1"}
     )
     for _ in range(200):
         try:
-            socket.create_connection((HOST, PORTS[name])).close()
+            socket.create_connection((HOST, port)).close()
         except OSError:
             time.sleep(0.1)
         else:
             return process
     process.kill()
-    raise TimeoutError(f"{name} does not listen on {PORTS[name]}")
+    raise TimeoutError(f"{name} does not listen on {port}")
 
 
 def skopeo(*arguments):
@@ -191,6 +209,16 @@ def large_reads(port, blobs):
     return got / 1e6 / (time.perf_counter() - began)
 
 
+def large_reads_with_tls(port, blobs):
+    """Read large blobs by as many curls as there are blobs at once; give MB/s of all together."""
+    began = time.perf_counter()
+    curls = [
+        subprocess.Popen(["curl", "-sSfk", "-o", "/dev/null", f"https://{HOST}:{port}{path}"]) for path, _ in blobs
+    ]
+    assert [each.wait(AT_MOST_S) for each in curls] == [0] * len(blobs)
+    return sum(size for _, size in blobs) / 1e6 / (time.perf_counter() - began)
+
+
 def pull(name, place):
     """Copy the whole image into an empty directory; give the seconds."""
     with tempfile.TemporaryDirectory(dir=place) as target:
@@ -213,7 +241,9 @@ def main():
         (root / "content").mkdir()
         large, small = make_image(root)
         manifests, small = [f"/v2/{NAME}/manifests/{TAG}"], [path for path, _ in small]
+        make_certificate(root)
         servers = {name: start(name, root) for name in PORTS}
+        with_tls = {name: start(name, root, with_tls=True) for name in PORTS}
         table = {name: {} for name in PORTS}
         os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
         try:
@@ -222,18 +252,21 @@ def main():
                 image_at("netboot"), image_at("docker-registry"),
             )  # fmt: skip
             for n in range(ROUNDS):
-                for name, server in servers.items():
+                for name, server in [*servers.items()][:: 1 if n % 2 else -1]:
                     port, got = PORTS[name], table[name]
                     speed, cpu = measured(server, lambda port=port: large_reads(port, large))
                     got.setdefault("large", []).append((speed, cpu / (LARGE_CLIENTS * LARGE_BYTES) * 1e9))
                     for what, paths in (("small", small), ("manifest", manifests)):
                         answers, cpu = measured(server, lambda port=port, paths=paths: replies(port, paths))
                         got.setdefault(what, []).append((answers / SMALL_S, cpu / answers * 1e6))
+                    peer = with_tls[name]
+                    speed, cpu = measured(peer, lambda name=name: large_reads_with_tls(TLS_PORTS[name], large))
+                    got.setdefault("tls", []).append((speed, cpu / (LARGE_BLOBS * LARGE_BYTES) * 1e9))
                     if n < PULLS:
                         got.setdefault("pull", []).append(measured(server, lambda name=name: pull(name, root)))
             say(table, servers)
         finally:
-            for process in servers.values():
+            for process in (*servers.values(), *with_tls.values()):
                 process.kill()
                 process.wait()
 
@@ -241,7 +274,7 @@ def main():
 def say(table, servers):
     """Write the table, and how many times as fast ours is."""
     lines = [f"{'':16}{'large: MB/s, cpu s/GB':>26}{'8 KiB: 1/s, µs cpu':>24}{'manifest: 1/s, µs cpu':>26}"]
-    lines[0] += f"{'pull: s, cpu s':>20}{'MB':>6}"
+    lines[0] += f"{'pull: s, cpu s':>20}{'TLS: MB/s, cpu s/GB':>22}{'MB':>6}"
     medians = {
         name: {what: [statistics.median(column) for column in zip(*rows, strict=True)] for what, rows in got.items()}
         for name, got in table.items()
@@ -252,9 +285,10 @@ def say(table, servers):
             f"{got['manifest'][0]:17.0f}{got['manifest'][1]:9.1f}",
             f"{got['pull'][0]:12.2f}{got['pull'][1]:8.2f}",
         ]
+        cells.append(f"{got['tls'][0]:13.0f}{got['tls'][1]:9.2f}")
         lines.append(f"{name:16}{''.join(cells)}{peak_mb(servers[name]):6}")
     ours, peers = medians["netboot"], medians["docker-registry"]
-    ratios = {what: ours[what][0] / peers[what][0] for what in ("large", "small", "manifest")}
+    ratios = {what: ours[what][0] / peers[what][0] for what in ("large", "small", "manifest", "tls")}
     ratios["pull (time)"] = ours["pull"][0] / peers["pull"][0]
     lines.append("netboot : docker-registry  " + ", ".join(f"{what} {ratio:.2f} x" for what, ratio in ratios.items()))
     sys.stdout.write("\n".join(lines) + "\n")
@@ -262,6 +296,6 @@ def say(table, servers):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        asyncio.run(serve(sys.argv[2], int(sys.argv[3])))
+        asyncio.run(serve(sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
     else:
         main()

@@ -1,13 +1,15 @@
 """The registry of a running daemon on the boot LAN, with TLS and without, to skopeo, podman and curl of a node."""
 
 import json
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from fixtures.lan import Lan, a_lan
 from fixtures.rack import Rack
 from fixtures.stored_images import MadeImage, an_image, store_image
 from netns import inside
+
+from netboot.operate.certificates.authority import CertificateAuthority
 
 pytestmark = pytest.mark.integration
 
@@ -154,6 +158,51 @@ def test_podman_pulls_with_the_ca(served: Rack, tmp_path: Path):
         assert (done.returncode, len(done.stdout.strip())) == (0, 64), done.stderr
 
 
+@contextmanager
+def containerd(rack: Rack, directory: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Run containerd on the node, and yield its command `ctr`."""
+    (directory / "config.toml").write_text(
+        f"""version = 2
+root = "{directory}/root"
+state = "{directory}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{directory}/s"
+"""
+    )
+    command = ["ip", "netns", "exec", rack.client_namespace, "containerd", "-c", str(directory / "config.toml")]
+    with (directory / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            wait_until(lambda: (directory / "s").exists() or None, failed=(directory / "log").read_text)
+            yield lambda *arguments: on_node(rack, "ctr", f"--address={directory}/s", *arguments)
+        finally:
+            process.terminate()
+            process.wait(TIMEOUT_S)
+
+
+@pytest.mark.parametrize("port", [8080, 8443])
+def test_containerd_pulls_as_the_page_has_it(served: Rack, image: MadeImage, port: int):
+    """`hosts.toml` of docs/registry.md: without TLS, and with the CA."""
+    page = (Path(__file__).parents[2] / "docs/registry.md").read_text()
+    (text,) = [
+        block
+        for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+        if f":{port}" in block and "server" in block
+    ]
+    with tempfile.TemporaryDirectory(prefix="ctr-", ignore_cleanup_errors=True) as directory:
+        hosts = Path(directory) / "certs.d" / f"{SERVER}:{port}"
+        hosts.mkdir(parents=True)
+        (hosts / "hosts.toml").write_text(text.replace("/etc/containerd/netboot.pem", f"{served.directory}/tls/ca.pem"))
+        with containerd(served, Path(directory)) as ctr:
+            name = f"{SERVER}:{port}/{NAME}:{TAG}"
+            done = ctr("content", "fetch", f"--hosts-dir={hosts.parent}", name)
+            listed = ctr("images", "list", "-q"), ctr("content", "list", "-q")
+
+    assert done.returncode == 0, done.stderr
+    assert listed[0].stdout.split() == [name]
+    assert sorted(listed[1].stdout.split()) == sorted(image.blobs)
+
+
 def test_curl_resumes_a_layer_and_gets_ranges_on_one_connection(served: Rack, image: MadeImage, tmp_path: Path):
     layer = image.layers[1]
     data, part, url = image.blobs[layer], tmp_path / "part", f"https://{SERVER}:8443/v2/{NAME}/blobs/{layer}"
@@ -269,5 +318,50 @@ def test_without_a_certificate_the_daemon_serves_the_rest_and_names_the_command(
 
     box.netboot("ca", "issue", "--registry")
 
+    assert wait_until(lambda: not problems(box) or None)
+    assert on_node(box, "skopeo", "inspect", "--tls-verify=false", IMAGE).returncode == 0
+
+
+def test_a_renewed_certificate_is_used_without_a_restart_and_one_that_ended_is_named(served: Rack):
+    """What is open keeps the certificate that it has."""
+    authority = CertificateAuthority.read(served.directory / "tls")
+    assert authority is not None
+    with connected(served) as line:
+        before = line.getpeercert()
+        served.netboot("ca", "issue", "--registry")
+        renewed = wait_until(lambda: found if (found := peer_certificate(served)) != before else None)
+        line.sendall(f"GET /v2/ HTTP/1.1\r\nHost: {SERVER}\r\n\r\n".encode())
+        status = line.recv(65_536).split()[1]
+    ended = authority.issue([SERVER], days=1, now=datetime.now(UTC) - timedelta(days=3))
+    ended.write(served.directory / "tls/registry.pem", served.directory / "tls/registry.key", group=None)
+    (problem,) = wait_until(lambda: problems(served) or None)
+
+    assert (status, renewed != before) == (b"200", True)
+    assert "ended at" in problem
+    assert problem.endswith("; the one that was read before stays in force")
+    assert peer_certificate(served) == renewed
+    (checked,) = json.loads(served.netboot("check", "--json", status=1))["problems"]
+    assert checked.startswith(f"registry: the certificate {served.directory}/tls/registry.pem ended at ")
+
+
+def peer_certificate(rack: Rack) -> object:
+    with connected(rack) as line:
+        return line.getpeercert()
+
+
+def test_a_port_that_another_program_has_is_named_and_taken_when_it_is_free(box: Rack, image: MadeImage):
+    box.netboot("ca", "issue", "--registry")
+    with box.server_socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        other.bind((SERVER, 8443))
+        other.listen()
+        (before,) = json.loads(box.netboot("check", "--json", status=1))["problems"]
+        box.start()
+        (reason,) = problems(box)
+        states = part_states(box)
+
+    assert before.startswith(f"registry.tls_port: TCP port 8443 on {SERVER} is in use by ")
+    cure = "see registry.tls_port; ss -ltnp names the programs that listen"
+    assert reason == f"cannot listen on {SERVER}, TCP port 8443: Address already in use; {cure}"
+    assert states == [(f"{SERVER}:8443", "degraded"), ("certificate", "ok")]
     assert wait_until(lambda: not problems(box) or None)
     assert on_node(box, "skopeo", "inspect", "--tls-verify=false", IMAGE).returncode == 0

@@ -48,7 +48,7 @@ class Recorder:
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         self.counted.append((kind, status, bytes_sent))
 
-    def count(self, name: str, **_: str) -> None:
+    def count(self, name: str, _amount: float = 1, **_: str) -> None:
         self.malformed += name == "http_malformed"
 
     def record_refusal(self, *_: str) -> None:
