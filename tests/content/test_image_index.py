@@ -9,7 +9,15 @@ import pytest
 from fixtures.stored_images import INDEX, MANIFEST, MadeImage, an_image, an_index, digest_of, store_image
 
 from netboot.content.images.image_store import StoredManifest
-from netboot.content.serving.image_index import MOST_TAGS, ImageFault, ImageIndex, ImagePart, ImageRequest, requested
+from netboot.content.serving.image_index import (
+    MOST_TAGS,
+    PULLED_FOR_S,
+    ImageFault,
+    ImageIndex,
+    ImagePart,
+    ImageRequest,
+    requested,
+)
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import IMMUTABLE, NO_CACHE, ServedFile
 from netboot.errors import ContentError
@@ -280,3 +288,20 @@ def test_content_that_changed_is_read_again(content: Path, image: MadeImage) -> 
     index.refresh()
 
     assert index.find(path) is None
+
+
+def test_blobs_that_were_requested_a_moment_ago_are_pulled(content: Path, image: MadeImage):
+    now_s = 1000.0
+    index = ImageIndex(content, lambda: now_s)
+    first, second = image.layers
+    found(index, f"{NAME}/blobs/{first}")
+    found(index, f"{NAME}/manifests/1.33")
+    found(index, f"{NAME}/blobs/{UNKNOWN}")
+    now_s += PULLED_FOR_S - 1
+    found(index, f"{NAME}/blobs/{second}")
+
+    assert index.pulled() == [first, second]
+    now_s += 2
+    assert index.pulled() == [second]
+    assert index.find(f"/v2/{NAME}/blobs/{first}") is not None  # in memory
+    assert index.pulled() == [second, first]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.image_layouts import Layout
 from fixtures.services import BuiltServices, WithServices
 
+from netboot.content.images.image_import import import_images
 from netboot.content.library.library import InvalidNameError, Library, NameUsedError, UnknownContentError
 from netboot.content.library.progress import ProgressReport
 from netboot.content.library.uploads import Uploads
@@ -255,5 +257,37 @@ def test_a_verification_that_fails_has_its_reason(with_content: Callable[[Use_],
         failed = await ended(administration)
 
         assert (failed.state, failed.error, failed.verdicts) == (VerificationState.FAILED, error, ())
+
+    with_content(use)
+
+
+def test_images_are_listed_verified_removed_and_collected_and_the_audit_names_them(
+    with_content: Callable[[Use_], Any], tmp_path: Path
+):
+    layout = Layout()
+    layout.name(layout.image("ui"), "olcne/ui:1")
+    archive = layout.archive(tmp_path / "ui.tar")
+
+    async def use(administration: ContentAdministration, daemon: Daemon, services: BuiltServices) -> None:
+        import_images(daemon.library, archive)
+
+        assert [each.name for each in await administration.images()] == ["olcne/ui"]
+        assert (await administration.show_image("olcne/ui:1")).reasons == []
+        verified = await administration.verify("olcne/ui:1", actor=OPERATOR)
+        assert (await ended(administration)).id == verified.id
+        with pytest.raises(UnknownContentError, match="there is no image olcne/ui:2"):
+            await administration.verify("olcne/ui:2", actor=OPERATOR)
+        removed = await administration.remove_image("olcne/ui:1", actor=OPERATOR)
+        assert (removed.removed, removed.entry, daemon.rescanned) == ("olcne/ui:1", None, [])
+        collected = await administration.collect(actor=OPERATOR)
+        assert (collected.images.manifests, collected.images.blobs, daemon.rescanned) == (1, 3, [None])
+        with pytest.raises(UnknownContentError, match="there is no image olcne/ui"):
+            await administration.remove_image("olcne/ui", actor=OPERATOR)
+        assert await audited(services) == [
+            ("verify content", "olcne/ui:1", "alice", "done"),
+            ("change content", "remove olcne/ui:1", "alice", "done"),
+            ("change content", "gc", "alice", "done"),
+            ("change content", "remove olcne/ui", "alice", "refused"),
+        ]
 
     with_content(use)
