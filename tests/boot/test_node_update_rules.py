@@ -1,19 +1,28 @@
 """Which hosts get their updates from here, and what their overlay has."""
 
 import asyncio
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 
+from netboot.boot.documents.ignition_documents import IgnitionDocuments, IgnitionPart
 from netboot.boot.documents.node_update_rules import NodeUpdateRules
+from netboot.content.assets import assets_directory
 from netboot.content.library.record import Record
-from netboot.model.host.host import Host, HostName, Role
+from netboot.ignition.check import read_ignition
+from netboot.ignition.merging import rendered
+from netboot.ignition.resource import content_of
+from netboot.model.host.host import Host, HostName, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 from netboot.model.release import RemoteRelease
 from netboot.render.node_updates import NO_UPDATES, NodeUpdates, UpdateSource
+from netboot.render.template_engine import Engine
 
 BASE: Final = "http://192.0.2.10:8080"
 TOKENS: Final = Tokens("1" * 32, "2" * 32, "3" * 32, "4" * 32)
@@ -82,3 +91,19 @@ def test_a_host_whose_release_is_no_image_of_this_appliance(
 def test_a_host_without_a_release_is_no_problem_of_updates(rules: NodeUpdateRules):
     assert rules.problem(replace(HOST, release=None)) is None
     assert of(rules, replace(HOST, release=None)).source is None
+
+
+@pytest.mark.parametrize("is_embedded", [False, True])
+def test_the_overlay_of_a_host_has_its_part_also_if_it_is_embedded(
+    rules: NodeUpdateRules, hosts: HostSet, *, is_embedded: bool
+):
+    engine = Engine([assets_directory() / "templates"])
+    documents = IgnitionDocuments(engine, lambda: datetime(2026, 11, 30, tzinfo=UTC), updates=rules)
+    host = replace(hosts.named("cp1"), release="stable")
+
+    made = asyncio.run(documents.render(host, TOKENS, mac=host.mac, base_url=BASE, is_embedded=is_embedded))
+
+    config = read_ignition(made[IgnitionPart.WRAPPER if is_embedded else IgnitionPart.OVERLAY]).config
+    text = json.dumps(rendered(config, lambda resource: read_ignition(content_of(resource) or b"{}").config))
+    assert quote("registry: 192.0.2.10:8080/olcne/ock-ostree\ntag: stable\n") in text
+    assert quote(f"{BASE}/node/{'4' * 32}") in text
