@@ -20,6 +20,10 @@ _REPOSITORY_BELOW: Final = ("", "ostree", "repo", "usr/share/nginx/html/ostree")
 _ARCHITECTURES: Final = ("amd64", "arm64")
 
 
+class OstreeImageError(ContentError):
+    """The source is the OCK image itself, which another command imports."""
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A directory that is an OSTree archive; `digest` is its commit."""
@@ -38,7 +42,7 @@ def open_source(path: Path) -> Image | Repository:
         return Repository(root, f"ostree:{read_ref(root, str(root))[1]}")
     image = read_image(container_parts(path), path.name)
     if "ostree.commit" in image.labels:
-        raise ContentError(f"{path.name} is the OCK image itself; netboot content import-image FILE")
+        raise OstreeImageError(f"{path.name} is the OCK image itself; netboot content import-image FILE")
     return image
 
 

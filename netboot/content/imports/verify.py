@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from netboot.content.imports.archive_source import Repository, open_source
+from netboot.content.imports.archive_source import OstreeImageError, Repository, open_source
 from netboot.content.imports.iso import members_on
 from netboot.content.imports.layers import REPOSITORY
+from netboot.content.imports.ostree_image.ostree_import import unpacked_release
 from netboot.content.library.disk import explaining_write_errors, sha256, sync
 from netboot.content.library.library import LibraryEntry, Staging
 from netboot.content.library.progress import NO_PROGRESS, Progress
@@ -23,7 +24,7 @@ from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import Image, layer_chunks
 from netboot.content.ostree.fsck import check_archive
 from netboot.content.ostree.object_check import check_object
-from netboot.content.ostree.repository import SUMMARY, summary_fault
+from netboot.content.ostree.repository import SUMMARY, read_ref, summary_fault
 from netboot.content.tar_stream import ByteStream, tar_members
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
@@ -97,7 +98,7 @@ def repair(
     found = (
         _from_iso(entry, verdict, source, new)
         if entry.kind is EntryKind.MEDIUM
-        else _from_archive(verdict, source, new)
+        else _from_archive(verdict, _archive(staging, entry, source, progress), new)
     )
     progress.step(f"repairing {entry.name}", 0)
     with explaining_write_errors(staging.library.directory):
@@ -132,9 +133,17 @@ def _from_iso(entry: LibraryEntry, verdict: Verdict, source: Path, new: Path) ->
             yield TREEINFO
 
 
-def _from_archive(verdict: Verdict, source: Path, new: Path) -> Iterator[str]:
+def _archive(staging: Staging, entry: LibraryEntry, source: Path, progress: Progress) -> Image | Repository:
+    """Open the archive from which a release is repaired; of the OCK image, unpack it into staging."""
+    try:
+        return open_source(source)
+    except OstreeImageError:
+        commit = entry.record.commit if entry.record else read_ref(entry.path, entry.name)[1]
+        return Repository(unpacked_release(staging, source, commit, progress=progress), f"ostree:{commit}")
+
+
+def _from_archive(verdict: Verdict, opened: Image | Repository, new: Path) -> Iterator[str]:
     wanted = {member for member in verdict.faults if member.startswith("objects/")}
-    opened = open_source(source)
     candidates = _in_directory(opened, wanted) if isinstance(opened, Repository) else _in_image(opened, wanted)
     for member, stream, size in candidates:
         new.unlink(missing_ok=True)

@@ -27,8 +27,9 @@ from fixtures.ostree_images.layouts import (
 from netboot.content.images.image_store import ImageStore
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.ostree_image.ostree_import import ImportedOstreeImage, import_ostree_image
-from netboot.content.imports.verify import verify
+from netboot.content.imports.verify import repair, verify
 from netboot.content.library.library import Library
+from netboot.content.library.progress import NO_PROGRESS
 from netboot.content.library.record import Record
 from netboot.errors import ContentError
 from netboot.model.image_name import ImageName
@@ -215,6 +216,24 @@ def test_a_damaged_object_of_another_release_is_not_linked(tmp_path: Path, libra
 def _large_and_small(root: Path) -> tuple[Path, Path]:
     files = sorted((root / "objects").rglob("*.filez"), key=lambda path: path.stat().st_size)
     return files[-1], files[len(files) // 2]
+
+
+def test_a_release_is_repaired_from_its_image(tmp_path: Path, library: Library) -> None:
+    made, other = make_image(tmp_path, "A"), make_image(tmp_path, "B")
+    put(library, made.archive, "ock")
+    large, small = _large_and_small(release(library, "ock"))
+    large.write_bytes(large.read_bytes()[:-1])
+    small.unlink()
+    entry = library.find("ock")
+    verdict = verify(entry)
+
+    with library.changing() as staging:
+        repaired = repair(staging, entry, verdict, made.archive, progress=NO_PROGRESS)
+    with library.changing() as staging, pytest.raises(ContentError, match="has not the commit"):
+        repair(staging, entry, verdict, other.archive, progress=NO_PROGRESS)
+
+    assert set(repaired) == {str(path.relative_to(entry.path)) for path in (large, small)}
+    assert verify(entry).is_sound
 
 
 def test_a_damaged_blob_is_replaced_by_the_next_import(tmp_path: Path, library: Library) -> None:

@@ -82,6 +82,30 @@ def import_ostree_image(
     return done
 
 
+def unpacked_release(staging: Staging, path: Path, commit: str, *, progress: Progress) -> Path:
+    """Unpack the image that has this commit into staging, every object verified; return the directory."""
+    images = read_images(container_parts(path), path.name, COPY_AGAIN).images
+    found = next((as_oci(image) for image in images if checked_commit(image, path.name) == commit), None)
+    if found is None:
+        raise ContentError(f"{path.name} has not the commit {commit} of the release; use the image that was imported")
+    store = ImageStore(staging.library.directory)
+    progress.step(f"unpacking {path.name}", found.size_bytes)
+    with ImageBlobs(staging.directory / "blobs", store, check_reserve=staging.check_reserve) as blobs:
+        _request_layers(blobs, found, path.name)
+        root = staging.make("unpacked")
+        ReleaseBuild(root, path.name, blobs, (), UnpackLimit(staging.directory), staging, progress).run(found, commit)
+    return root
+
+
+def _request_layers(blobs: ImageBlobs, image: Image, source: str) -> None:
+    for number, layer in enumerate(image.layers, 1):
+        blobs.request(
+            layer,
+            f"{source}: {layer_name(image, number)} is damaged: its blob {layer.digest} has the checksum {{found}}; "
+            f"{COPY_AGAIN}",
+        )
+
+
 @dataclass(slots=True)
 class _OstreeImport:
     staging: Staging
@@ -198,12 +222,7 @@ class _OstreeImport:
         for blob in self._documents():
             blobs.add(blob)
         for image in self._all():
-            for number, layer in enumerate(image.layers, 1):
-                blobs.request(
-                    layer,
-                    f"{self.source}: {layer_name(image, number)} is damaged: its blob {layer.digest} has the "
-                    f"checksum {{found}}; {COPY_AGAIN}",
-                )
+            _request_layers(blobs, image, self.source)
 
     def _build(self, image: Image, commit: str, name: str, build: ReleaseBuild) -> ImportedRelease:
         """Write and verify the release of one image in staging."""
