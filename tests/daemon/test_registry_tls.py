@@ -340,8 +340,9 @@ def test_a_renewed_certificate_is_used_without_a_restart_and_one_that_ended_is_n
     assert "ended at" in problem
     assert problem.endswith("; the one that was read before stays in force")
     assert peer_certificate(served) == renewed
-    (checked,) = json.loads(served.netboot("check", "--json", status=1))["problems"]
-    assert checked.startswith(f"registry: the certificate {served.directory}/tls/registry.pem ended at ")
+    in_files, in_force = json.loads(served.netboot("check", "--json", status=1))["problems"]
+    assert in_files.startswith(f"registry: the certificate {served.directory}/tls/registry.pem ended at ")
+    assert in_force == f"the running daemon: {problem}"
 
 
 def peer_certificate(rack: Rack) -> object:
