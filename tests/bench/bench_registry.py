@@ -19,6 +19,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from bench_http import Unrecorded, cpu_s, peak_mb
+
 HOST = "127.0.0.1"
 PORTS = {"docker-registry": 5051, "netboot": 5052}
 TLS_PORTS = {"docker-registry": 5053, "netboot": 5054}
@@ -35,25 +37,6 @@ storage: {{filesystem: {{rootdirectory: {0}/peer}}, cache: {{blobdescriptor: inm
 http: {{addr: "{1}:{2}"{3}}}
 """
 TLS_CONFIG = ", tls: {{certificate: {0}/server.pem, key: {0}/server.key}}"
-
-
-class Unrecorded:
-    """A file service and counters that record nothing."""
-
-    def begin_transfer(self, *_, **_sent):
-        return lambda: None
-
-    def record_content(self, address, file, bytes_sent):
-        """Let it pass."""
-
-    def content_sent(self, kind, status, bytes_sent):
-        """Let it pass."""
-
-    def count(self, *_, **__):
-        """Let it pass."""
-
-    def record_refusal(self, *_):
-        """Let it pass."""
 
 
 async def serve(directory, port, *tls):
@@ -130,18 +113,6 @@ def skopeo(*arguments):
 
 def image_at(name):
     return f"docker://{HOST}:{PORTS[name]}/{NAME}:{TAG}"
-
-
-def cpu_s(process):
-    """Give the processor seconds that a process has used."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_mb(process):
-    """Give the most memory that a process has held."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def request(path):
