@@ -85,7 +85,9 @@ def test_an_archive_is_uploaded_imported_promoted_verified_and_removed(content: 
     axe(content)
     screenshot(content, "content-promote")
     content.locator("#alias").fill("edge")
-    content.get_by_role("button", name="Promote").click()
+    content.get_by_role("button", name="Show what it does").click()
+    expect(content.locator("main li").first).to_have_text("edge becomes ock-new-amd64; there is none of this name now")
+    content.get_by_role("button", name="Promote ock-new-amd64 to edge").click()
     expect(content.locator(".notice.good")).to_have_text("edge is ock-new-amd64 now.")
     expect(row(content, "edge")).to_contain_text("another name of ock-new-amd64")
 

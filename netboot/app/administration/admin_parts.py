@@ -147,7 +147,7 @@ class AdminParts:
         return [
             ActivityPages(self.activity, engine, now=self.now),
             ThroughputPages(self.throughput, engine, now=self.now),
-            ContentPage(self.content, engine),
+            ContentPage(self.content, engine, plan=self.updates.plan),
             ImagePages(self.content, engine),
             RackPage(self.rack, engine, updates=self.updates.board),
             UpdatesPage(self.updates.board, engine),

@@ -1,22 +1,30 @@
 """`/content`: media and releases, who uses them, uploads and imports; verify, promote, remove, collect."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
+from netboot.admin.json_views import json_view
 from netboot.admin.pages.content.content_views import ContentRow, ContentView
 from netboot.admin.pages.content.image_views import image_rows, images_of_releases
 from netboot.admin.pages.content.verification_views import newest_of_each
 from netboot.admin.pages.page_engine import PageEngine
+from netboot.admin.texts.promotion_text import effect_lines
 from netboot.content.library.disk import megabytes
 from netboot.content.library.uploads import UploadState
+from netboot.errors import NetbootError
+from netboot.model.words import printable
 from netboot.operate.content.content_administration import ContentAdministration, ContentDisk
 from netboot.operate.content.library_listing import ContentDetails
+from netboot.operate.updates.promotion_plan import PromotionPlan
 
 _PAGE: Final = "/content"
+
+PlanPromotion = Callable[[str, str], Awaitable[PromotionPlan]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,19 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionView:
+    """The form for an alias; with an alias, the plan of the promotion. `fault` is why its effects are not known."""
+
+    row: ContentRow
+    aliases: tuple[str, ...]  # that exist, to choose from
+    alias: str
+    before: str  # what the alias is now; empty: it does not exist
+    effects: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CollectView:
     """The confirmation of the deletion of remains."""
 
@@ -36,8 +57,8 @@ class CollectView:
 
 
 class ContentPage:
-    def __init__(self, content: ContentAdministration, engine: PageEngine) -> None:
-        self._content, self._engine = content, engine
+    def __init__(self, content: ContentAdministration, engine: PageEngine, *, plan: PlanPromotion) -> None:
+        self._content, self._engine, self._plan = content, engine, plan
 
     def routes(self) -> list[web.RouteDef]:
         return [  # no entry is called -
@@ -92,14 +113,30 @@ class ContentPage:
         return self._engine.back(_PAGE, done=f"The verification of {found.subject} is cancelled.", kind="info")
 
     async def confirm_promote(self, request: web.Request) -> web.Response:
-        """Request the alias."""
-        return await self._engine.answer(request, "content_promote.html.j2", page=await self._entry(request))
+        """Request the alias; with one in the query, show the plan."""
+        entry, alias = await self._entry(request), request.query.get("alias", "").strip()
+        return await self._engine.answer(request, "content_promote.html.j2", page=await self._promotion(entry, alias))
+
+    async def _promotion(self, entry: EntryView, alias: str) -> PromotionView:
+        if not alias:
+            return PromotionView(entry.row, entry.aliases, "", "")
+        name = entry.details.entry.name
+        listed = (each.entry for each in await self._content.all())
+        before = next((each.alias_of or each.name for each in listed if each.name == alias), "")
+        try:
+            plan: Any = json_view(await self._plan(name, alias))
+        except NetbootError as error:
+            return PromotionView(entry.row, entry.aliases, alias, before, fault=str(error))
+        effects, warnings = map(printable, effect_lines(plan)), map(printable, plan["warnings"])
+        return PromotionView(entry.row, entry.aliases, alias, before, tuple(effects), tuple(warnings))
 
     async def promote(self, request: web.Request) -> web.Response:
         """Make the alias of the form an alias of an entry."""
         alias = str((await request.post()).get("alias", "")).strip()
         promoted, ended = await self._content.promote(request.match_info["name"], alias, actor=actor_of(request))
         done = f"{promoted.alias} is {promoted.name} now."
+        if promoted.tags:
+            done += " The nodes that follow it notice that within two minutes."
         if ended:
             done += f" No longer armed, because their release is another one now: {', '.join(ended)}."
         return self._engine.back(_PAGE, done=done, kind="warning" if ended else "good")

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from netboot.admin.texts.ages import ago
+from netboot.admin.texts.promotion_text import promotion_lines
 from netboot.cli.commands.content.changed_content import announce, handed_over, opened
 from netboot.cli.commands.content.import_image import import_image_command
 from netboot.cli.commands.content.import_images import import_images_command
@@ -24,7 +25,6 @@ from netboot.cli.views.content_progress import progress_option, shown_progress
 from netboot.cli.views.content_view import collected_lines
 from netboot.cli.views.image_view import image_lines, image_row
 from netboot.cli.views.output import config_and_json, print_found, print_table
-from netboot.cli.views.promotion_view import promotion_lines
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.library.disk import megabytes

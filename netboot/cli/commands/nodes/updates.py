@@ -8,9 +8,9 @@ from typing import Any, Final
 import click
 
 from netboot.admin.texts.ages import ago
+from netboot.admin.texts.promotion_text import shown_commit
 from netboot.cli.commands.updates_reading import read_updates
 from netboot.cli.views.output import config_and_json, print_table
-from netboot.cli.views.promotion_view import shown_commit
 from netboot.model.words import printable
 
 _COLUMNS: Final = ("HOST", "ROLE", "STATE", "RUNS", "STAGED", "OFFERED", "REPORTED", "NEXT")

@@ -13,6 +13,12 @@ def shown_commit(known: Mapping[str, Any] | None) -> str:
 
 
 def promotion_lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what happens to each node and host, and the warnings."""
+    yield from effect_lines(plan)
+    yield from (f"warning: {warning}" for warning in plan["warnings"])
+
+
+def effect_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield what happens to each node and host."""
     if plan["tag"]:
         yield f"the tag {plan['tag']} names {shown_commit(plan['after'])}"
@@ -23,4 +29,3 @@ def promotion_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{host}: its arming ends, because it is bound to another commit" for host in plan["armings_end"])
     if plan["installs"]:
         yield f"new installs get it: {', '.join(plan['installs'])}"
-    yield from (f"warning: {warning}" for warning in plan["warnings"])
