@@ -10,6 +10,7 @@ from daemon.test_uploads import archive  # noqa: F401 - a fixture
 from fixtures.browser import Appearance, Pages, assert_fits, axe, screenshot
 from fixtures.files import write_files
 from fixtures.image_layouts import Layout
+from fixtures.ostree_images.layouts import make_image
 from fixtures.rack import Rack
 from fixtures.rack_in_use import write_images
 from playwright.sync_api import Page, expect
@@ -104,6 +105,23 @@ def test_an_archive_is_uploaded_imported_promoted_verified_and_removed(content: 
     content.get_by_role("button", name="Remove ock-new-amd64").click()
     expect(content.locator(".notice.good")).to_contain_text("ock-new-amd64 is removed")
     expect(row(content, "ock-new-amd64")).to_have_count(0)
+
+
+def test_an_ock_image_is_uploaded_and_becomes_a_release_and_an_image(content: Page, tmp_path: Path):
+    image = make_image(tmp_path, "A", name="ock-1.33.tar")
+    content.locator("#upload-file").set_input_files(image.archive)
+    expect(content.locator("#upload-kind")).to_have_value("image")
+    expect(content.locator("#upload-name")).to_have_value("ock-1.33")
+    content.get_by_role("button", name="Upload", exact=True).click()
+
+    expect(row(content, "ock-1.33")).to_contain_text("image olcne/ock-ostree:1.33")
+    expect(content.locator("#images tr", has_text="olcne/ock-ostree:1.33")).to_contain_text("release ock-1.33")
+    row(content, "ock-1.33").get_by_role("link", name="olcne/ock-ostree:1.33").click()
+    expect(content.locator("dl")).to_contain_text(image.commit.checksum)
+    expect(content.locator(".notice.info")).to_contain_text("the release ock-1.33 is this image")
+    content.goto("/content/ock-1.33")
+    expect(content.locator("dl")).to_contain_text(image.commit.checksum)
+    expect(content.locator("dl").get_by_role("link", name="olcne/ock-ostree:1.33")).to_be_visible()
 
 
 def test_images_are_uploaded_verified_and_removed(content: Page, tmp_path: Path):

@@ -10,7 +10,7 @@
   const RETRIES_MS = [1000, 2000, 4000, 8000, 15000, 30000]; // the last one again and again
   const KEPT = "netboot-upload ";
   // What a file is by its name, the first that fits; the operator can choose another kind. Only the import knows.
-  const KINDS = [[/\.iso$/i, "iso"], [/-ostree\.tar$/i, "archive"], [/\.(tar|tgz|tar\.(gz|zst|xz)|oci)$/i, "images"]];
+  const KINDS = [[/\.iso$/i, "iso"], [/-ostree\.tar$/i, "archive"], [/ock.*\.tar$/i, "image"], [/\.(tar|tgz|tar\.(gz|zst|xz)|oci)$/i, "images"]];
   const ENTRY_NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
   const IMAGE_NAME = "[a-z0-9][A-Za-z0-9.:\\/_\\-]*";
   const zone = document.getElementById("upload");
@@ -37,11 +37,11 @@
     return file.name.replace(/\.tar$/i, "").replace(/-ostree$/, "").replace(/[^A-Za-z0-9._-]/g, "-");
   }
 
-  // An archive becomes a release, which is named after the file. An ISO has a name in it, and so have images; of a
-  // single one without a name, the name of the image is sent.
+  // An archive and an OCK image become a release, which is named after the file. An ISO has a name in it, and so have
+  // images; of a single one without a name, the name of the image is sent.
   function chooseKind() {
     const kind = kindField.value;
-    const isRelease = kind === "archive";
+    const isRelease = kind === "archive" || kind === "image";
     nameField.required = isRelease;
     nameField.placeholder = isRelease ? "" : "as in the file";
     nameField.pattern = kind === "images" ? IMAGE_NAME : ENTRY_NAME;

@@ -37,7 +37,7 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionView:
+class PromotionForm:
     """The form for an alias; with an alias, the plan of the promotion. `fault` is why its effects are not known."""
 
     row: ContentRow
@@ -117,18 +117,18 @@ class ContentPage:
         entry, alias = await self._entry(request), request.query.get("alias", "").strip()
         return await self._engine.answer(request, "content_promote.html.j2", page=await self._promotion(entry, alias))
 
-    async def _promotion(self, entry: EntryView, alias: str) -> PromotionView:
+    async def _promotion(self, entry: EntryView, alias: str) -> PromotionForm:
         if not alias:
-            return PromotionView(entry.row, entry.aliases, "", "")
+            return PromotionForm(entry.row, entry.aliases, "", "")
         name = entry.details.entry.name
         listed = (each.entry for each in await self._content.all())
         before = next((each.alias_of or each.name for each in listed if each.name == alias), "")
         try:
             plan: Any = json_view(await self._plan(name, alias))
         except NetbootError as error:
-            return PromotionView(entry.row, entry.aliases, alias, before, fault=str(error))
+            return PromotionForm(entry.row, entry.aliases, alias, before, fault=str(error))
         effects, warnings = map(printable, effect_lines(plan)), map(printable, plan["warnings"])
-        return PromotionView(entry.row, entry.aliases, alias, before, tuple(effects), tuple(warnings))
+        return PromotionForm(entry.row, entry.aliases, alias, before, tuple(effects), tuple(warnings))
 
     async def promote(self, request: web.Request) -> web.Response:
         """Make the alias of the form an alias of an entry."""
