@@ -39,7 +39,7 @@ def collect_images(
         for walked in _walks(store, repository, repository.manifests.keys() - kept, is_named=False):
             if not pulled or not {*walked.digests} & {*pulled}:
                 continue
-            spared += walked.digest not in kept
+            spared += len(walked.manifests.keys() - kept)
             kept |= walked.manifests.keys()
             kept_blobs.update(walked.digests)
         if gone := repository.manifests.keys() - kept:

@@ -111,6 +111,6 @@ def _repository_of(store: ImageStore, image: ReleaseImage) -> ImageRepository:
     if repository is None or image.digest not in repository.manifests:
         raise ContentError(
             f"{image.repository} has no image {image.digest}, from which the release {image.release} was imported; "
-            "netboot content import-image it again under another name"
+            "netboot content import-image the same file again, by the same name"
         )
     return repository
