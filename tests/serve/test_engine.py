@@ -37,6 +37,7 @@ class Recorder:
 
     counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)
     malformed: int = 0
+    refused: list[str] = field(default_factory=list)
 
     def begin_transfer(self, *_: object, **_sent: object) -> Callable[[], None]:
         """Shown elsewhere."""
@@ -51,8 +52,8 @@ class Recorder:
     def count(self, name: str, _amount: float = 1, **_: str) -> None:
         self.malformed += name == "http_malformed"
 
-    def record_refusal(self, *_: str) -> None:
-        """Counted elsewhere."""
+    def record_refusal(self, _address: str, reason: str) -> None:
+        self.refused.append(reason)
 
 
 def static_files(content: ContentIndex, store: Recorder) -> StaticFiles:
@@ -301,13 +302,29 @@ def test_another_request_takes_the_connection_along_with_all_that_was_read(root:
 
 def test_what_is_no_http_gets_400_a_counter_and_a_close(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.send_request(b"\x16\x03\x01 hello\r\n\r\n")
+        line.send_request(b"\x00\x03\x01 hello\r\n\r\n")
         status, fields, body = await line.answer()
 
         assert (status, fields["Connection"], body) == (400, "close", b"400 Bad Request: this is not an HTTP request\n")
         assert await line.reader.read() == b""
 
-    assert on_a_line(root, talk).malformed == 1
+    recorder = on_a_line(root, talk)
+
+    assert (recorder.malformed, recorder.refused) == (1, ["not-http"])
+
+
+def test_a_tls_handshake_gets_400_a_counter_and_a_close_but_no_event(root: Path) -> None:
+    async def talk(line: Line) -> None:
+        line.send_request(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        status, fields, body = await line.answer()
+
+        assert (status, fields["Connection"]) == (400, "close")
+        assert body == b"400 Bad Request: this port has no TLS; use http://\n"
+        assert await line.reader.read() == b""
+
+    recorder = on_a_line(root, talk)
+
+    assert (recorder.malformed, recorder.refused) == (1, [])
 
 
 def test_a_connection_closes_when_the_client_wants_it(root: Path) -> None:

@@ -119,7 +119,6 @@ def test_a_request_of_http_1_0_is_the_last_of_its_connection() -> None:
         b"GET  /content/x HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET /content/a b HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET /content/\x00 HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         GET + HOST + b" folded\r\n\r\n",
         GET + HOST + b"no colon\r\n\r\n",
         GET + HOST + b"Space : before\r\n\r\n",
@@ -130,6 +129,11 @@ def test_a_request_of_http_1_0_is_the_last_of_its_connection() -> None:
 )
 def test_what_is_no_http_is_refused(head: bytes) -> None:
     assert refused(head) == (RefusalReason.NOT_HTTP, HTTPStatus.BAD_REQUEST)
+
+
+@pytest.mark.parametrize("begun", [b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"])
+def test_a_tls_handshake_is_refused_by_name(begun: bytes) -> None:
+    assert refused(begun) == (RefusalReason.TLS, HTTPStatus.BAD_REQUEST)
 
 
 def refused(head: bytes) -> tuple[RefusalReason, HTTPStatus] | None:
@@ -195,7 +199,6 @@ def test_what_a_head_states_and_no_handler_may_get_is_refused(head: bytes, reaso
     [
         b"\r",
         b"\n",
-        b"\x16\x03\x01",
         b"\x00",
         b"GET\n",
         b"GET / HTTP/1.1\n",

@@ -27,6 +27,7 @@ _STATIC: Final = re.compile(rb"(GET|HEAD) (" + STATIC_TREES.encode() + rb"[!-~\x
 _STATIC_PATH: Final = re.compile(STATIC_TREES)
 _ALL_LINES: Final = re.compile(_LINES)
 _ANY: Final = re.compile(rb"(" + _TOKEN + rb") ([!-~]++) HTTP/1\.([01])\r\n" + _LINES)
+_TLS_HANDSHAKE: Final = b"\x16\x03"  # RFC 8446 §5.1: a record of type handshake, of whichever version
 _OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")
 # A head that has not ended: whole lines, then the beginning of one. Other bytes can no longer become HTTP.
 _BEGUN_LINE: Final = re.compile(
@@ -130,6 +131,8 @@ def _judge_any(buffer: bytes, end: int) -> StaticRequest | Judgement | RefusalRe
 
 
 def _not_served(buffer: bytes) -> RefusalReason:
+    if buffer.startswith(_TLS_HANDSHAKE):
+        return RefusalReason.TLS
     return RefusalReason.HTTP_VERSION if _OTHER_VERSION.match(buffer) else RefusalReason.NOT_HTTP
 
 

@@ -1,7 +1,8 @@
 """Reasons and answers for requests that are refused before a handler, and the check of Host and body fields.
 
 `static_files.record_refused` counts and records them. Any machine can send such requests, so the event log records the
-first one of an address and then one count per minute (`events.event_limits`).
+first one of an address and then one count per minute (`events.event_limits`). A TLS handshake is only counted: a client
+of a registry without TLS tries one before each request.
 RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
 """
 
@@ -22,6 +23,7 @@ class RefusalReason(StrEnum):
     """Why a request was refused before it reached a handler; the same word in log, metric and documentation."""
 
     NOT_HTTP = "not-http"
+    TLS = "tls"
     HTTP_VERSION = "http-version"
     HEAD_TOO_LARGE = "head-too-large"
     HEAD_TIMEOUT = "head-timeout"
@@ -38,6 +40,7 @@ R = RefusalReason
 # A status and one sentence; the connection is closed behind them. For CONNECTIONS it is closed at once.
 ANSWERS: Final[Mapping[RefusalReason, tuple[HTTPStatus, str]]] = {
     R.NOT_HTTP: (HTTPStatus.BAD_REQUEST, "this is not an HTTP request"),
+    R.TLS: (HTTPStatus.BAD_REQUEST, "this port has no TLS; use http://"),
     R.HTTP_VERSION: (HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP 1.0 and 1.1 are served"),
     R.HEAD_TOO_LARGE: (HTTPStatus.BAD_REQUEST, "the request line or the header is too long"),
     R.HEAD_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "the request did not end in time"),

@@ -170,6 +170,9 @@ class StaticFiles:
     def record_refused(self, address: str, reason: RefusalReason) -> None:
         """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""
         self.counters.count("http_refused", reason=reason)
+        if reason is RefusalReason.TLS:
+            log.debug("http.tls_refused", address=address)
+            return
         self.file_service.record_refusal(address, reason)
 
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
