@@ -10,7 +10,7 @@ from secrets_search import files_below, secrets_of_role_file, secrets_of_store
 from netboot.lab.lab import Lab
 from netboot.lab.media.roots import run
 
-_VIEWS: Final = ("status", "hosts", "machines", "installs", "cluster/ignition", "events?after=0&follow=0")
+_VIEWS: Final = ("status", "hosts", "machines", "installs", "updates", "cluster/ignition", "events?after=0&follow=0")
 _VIEWS_OF_HOST: Final = ("", "/install", "/history", "/served")
 
 
