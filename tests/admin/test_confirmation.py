@@ -99,7 +99,7 @@ def test_a_host_that_changed_is_not_what_was_seen():
     assert seen != page(confirmed("w1"), confirmed("w2")).seen
 
 
-@pytest.mark.parametrize("verb", DANGEROUS)
+@pytest.mark.parametrize("verb", sorted(DANGEROUS))
 def test_a_dangerous_form_is_confirmed_anew_after_each_write_and_for_other_reasons(verb: HostVerb):
     before = confirmed("w1", verb, "no release", is_forcible=True)
     written = replace(before, install=replace(before.install, version=before.install.version + 1))
