@@ -8,7 +8,8 @@ import asyncio
 import json
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.media.stand_ins import RELEASE
 from netboot.operate.arming import ArmRequest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.proof]
+pytestmark = pytest.mark.e2e
 
 INSTALL_S: Final = 480.0
 STEP_S: Final = 240.0  # generous: a busy box is four times slower
@@ -60,41 +61,65 @@ OFTEN: Final = {
 def quiet(*_: object) -> None: ...
 
 
-async def test_a_machine_is_installed_from_an_image_and_updates_itself_from_the_registry():
+async def test_a_machine_is_installed_from_an_image_and_reports_its_release():
+    async with installed_from_an_image() as (board, _, _):
+        assert board.lab.guest("cp1").console.text.count("netboot-lab: installer stage 1") == 1
+
+
+@pytest.mark.proof
+async def test_a_machine_that_was_installed_from_an_image_updates_itself_from_the_registry():
+    async with installed_from_an_image() as (board, new, secrets):
+        lab, guest = board.lab, board.lab.guest("cp1")
+        await netboot(lab, "content", "import-image", str(new.archive), "--name", NEW)
+        plan = await netboot(lab, "content", "promote", NEW, TAG, "--plan")
+        assert board.named(plan) == PLAN
+        await board.shows("current", runs=OLD, offered=OLD, next_="nothing")  # an import and a plan move no tag
+
+        await netboot(lab, "content", "promote", NEW, TAG)
+        await board.shows("offered", runs=OLD, offered=NEW, next_=WAIT)
+        await board.shows("staged", runs=OLD, staged=NEW, offered=NEW, next_=DEPLOY)
+
+        shown = len(guest.console.text)
+        printed_there = await asyncio.to_thread(within, lab.lan.dhcp_namespace, lambda _: update_node())
+        assert f"deployed {new.commit.checksum}\n" in printed_there
+        await guest.console.wait_for(READY, timeout_s=STEP_S, after=shown)
+        await board.shows("current", runs=NEW, offered=NEW, next_="nothing")
+
+        assert guest.console.text.count("netboot-lab: installer stage 1") == 1
+        assert (await board.daemon.install("cp1"))["state"] == "ready"
+        await secrets.add_tokens()
+        assert {"kickstart_token of installs", "node_token of installs"} <= secrets.kinds
+        assert search(await outputs(lab, "cp1"), secrets.found) == []
+
+
+@asynccontextmanager
+async def installed_from_an_image() -> AsyncIterator[tuple["Board", MadeImage, RunSecrets]]:
+    """Run a lab whose machine was installed from the old release's image, and has reported.
+
+    Gives the image of the new release, and the secrets of the run so far.
+    """
     async with running_lab([replace(CP1, more={"release": TAG})], say=quiet) as lab:
         old, new = await asyncio.to_thread(make_images, lab)
         await restart_with_updates(lab)
         async with lab.appliance.control() as daemon:
-            guest, secrets = lab.guest("cp1"), RunSecrets(lab)
             board = Board(lab, daemon, {old.commit.checksum: OLD, new.commit.checksum: NEW})
-
             await netboot(lab, "content", "import-image", str(old.archive), "--name", OLD)
             await netboot(lab, "content", "promote", OLD, TAG)
             await daemon.arm(ArmRequest(["cp1"], reason="test"))
-            await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
+            boot = boot_to_the_end(daemon, [lab.guest("cp1")], on_change=quiet, limit_s=INSTALL_S)
+            secrets = await secrets_during(lab, asyncio.create_task(boot))
             await board.shows("current", runs=OLD, offered=OLD, next_="nothing")
-            await secrets.add_tokens()
+            yield board, new, secrets
 
-            await netboot(lab, "content", "import-image", str(new.archive), "--name", NEW)
-            plan = await netboot(lab, "content", "promote", NEW, TAG, "--plan")
-            assert board.named(plan) == PLAN
-            await board.shows("current", runs=OLD, offered=OLD, next_="nothing")  # an import and a plan move no tag
 
-            await netboot(lab, "content", "promote", NEW, TAG)
-            await board.shows("offered", runs=OLD, offered=NEW, next_=WAIT)
-            await board.shows("staged", runs=OLD, staged=NEW, offered=NEW, next_=DEPLOY)
-
-            shown = len(guest.console.text)
-            printed_there = await asyncio.to_thread(within, lab.lan.dhcp_namespace, lambda _: update_node())
-            assert f"deployed {new.commit.checksum}\n" in printed_there
-            await guest.console.wait_for(READY, timeout_s=STEP_S, after=shown)
-            await board.shows("current", runs=NEW, offered=NEW, next_="nothing")
-
-            assert guest.console.text.count("netboot-lab: installer stage 1") == 1
-            assert (await daemon.install("cp1"))["state"] == "ready"
-            await secrets.add_tokens()
-            assert "node_token of installs" in secrets.kinds
-            assert search(await outputs(lab, "cp1"), secrets.found) == []
+async def secrets_during(lab: Lab, boot: asyncio.Task[object]) -> RunSecrets:
+    """Collect the secrets that a boot has until its end: each of its steps spends some."""
+    secrets = RunSecrets(lab)
+    while not boot.done():
+        await secrets.add_tokens()
+        await asyncio.wait({boot}, timeout=1)
+    await boot
+    return secrets
 
 
 @dataclass(frozen=True, slots=True)
