@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from netboot.content.foreign_files import HEAD_BYTES, ISO, foreign_kind
 from netboot.content.images.staged_blobs import Blob, StagedBlobs
 from netboot.content.library.disk import cannot_read
 from netboot.content.library.progress import Progress
@@ -76,9 +77,16 @@ def _directory(source: Path, blobs: StagedBlobs, progress: Progress) -> Containe
 def _tar(source: Path, blobs: StagedBlobs, progress: Progress) -> list[Container]:
     if not source.is_file() or source.is_fifo():
         raise ContentError(f"there is no file and no directory {source}; save an image: skopeo copy … oci-archive:FILE")
+    with source.open("rb") as file:
+        kind = foreign_kind(file.read(HEAD_BYTES))
+    if kind is not None:
+        raise ContentError(f"{source} is {kind}" if kind == ISO else f"{source} is {kind}, and no container image")
     progress.step(f"reading {source.name}", source.stat().st_size)
     stream = ByteStream(unpacked(_chunks(source, progress)))
-    return list(_containers(stream, str(source), blobs, nests=True))
+    found = list(_containers(stream, str(source), blobs, nests=True))
+    if not found:
+        raise ContentError(f"{source} holds no container image: it is an empty tar; {AGAIN}")
+    return found
 
 
 def _containers(stream: ByteStream, name: str, blobs: StagedBlobs, *, nests: bool) -> Iterator[Container]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from netboot.content.foreign_files import HEAD_BYTES, ISO, foreign_kind
 from netboot.content.library.disk import tree_size
 from netboot.content.oci.bundle import Part, directory_parts, tar_parts
 from netboot.content.oci.image import Image, read_image
 from netboot.content.ostree.repository import read_ref
 from netboot.errors import ContentError
 
-_HEAD_BYTES: Final = 0x8800
 _OCNE: Final = "ocne image create --type ostree"
 _REPOSITORY_BELOW: Final = ("", "ostree", "repo", "usr/share/nginx/html/ostree")  # of the given directory
 _ARCHITECTURES: Final = ("amd64", "arm64")
@@ -40,7 +40,7 @@ def open_source(path: Path) -> Image | Repository:
     """Identify and open the source at `path`; raise ContentError if it is neither an image nor an OSTree archive."""
     if path.is_dir() and (root := repository_in(path)) is not None:
         return Repository(root, f"ostree:{read_ref(root, str(root))[1]}")
-    image = read_image(container_parts(path), path.name)
+    image = read_image(container_parts(path, "an OSTree archive: it has no config and objects", _OCNE), path.name)
     if "ostree.commit" in image.labels:
         raise OstreeImageError(f"{path.name} is the OCK image itself; netboot content import-image FILE")
     return image
@@ -58,22 +58,30 @@ def is_container(directory: Path) -> bool:
     return (directory / "index.json").is_file() or (directory / "manifest.json").is_file()
 
 
-def container_parts(path: Path) -> dict[str, Part]:
-    """List the files of a container image, a tar or a directory; raise ContentError for anything else."""
+def container_parts(path: Path, directory: str, make: str) -> dict[str, Part]:
+    """List the files of a container image, a tar or a directory; raise ContentError for anything else.
+
+    For messages: what a directory of another kind is not, and the command that makes what is imported.
+    """
     if path.is_dir():
-        return _directory_parts(path)
+        return _directory_parts(path, directory, make)
     if not path.exists():
         raise ContentError(_not_there(path))
     if path.is_fifo():
         raise ContentError(f"{path} is a pipe, and an archive is read more than once; write it to a file first")
-    head = Part(path, 0, _HEAD_BYTES).read(_HEAD_BYTES)
+    head = Part(path, 0, HEAD_BYTES).read(HEAD_BYTES)
     if len(head) < 512:
-        raise ContentError(f"{path} has {len(head)} bytes and is not an archive; was the disk full? {_OCNE}")
-    if foreign := _foreign(head):
+        raise ContentError(f"{path} has {len(head)} bytes and is not an archive; was the disk full? {make}")
+    if foreign := _foreign(head, make):
         raise ContentError(f"{path} is {foreign}")
-    parts = tar_parts(path)
+    parts = tar_parts(path, make)
     if "config" in parts and any(name.startswith(("objects/", "refs/")) for name in parts):
-        raise ContentError(f"{path} is a tar of an OSTree repository; unpack it, and import the directory")
+        raise ContentError(
+            f"{path} is a tar of an OSTree repository; unpack it, and import the directory: "
+            "netboot content import-archive DIR"
+        )
+    if "index.json" not in parts and any(name.endswith(".oci") for name in parts):
+        raise ContentError(f"{path} is an archive of several images; netboot content import-images FILE")
     return parts
 
 
@@ -92,14 +100,12 @@ def default_name(path: Path, architecture: str) -> str:
     return name
 
 
-def _directory_parts(path: Path) -> dict[str, Part]:
+def _directory_parts(path: Path, directory: str, make: str) -> dict[str, Part]:
     if is_container(path):
         return directory_parts(path)
     if (path / "overlay-images").is_dir() or (path / "overlay").is_dir():
         raise ContentError(f"{path} is Podman's storage; podman save --format=oci-archive -o ock-ostree.tar NAME")
-    raise ContentError(
-        f"{path} is not an OSTree archive: it has no config and objects; {_OCNE}, or ostree init --mode=archive"
-    )
+    raise ContentError(f"{path} is not {directory}; {make}")
 
 
 def _not_there(path: Path) -> str:
@@ -117,20 +123,16 @@ def _not_there(path: Path) -> str:
     return f"there is no file {text}"
 
 
-def _foreign(head: bytes) -> str | None:
-    """Return what a file is that is not a tar; None for a tar."""
+def _foreign(head: bytes, make: str) -> str | None:
+    """Return what a file is that is not a tar, with the cure; None for a tar."""
+    if kind := foreign_kind(head):
+        return kind if kind == ISO else f"{kind} for a hypervisor; {make} creates the archive that is imported"
     if head[257:262] == b"ustar" or not any(head[:512]):
         return None
-    image = f"for a hypervisor; {_OCNE} creates the archive that a network install needs"
-    if head[:4] == b"QFI\xfb":
-        return f"a qcow2 disk image {image}"
-    if head[:4] == b"KDMV" or head[:8] == b"conectix":
-        return f"a disk image {image}"
-    if head[0x8001:0x8006] == b"CD001":
-        return "an ISO; netboot content import-iso FILE"
-    if head[510:512] == b"\x55\xaa":
-        return f"a raw disk image {image}"
     for magic, program in ((b"\x1f\x8b", "gunzip"), (b"\x28\xb5\x2f\xfd", "unzstd"), (b"\xfd7zXZ\0", "unxz")):
         if head.startswith(magic):
-            return f"compressed as a whole; {program} it, and import the result"
-    return f"not a tar; import the file that {_OCNE} wrote, or the directory of an OSTree archive"
+            return (
+                f"compressed as a whole; {program} it, and import the result (what ocne catalog mirror wrote stays as "
+                "it is: netboot content import-images FILE)"
+            )
+    return f"not a tar; import the file that {make} wrote"

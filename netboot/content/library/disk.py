@@ -72,8 +72,13 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
 
 def cannot_read(path: Path, error: OSError) -> ContentError:
     """Return the error for a source that cannot be read, with its cure."""
-    is_refused = error.errno in (errno.EACCES, errno.EPERM)
-    cure = "let this user read it, or use sudo" if is_refused else "copy it again; see dmesg"
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            cure = "let this user read it, or use sudo"
+        case errno.ENOENT | errno.ENOTDIR | errno.EISDIR:
+            cure = "give the path of a file"
+        case _:
+            cure = "copy it again; see dmesg"
     return ContentError(f"cannot read {path}: {error.strerror}; {cure}")
 
 

@@ -67,8 +67,8 @@ def directory_parts(directory: Path) -> dict[str, Part]:
     return parts
 
 
-def tar_parts(path: Path) -> dict[str, Part]:
-    """Locate the members of a tar; raise ContentError if it is cut off or damaged."""
+def tar_parts(path: Path, make: str) -> dict[str, Part]:
+    """Locate the members of a tar; raise ContentError, which names the command `make`, if it is cut off or damaged."""
     parts: dict[str, Part] = {}
     links: dict[str, str] = {}
     try:
@@ -76,8 +76,8 @@ def tar_parts(path: Path) -> dict[str, Part]:
             for number, member in enumerate(tar):
                 if number >= MOST_MEMBERS:
                     raise ContentError(
-                        f"{path} is a tar of files, not of a container image; "
-                        "unpack it, and import the directory of the OSTree archive in it"
+                        f"{path} is a tar of files, not of a container image; unpack it, and import the OSTree archive "
+                        "in it: netboot content import-archive DIR"
                     )
                 name = os.path.normpath(member.name)
                 if member.isreg():
@@ -87,18 +87,15 @@ def tar_parts(path: Path) -> dict[str, Part]:
                     links[name] = os.path.normpath(os.path.join(parent, member.linkname))  # noqa: PTH118
             end = Part(path, tar.offset, _BLOCK).read(_BLOCK)
     except (tarfile.TarError, EOFError, ValueError, OSError) as error:  # of sizes that are not numbers, or too large
-        raise ContentError(_cut_off(path, str(error))) from error
+        raise ContentError(_cut_off(path, str(error), make)) from error
     if end != bytes(_BLOCK):
-        raise ContentError(_cut_off(path, "it has no end marker"))
+        raise ContentError(_cut_off(path, "it has no end marker", make))
     size = path.stat().st_size
     for name, part in parts.items():
         if part.offset + part.size_bytes > size:
-            raise ContentError(_cut_off(path, f"{name!r} ends behind its end"))
+            raise ContentError(_cut_off(path, f"{name!r} ends behind its end", make))
     return parts | {name: parts[target] for name, target in links.items() if target in parts}
 
 
-def _cut_off(path: Path, why: str) -> str:
-    return (
-        f"{path} is cut off or damaged ({why}); copy it again and compare sizes, or make it again: "
-        "ocne image create --type ostree"
-    )
+def _cut_off(path: Path, why: str, make: str) -> str:
+    return f"{path} is cut off or damaged ({why}); copy it again and compare sizes, or make it again: {make}"

@@ -98,10 +98,7 @@ def read_images(
         raise ContentError(f"{source} is not a readable image: {type(error).__name__} {error}; {again}") from error
     if any(name.startswith("blobs/") for name in parts):
         raise ContentError(f"{source} has blobs but no index.json: it is cut off; {again}")
-    raise ContentError(
-        f"{source} holds no container image (no index.json, no manifest.json); "
-        "import the file that ocne image create --type ostree wrote, or the directory of an OSTree archive"
-    )
+    raise ContentError(f"{source} holds no container image (no index.json, no manifest.json); {again}")
 
 
 @dataclass(frozen=True, slots=True)

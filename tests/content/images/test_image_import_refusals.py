@@ -127,6 +127,9 @@ def test_a_mirrors_archive_that_ends_between_two_archives_is_refused(tmp_path: P
     ("data", "message"),
     [
         (b"", "no end marker"),
+        (bytes(10_240), "file holds no container image: it is an empty tar; copy it again"),
+        (bytes(0x8001) + b"CD001" + bytes(2000), "file is an ISO; netboot content import-iso FILE$"),
+        (b"QFI\xfb" + bytes(2000), "file is a qcow2 disk image, and no container image$"),
         (b"text" * 1000, "it is not a tar"),
         (gzip.compress(b"text" * 1000, mtime=0), "it is not a tar"),
         (tar_of({"etc/passwd": b"root"}), "holds no container image"),

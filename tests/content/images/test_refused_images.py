@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fixtures.image_layouts import tar_of
 from fixtures.ostree_images.commits import Commit, small_commit
 from fixtures.ostree_images.damages import DAMAGES, a_file
 from fixtures.ostree_images.exporter import Blobs, Entry, Form, ImageLayer, OstreeImage, exported
@@ -20,7 +21,8 @@ from netboot.content.library.library import Library
 from netboot.errors import ContentError
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
-AGAIN = "copy it again: skopeo copy docker://container-registry.oracle.com/olcne/ock-ostree:TAG oci-archive:FILE"
+COPY = "skopeo copy docker://container-registry.oracle.com/olcne/ock-ostree:TAG oci-archive:FILE"
+AGAIN = f"copy it again: {COPY}"
 SENTENCES = json.loads(Path(__file__).with_name("refusals.json").read_text())
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the numbers are those of files that root made")
@@ -129,7 +131,43 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, commit: Commit) -> None:
     archive = oci_archive(image_of(commit).write(tmp_path / "oci"), tmp_path / "ock.tar")
     os.truncate(archive, archive.stat().st_size * 3 // 4)
 
-    assert "ock.tar is cut off or damaged" in refusal(tmp_path, archive)
+    sentence = refusal(tmp_path, archive)
+    assert "ock.tar is cut off or damaged" in sentence
+    assert sentence.endswith(f"; copy it again and compare sizes, or make it again: {COPY}")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        pytest.param(b"", f"has 0 bytes and is not an archive; was the disk full? {COPY}", id="empty"),
+        pytest.param(bytes(0x8001) + b"CD001" + bytes(600), "is an ISO; netboot content import-iso FILE", id="iso"),
+        pytest.param(
+            b"QFI\xfb" + bytes(2000),
+            f"is a qcow2 disk image for a hypervisor; {COPY} creates the archive that is imported",
+            id="qcow2",
+        ),
+        pytest.param(b"<!doctype html>" * 60, f"is not a tar; import the file that {COPY} wrote", id="html"),
+        pytest.param(
+            tar_of({"0.oci": b"", "1.oci": b""}),
+            "is an archive of several images; netboot content import-images FILE",
+            id="mirror",
+        ),
+    ],
+)
+def test_a_file_that_is_no_image_is_refused_with_the_command_for_it(tmp_path: Path, data: bytes, sentence: str) -> None:
+    path = tmp_path / "ock.tar"
+    path.write_bytes(data)
+
+    assert refusal(tmp_path, path) == f"{path} {sentence}"
+
+
+def test_a_directory_that_is_no_image_is_refused_with_the_command_that_makes_one(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    sentence = refusal(tmp_path, tmp_path / "empty")
+
+    what = "is not a container image: it has no index.json and no manifest.json"
+    assert sentence == f"{tmp_path / 'empty'} {what}; {COPY}"
 
 
 @pytest.mark.parametrize("packing", ["none", "gzip", "zstd"])

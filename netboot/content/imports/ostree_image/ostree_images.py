@@ -18,8 +18,8 @@ from netboot.errors import ContentError
 
 COMMIT: Final = "ostree.commit"
 FINAL: Final = "ostree.final-diffid"
-_COPY: Final = "skopeo copy docker://container-registry.oracle.com/olcne/ock-ostree:TAG oci-archive:FILE"
-COPY_AGAIN: Final = f"copy it again: {_COPY}"
+COPY: Final = "skopeo copy docker://container-registry.oracle.com/olcne/ock-ostree:TAG oci-archive:FILE"
+COPY_AGAIN: Final = f"copy it again: {COPY}"
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES: Final = 8 << 30  # of an image without labels, to find what it is
 _MOST_LAYERS: Final = 1000
@@ -106,5 +106,5 @@ def _kind_by(path: str) -> str:
     if path.startswith(f"{REPOSITORY}/objects/"):
         return f"has the objects of a commit and no label {COMMIT}, so nodes cannot update from it; {COPY_AGAIN}"
     if path.startswith("disk/"):
-        return f"is a disk image in a container, for a hypervisor; copy the OSTree image: {_COPY}"
+        return f"is a disk image in a container, for a hypervisor; copy the OSTree image: {COPY}"
     return ""

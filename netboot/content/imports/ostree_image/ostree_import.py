@@ -17,7 +17,7 @@ from netboot.content.imports.archive_source import container_parts, repository_i
 from netboot.content.imports.ostree_image.image_blobs import ImageBlobs
 from netboot.content.imports.ostree_image.image_names import ImageNames, names_of
 from netboot.content.imports.ostree_image.image_tags import chosen_tags
-from netboot.content.imports.ostree_image.ostree_images import COPY_AGAIN, as_oci, checked_commit, layer_name
+from netboot.content.imports.ostree_image.ostree_images import COPY, COPY_AGAIN, as_oci, checked_commit, layer_name
 from netboot.content.imports.ostree_image.release_build import ReleaseBuild, UnpackLimit
 from netboot.content.library.disk import (
     explaining_import_errors,
@@ -66,7 +66,7 @@ def import_ostree_image(
     with explaining_import_errors(path):
         if path.is_dir() and repository_in(path) is not None:
             raise ContentError(f"{path.name} is an OSTree archive; netboot content import-archive DIR")
-        images = read_images(container_parts(path), path.name, COPY_AGAIN)
+        images = _images_in(path)
         commits = tuple(checked_commit(each, path.name) for each in images.images)
         is_made = any(each.manifest is None for each in images.images)
         images = replace(images, images=tuple(map(as_oci, images.images)))
@@ -82,9 +82,14 @@ def import_ostree_image(
     return done
 
 
+def _images_in(path: Path) -> ImageSet:
+    parts = container_parts(path, "a container image: it has no index.json and no manifest.json", COPY)
+    return read_images(parts, path.name, COPY_AGAIN)
+
+
 def unpacked_release(staging: Staging, path: Path, commit: str, *, progress: Progress) -> Path:
     """Unpack the image that has this commit into staging, every object verified; return the directory."""
-    images = read_images(container_parts(path), path.name, COPY_AGAIN).images
+    images = _images_in(path).images
     found = next((as_oci(image) for image in images if checked_commit(image, path.name) == commit), None)
     if found is None:
         raise ContentError(f"{path.name} has not the commit {commit} of the release; use the image that was imported")
