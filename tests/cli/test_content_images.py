@@ -30,7 +30,7 @@ def test_images_are_imported_and_a_moved_tag_is_named(netboot: CommandLine, tmp_
 
     assert imported == [
         f"olcne/ui:1.33 is there now: {old_digest}, linux/amd64, 0.0 MB",
-        "old.tar: 1 images, 0.0 MB of them new",
+        "old.tar: 1 image, 0.0 MB new",
     ]
     assert again[0] == f"olcne/ui:1.33 was there already, the same: {old_digest}, linux/amd64, 0.0 MB"
     (image,) = moved["sources"][0]["images"]
@@ -70,7 +70,7 @@ def test_a_mirrors_archive_is_imported_with_its_notes(netboot: CommandLine, tmp_
         "olcne/ock-ostree:1",
         "note: olcne/ock-ostree:1: an OSTree commit",
         "olcne/ui:1",
-        "images.tgz: 2 images, 0.0 MB of them new",
+        "images.tgz: 2 images, 0.0 MB new",
     ]
 
 
@@ -229,3 +229,31 @@ def test_a_promotion_moves_alias_and_tag_and_a_removal_ends_both(netboot: Comman
     assert netboot.json("content", "promote", RELEASE, "edge")["tags"] == [
         {"repository": OCK, "tag": "edge", "before": "", "after": images["ock"]}
     ]
+
+
+def test_a_release_that_was_an_image_is_shown_with_it(netboot: CommandLine, images: dict[str, str]):
+    assert f"image: {OCK}@{images['ock']}" in netboot.printed("content", "show", RELEASE).splitlines()
+
+
+def test_the_board_names_a_commit_by_its_release(netboot: CommandLine, images: dict[str, str]):
+    netboot.config.write_text(netboot.config.read_text() + "updates: {registry: true}\n")
+    (netboot.directory / "content/ostree" / RELEASE / "refs/heads/ock").write_text("c" * 64)  # that of the image
+
+    row = netboot.printed("updates").splitlines()[1].split("\t")
+    promoted = netboot.printed("content", "promote", RELEASE, "next").splitlines()
+
+    assert row[:6] == ["cp1", "control-plane", "unknown", "–", "–", f"{RELEASE}: {RELEASE}"]
+    assert [line.partition(" (")[0] for line in promoted] == [
+        f"next is {RELEASE} now",
+        f"the tag {OCK}:next names {RELEASE}",
+    ]
+
+
+def test_an_unknown_name_is_refused_once(netboot: CommandLine):
+    netboot.printed("updates")  # there is a store then, from which the effects would be read
+
+    refused = netboot("content", "promote", "nothing", "stable")
+
+    assert refused.exit_code == 1
+    assert "there is no medium and no release nothing" in str(refused.exception)
+    assert "note:" not in refused.output

@@ -137,6 +137,8 @@ def show(config: Path, name: str, as_json: bool) -> None:
         for key, value in view.items()
         if key != "record" and value
     ]
+    if record is not None and record.image:
+        lines.append(f"image: {record.image}")
     files = record.files.items() if record else ()
     print_found(view, as_json, [*lines, *(f"  {checksum}  {member}" for member, checksum in files)])
 
@@ -195,11 +197,14 @@ def promote(config: Path, name: str, alias: str, is_plan: bool, as_json: bool) -
         print_found(plan, as_json, map(printable, promotion_lines(plan)))
         return
     settings, library = opened(config)
+    library.find(name)  # its refusal is printed once, and not as a note too
     effects = effects_of(config, settings, name, alias)
     with handed_over(settings.content.directory):
         done = promote_content(library, name, alias, lambda: users(config, settings))
     announce(config, settings, f"promote {name} {alias}", done.entry)
-    moved = [f"the tag {tag.repository}:{tag.tag} is {tag.after or 'removed'} now" for tag in done.tags]
     found = {"alias": alias, "name": done.name, "tags": [asdict(tag) for tag in done.tags], "effects": effects}
-    lines = promotion_lines(effects) if effects is not None else ()
-    print_found(found, as_json, map(printable, [f"{alias} is {done.name} now", *moved, *lines]))
+    if effects is not None:
+        lines = promotion_lines(effects)
+    else:
+        lines = (f"the tag {tag.repository}:{tag.tag} is {tag.after} now" for tag in done.tags)
+    print_found(found, as_json, map(printable, [f"{alias} is {done.name} now", *lines]))

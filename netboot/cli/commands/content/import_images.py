@@ -8,7 +8,7 @@ import click
 
 from netboot.cli.commands.content.changed_content import announce, handed_over, opened
 from netboot.cli.views.content_progress import progress_option, shown_progress
-from netboot.cli.views.output import config_and_json, print_json
+from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.images.image_import import ImportedImage, ImportedImages, import_images
 from netboot.content.library.disk import megabytes
 from netboot.content.library.library import LibraryBusyError
@@ -71,7 +71,7 @@ def _print(done: Sequence[ImportedImages], failed: dict[str, str], as_json: bool
             click.echo(_line(image))
             for note in image.notes:
                 click.echo(f"note: {image.name}: {note}")
-        click.echo(f"{source.source}: {len(source.images)} images, {megabytes(source.new_bytes)} of them new")
+        click.echo(f"{source.source}: {counted(len(source.images), 'image')}, {megabytes(source.new_bytes)} new")
 
 
 def _line(image: ImportedImage) -> str:

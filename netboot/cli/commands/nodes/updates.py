@@ -34,8 +34,13 @@ def updates(config: Path, as_json: bool) -> None:
 
 
 def _row(node: Mapping[str, Any]) -> Sequence[str]:
-    runs = shown_commit(node["runs"]) + (" (since install)" if node["is_since_install"] else "")
-    offered = f"{node['tag']}: {shown_commit(node['offered'])}" if node["offered"] else _NONE
+    runs = _named(node["runs"]) + (" (since install)" if node["is_since_install"] else "")
+    offered = f"{node['tag']}: {_named(node['offered'])}" if node["offered"] else _NONE
     reported = ago(node["reported_at"]) if node["reported_at"] else _NONE
-    shown = (node["host"], node["role"], node["state"], runs, shown_commit(node["staged"]), offered, reported)
+    shown = (node["host"], node["role"], node["state"], runs, _named(node["staged"]), offered, reported)
     return *shown, node["next_command"] or node["next_step"]
+
+
+def _named(known: Mapping[str, Any] | None) -> str:
+    """Return the release that a commit is, which identifies it, so that a row fits on a terminal; else the commit."""
+    return str(known["release"] if known and known["release"] else shown_commit(known))
