@@ -291,7 +291,7 @@ def _is_equal(found: FileObject, header: bytes, content: bytes, path: str) -> bo
 
 
 def _is_sound(found: FileObject, path: str) -> bool:
-    with suppress(ContentError), open(path, "rb") as file:  # noqa: PTH123
+    with suppress(ContentError), open(path, "rb") as file:  # noqa: PTH123 - once for each object
         check_object(f"{found.checksum}.filez", file)
         return True
     return False
