@@ -1,8 +1,8 @@
 """Reads a tar from front to back, as a layer of an image arrives: no seeking, 10 µs a member.
 
 POSIX.1-2017 pax (ustar headers, `x` and `g` records), GNU long names. Stops at the end marker; the caller
-reads and hashes what follows. Python's tarfile is ten times slower, and a release has 50,000 members; the few members
-of the outer archive are read with tarfile (`content.oci.bundle`).
+reads and hashes what follows. Python's tarfile is ten times slower, and a release has 50,000 members; and of a name it
+reads as many bytes into memory as the header claims.
 """
 
 from collections.abc import Iterator, Mapping
@@ -98,7 +98,7 @@ class TarMember:
 
     @property
     def is_sparse(self) -> bool:
-        return self.kind == b"S" or any(key.startswith(_SPARSE) for key in self.extended)
+        return self.kind == b"S" or _SPARSE in self.extended
 
     def _owner(self, key: str, field: bytes) -> int:
         return _decimal(self.extended[key], key) if key in self.extended else _number(field)
@@ -172,7 +172,8 @@ def _extension(kind: bytes, text: bytes) -> dict[str, str]:
         case b"K":
             return {"linkpath": _text(text)}
         case b"x":
-            return {key: value for key, value in _pax_records(text) if key in _PAX_KEYS or key.startswith(_SPARSE)}
+            known = ((_SPARSE if key.startswith(_SPARSE) else key, value) for key, value in _pax_records(text))
+            return {key: value for key, value in known if key in _PAX_KEYS or key == _SPARSE}
         case _:
             return {}
 

@@ -22,6 +22,7 @@ _GZIP: Final = b"\x1f\x8b"
 _XZ: Final = b"\xfd7zXZ\0"
 _ZSTD: Final = (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")  # a frame, and a skippable one (zstd:chunked)
 _PIECE_BYTES: Final = 1 << 20
+_LARGEST_WINDOW: Final = 1 << 27  # of bytes that zstd keeps, and about so many of xz: `xz -9` has half of it
 
 
 def is_packed(magic: bytes) -> bool:
@@ -71,7 +72,7 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unpacked_xz(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    inflate = lzma.LZMADecompressor()
+    inflate = lzma.LZMADecompressor(memlimit=_LARGEST_WINDOW)
     for chunk in chunks:
         yield inflate.decompress(chunk, _PIECE_BYTES)
         while not inflate.eof and not inflate.needs_input:
@@ -93,7 +94,7 @@ class _Readable:
 
 def _unpacked_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Unpack zstd of one or several frames, skippable ones too (RFC 8878 §3.1)."""
-    unpack = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    unpack = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     with unpack.stream_reader(cast(IO[bytes], _Readable(chunks)), read_across_frames=True) as reader:
         while chunk := reader.read(_PIECE_BYTES):
             yield chunk

@@ -1,6 +1,7 @@
 """The files of a container, in a tar and in a directory, and archives that are cut off while they are read."""
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -104,3 +105,31 @@ def test_a_tar_whose_last_member_is_cut_off_is_named(tmp_path: Path) -> None:
         cure = f"copy it again and compare sizes, or make it again: {MAKE}$"
         with pytest.raises(ContentError, match=rf"{name} is cut off or damaged \(.*\); {cure}"):
             tar_parts(tmp_path / name, MAKE)
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x"])
+def test_a_name_of_gigabytes_is_refused_and_not_read(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("blob")
+    member.type, member.size = kind, 3 << 30
+    path = tmp_path / "image.tar"
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT))
+    os.truncate(path, 4 << 30)
+
+    with pytest.raises(ContentError) as refused:
+        tar_parts(path, MAKE)
+
+    assert str(refused.value) == (
+        f"{path} is cut off or damaged (it is damaged: a name or record of {3 << 30} bytes); copy it again and "
+        f"compare sizes, or make it again: {MAKE}"
+    )
+
+
+def test_a_sparse_file_in_a_tar_is_not_a_file_of_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, headers in (("sparse", {"GNU.sparse.major": "1"}), ("whole", {})):
+            member = tarfile.TarInfo(name)
+            member.pax_headers = headers
+            tar.addfile(member)
+
+    assert list(tar_parts(path, MAKE)) == ["whole"]

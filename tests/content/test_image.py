@@ -150,10 +150,10 @@ def test_a_docker_archive_with_another_configuration_or_without_a_layer_is_refus
     forged = members[config].replace(b"arm64", b"amd64")
 
     assert refusal(tmp_path / "a", members | {config: forged}).startswith(
-        f"x.tar: its configuration {config} has the checksum {hashlib.sha256(forged).hexdigest()}; copy"
+        f"x.tar: its configuration {config!r} has the checksum {hashlib.sha256(forged).hexdigest()}; copy"
     )
     assert refusal(tmp_path / "b", {name: data for name, data in members.items() if name != layer}).startswith(
-        f"x.tar lacks {layer}: it is cut off; copy the archive again"
+        f"x.tar lacks {layer!r}: it is cut off; copy the archive again"
     )
 
 

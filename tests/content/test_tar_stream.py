@@ -117,3 +117,15 @@ def test_a_name_ends_at_a_zero_byte() -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with suppress(ContentError):
         read(data)
+
+
+def test_records_of_a_sparse_file_are_not_kept_however_many_there_are() -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {f"GNU.sparse.{number}": "1" for number in range(1000)} | {"uid": "7", "comment": "none"}
+        tar.addfile(member)
+
+    (found,) = tar_members(ByteStream(iter([made.getvalue()])))
+
+    assert (found.is_sparse, found.uid, len(found.extended)) == (True, 7, 2)

@@ -2,6 +2,8 @@
 
 import gzip
 import lzma
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -58,3 +60,14 @@ def test_a_bomb_is_unpacked_in_small_pieces(name: str) -> None:
     bomb = PACKED[name](bytes(50 << 20))
 
     assert max(map(len, unpacked(iter([bomb])))) <= 1 << 20
+
+
+def test_xz_that_claims_a_window_of_gigabytes_is_refused() -> None:
+    """The size of the dictionary, in the header of the block, is one byte (xz-file-format.txt §3.1, §5.3.1)."""
+    bomb = bytearray(lzma.compress(bytes(1 << 20)))
+    end = 12 + (bomb[12] + 1) * 4
+    bomb[bomb.index(b"\x21\x01", 12) + 2] = 40  # 4 GiB
+    bomb[end - 4 : end] = struct.pack("<I", zlib.crc32(bomb[12 : end - 4]))
+
+    with pytest.raises(lzma.LZMAError, match="Memory usage limit exceeded"):
+        list(unpacked(iter([bytes(bomb)])))

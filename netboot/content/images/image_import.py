@@ -22,6 +22,7 @@ from netboot.model.image_name import ImageName, is_digest
 from netboot.model.release import EntryKind
 
 _SHOWN: Final = 5
+_MOST_IMAGES: Final = 10_000  # names in one source; a mirror has some 500
 _NO_TAG: Final = "latest"
 
 
@@ -75,11 +76,15 @@ class _Plan:
     images: list[ImportedImage] = field(default_factory=list)
     repositories: dict[str, ImageRepository] = field(default_factory=dict)
     blobs: dict[str, None] = field(default_factory=dict)  # in their order
+    name_count: int = 0
 
     def add_container(
         self, container: Container, found: Sequence[FoundImage], name: ImageName | None, blobs: StagedBlobs
     ) -> None:
         images = _named(found, name, container.name)
+        self.name_count += len(images)
+        if self.name_count > _MOST_IMAGES:
+            raise ContentError(f"{self.source} names more than {_MOST_IMAGES} images; make one archive of fewer")
         repositories = {each.name.repository for each in images if each.name is not None}
         only = repositories.pop() if len(repositories) == 1 else None
         for each in images:

@@ -163,11 +163,17 @@ class ImageStore:
             if not repository.manifests:
                 self._remove(place)
                 return
+            text = json.dumps(_written(repository), indent=1, sort_keys=True) + "\n"
+            if len(text) >= _LARGEST_FILE:
+                raise ContentError(
+                    f"{repository.name} would have {len(repository.tags)} tags and {len(repository.manifests)} "
+                    f"manifests, more than fit into {_LARGEST_FILE} bytes; remove some: netboot content remove, and gc"
+                )
             self._make_directory(place.parent)
             if (blobs := self.root / "blobs/sha256").is_dir():
                 sync(blobs)
             new = staging / _FILE
-            new.write_text(json.dumps(_written(repository), indent=1, sort_keys=True) + "\n")
+            new.write_text(text)
             new.chmod(_FILE_MODE)
             sync(new)
             new.rename(place)

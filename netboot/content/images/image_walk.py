@@ -11,6 +11,8 @@ from netboot.content.images.manifests import LARGEST_MANIFEST, Descriptor, Manif
 from netboot.errors import ContentError
 
 _MOST_MANIFESTS: Final = 1000
+_MOST_LEVELS: Final = 100  # of indexes in indexes; an image has one or two
+_MOST_BLOBS: Final = 100_000
 _OSTREE_COMMIT: Final = "ostree.commit"
 _UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -69,7 +71,7 @@ class _ImageWalk:
     blobs: Blobs
     walked: WalkedImage
 
-    def add(self, descriptor: Descriptor) -> None:
+    def add(self, descriptor: Descriptor, level: int = 1) -> None:
         if descriptor.digest in self.walked.manifests or not self._is_there(descriptor):
             return
         what = f"the manifest {descriptor.digest}"
@@ -78,17 +80,21 @@ class _ImageWalk:
         self.walked.manifests[descriptor.digest] = StoredManifest(manifest.media_type, len(data))
         if len(self.walked.manifests) > _MOST_MANIFESTS:
             raise ContentError(f"the index {self.walked.digest} has more than {_MOST_MANIFESTS} manifests")
+        if level > _MOST_LEVELS:
+            raise ContentError(
+                f"the index {self.walked.digest} has more than {_MOST_LEVELS} indexes, each in the other"
+            )
         if manifest.is_index:
-            self._add_children(manifest)
+            self._add_children(manifest, level)
         else:
             self._add_image(manifest, descriptor)
 
-    def _add_children(self, index: Manifest) -> None:
+    def _add_children(self, index: Manifest, level: int) -> None:
         for child in index.children:
             if self.blobs.blob_size(child.digest) is None:
                 self.walked.absent[child.digest] = child.platform or child.digest
             elif child.is_manifest or child.platform:
-                self.add(child)
+                self.add(child, level + 1)
             elif self._is_there(child):
                 self.walked.blobs[child.digest] = child.size_bytes
 
@@ -96,6 +102,8 @@ class _ImageWalk:
         for blob in manifest.blobs:
             if self._is_there(blob):
                 self.walked.blobs[blob.digest] = blob.size_bytes
+        if len(self.walked.blobs) + len(self.walked.missing) > _MOST_BLOBS:
+            raise ContentError(f"the index {self.walked.digest} has more than {_MOST_BLOBS} blobs")
         if descriptor.is_attestation or manifest.config is None:
             return
         if manifest.config.digest not in self.walked.missing:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from netboot.content.images.manifests import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
@@ -20,6 +20,8 @@ from netboot.errors import ContentError
 LARGEST_JSON: Final = 4 << 20
 _REF_NAME: Final = "org.opencontainers.image.ref.name"
 _MOST_MANIFESTS: Final = 100  # and indexes
+_MOST_MANIFEST_BYTES: Final = 8 << 20  # of all together: read, each byte may be 30 bytes of memory
+_ARCHITECTURE: Final = re.compile(r"\w{0,32}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _AGAIN: Final = "copy the archive again, or make it again: ocne image create --type ostree"
 
@@ -133,14 +135,20 @@ class _Container:
         return ImageSet(images, outer, tuple(blob for blob in indexes if blob is not outer), others, names)
 
     def _oci_image(self, blob: ImageDocument, manifest: Any) -> Image:
-        config_blob, config = self._blob(manifest["config"], OCI_CONFIG)
+        config_blob, config = self._blob(manifest["config"])
         descriptors, diff_ids = manifest["layers"], config["rootfs"]["diff_ids"]
         if len(diff_ids) != len(descriptors):
             raise ContentError(
                 f"{self.source}: its manifest has {len(descriptors)} layers, its configuration has {len(diff_ids)}"
             )
         layers = tuple(map(self._layer, descriptors, diff_ids))
-        return Image(layers, str(config.get("architecture", "")), blob.digest, config_blob, blob, _labels(config))
+        return Image(layers, self._architecture(config), blob.digest, config_blob, blob, _labels(config))
+
+    def _architecture(self, config: Any) -> str:
+        architecture = str(config.get("architecture", ""))
+        if not _ARCHITECTURE.fullmatch(architecture):
+            raise ContentError(f"{self.source}: its configuration has the architecture {architecture!r}; {self.again}")
+        return architecture
 
     def _gather_manifests(
         self, index: Any, found: dict[str, tuple[ImageDocument, Any]], attested: dict[str, tuple[ImageDocument, Any]]
@@ -151,9 +159,13 @@ class _Container:
             into = attested if is_attestation else found
             if descriptor["digest"] in into or (is_attestation and not self._has(descriptor["digest"])):
                 continue
-            into[descriptor["digest"]] = _, read = self._blob(descriptor, OCI_MANIFEST)
+            into[descriptor["digest"]] = _, read = self._manifest(descriptor)
             if len(into) > _MOST_MANIFESTS:
                 raise ContentError(f"{self.source} holds more than {_MOST_MANIFESTS} images; save one alone")
+            if sum(len(blob.data) for blob, _ in into.values()) > _MOST_MANIFEST_BYTES:
+                raise ContentError(
+                    f"{self.source} has more than {_MOST_MANIFEST_BYTES} bytes of manifests; {self.again}"
+                )
             if "manifests" in read and not is_attestation:
                 self._gather_manifests(read, found, attested)
 
@@ -178,17 +190,17 @@ class _Container:
         named = re.search(r"[0-9a-f]{64}", image["Config"])
         if named and named[0] != digest:
             raise ContentError(
-                f"{self.source}: its configuration {image['Config']} has the checksum {digest}; {self.again}"
+                f"{self.source}: its configuration {image['Config']!r} has the checksum {digest}; {self.again}"
             )
         missing = [name for name in image["Layers"] if name not in self.parts]
         if missing:
-            raise ContentError(f"{self.source} lacks {missing[0]}: it is cut off; {self.again}")
+            raise ContentError(f"{self.source} lacks {missing[0]!r}: it is cut off; {self.again}")
         layers = (
             Layer(self.parts[name], None, self._checked_digest(diff_id))
             for name, diff_id in zip(image["Layers"], config["rootfs"]["diff_ids"], strict=True)
         )
         blob = ImageDocument(text, f"sha256:{digest}", OCI_CONFIG)
-        read = Image(tuple(layers), str(config.get("architecture", "")), blob.digest, blob, labels=_labels(config))
+        read = Image(tuple(layers), self._architecture(config), blob.digest, blob, labels=_labels(config))
         return ImageSet((read,), names=tuple(map(str, image.get("RepoTags") or ())))
 
     def _json(self, name: str) -> Any:
@@ -197,14 +209,19 @@ class _Container:
         except ValueError as error:
             raise ContentError(f"{self.source}: {name} is not JSON: {error}; {self.again}") from error
 
-    def _blob(self, descriptor: Any, media_type: str) -> tuple[ImageDocument, Any]:
+    def _manifest(self, descriptor: Any) -> tuple[ImageDocument, Any]:
+        """Read a manifest or index, with the media type that it states, whatever that is."""
+        blob, read = self._blob(descriptor)
+        default = OCI_INDEX if "manifests" in read else OCI_MANIFEST
+        media_type = read.get("mediaType") or descriptor.get("mediaType") or default
+        return replace(blob, media_type=str(media_type)), read
+
+    def _blob(self, descriptor: Any) -> tuple[ImageDocument, Any]:
         data = self._blob_part(descriptor).read(LARGEST_JSON)
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if digest != descriptor["digest"]:
             raise ContentError(f"{self.source}: the blob {descriptor['digest']} is damaged; {self.again}")
-        read = json.loads(data)
-        media_type = str(descriptor.get("mediaType") or read.get("mediaType") or media_type)
-        return ImageDocument(data, digest, media_type), read
+        return ImageDocument(data, digest, OCI_CONFIG), json.loads(data)
 
     def _has(self, digest: str) -> bool:
         return f"blobs/{self._checked_digest(digest).replace(':', '/')}" in self.parts

@@ -329,3 +329,39 @@ def test_of_a_docker_archive_the_manifest_is_made_and_always_the_same(
     assert [(each["digest"], each["size"]) for each in manifest["layers"]] == [
         (digest_of(layer), len(layer)) for layer in layers
     ]
+
+
+def test_indexes_in_indexes_are_refused_before_they_exhaust_the_stack(tmp_path: Path, imported: Import):
+    layout = Layout()
+    found = layout.image("ui")
+    for _ in range(900):
+        found = layout.index(found)
+    layout.name(found, "olcne/ui:1")
+
+    with pytest.raises(ContentError, match=r"has more than 100 indexes, each in the other; copy it again"):
+        imported(layout.write(tmp_path / "oci"))
+
+
+def test_an_image_of_more_blobs_than_any_has_is_refused(
+    tmp_path: Path, imported: Import, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("netboot.content.images.image_walk._MOST_BLOBS", 1)
+    layout = Layout()
+    layout.name(layout.image("ui"), "olcne/ui:1")
+
+    with pytest.raises(ContentError, match=r"has more than 1 blobs; copy it again"):
+        imported(layout.write(tmp_path / "oci"))
+
+
+def test_a_source_of_more_names_than_any_mirror_has_is_refused(
+    tmp_path: Path, imported: Import, store: ImageStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("netboot.content.images.image_import._MOST_IMAGES", 2)
+    layout = Layout()
+    image = layout.image("ui")
+    for number in range(3):
+        layout.name(image, f"olcne/ui:{number}")
+
+    with pytest.raises(ContentError, match=r"oci names more than 2 images; make one archive of fewer"):
+        imported(layout.write(tmp_path / "oci"))
+    assert store.repositories() == []

@@ -118,3 +118,13 @@ def test_a_failed_write_has_its_cure(store: ImageStore):
         store.root.write_text("in the place of the directory")
         with pytest.raises(ContentError, match=f"cannot write below {store.content}"):
             store.record("olcne/ui", tags={"1": A}, manifests={A: ONE}, staging=staging.directory)
+
+
+def test_a_repository_that_could_not_be_read_again_is_not_written(store: ImageStore, monkeypatch: pytest.MonkeyPatch):
+    record(store, "olcne/ui", {"1.33": A}, A)
+    monkeypatch.setattr("netboot.content.images.image_store._LARGEST_FILE", 300)
+
+    with pytest.raises(ContentError, match=r"olcne/ui would have 2 tags and 2 manifests, more than fit into 300 bytes"):
+        record(store, "olcne/ui", {"1.34": B}, B)
+
+    assert store.repository("olcne/ui") == ImageRepository("olcne/ui", {"1.33": A}, {A: ONE})

@@ -280,3 +280,67 @@ def test_each_import_names_the_command_for_the_source_of_the_other(tmp_path: Pat
     with pytest.raises(ContentError, match=r"^ock\.tar is the OCK image itself; netboot content import-image FILE$"):
         import_archive(Library(tmp_path / "content"), archive, now=NOW)
     assert refusal(tmp_path, commit.repo) == "repo is an OSTree archive; netboot content import-archive DIR"
+
+
+def test_more_entries_of_directories_than_any_image_has_end_the_import(
+    tmp_path: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Directories of 10 MiB, which pack to a tenth, would be 40 MB of memory each."""
+    monkeypatch.setattr("netboot.content.imports.ostree_image.layer_objects.MOST_REFERENCES", 20)
+
+    assert "the directories of the image have more than 20 entries, which no OCK image has; copy it again" in refusal(
+        tmp_path, image_of(commit).write(tmp_path / "oci")
+    )
+
+
+def with_media_type(layout: Path, media_type: object) -> tuple[Path, str]:
+    """Let manifest and index state a media type; return the layout and the digest of the manifest."""
+    blobs = Blobs(layout)
+    (described,) = json.loads((layout / "index.json").read_text())["manifests"]
+    manifest = json.loads(blobs.path(described["digest"]).read_bytes()) | {"mediaType": media_type}
+    made = blobs.add_json(manifest, described["mediaType"]) | {"mediaType": media_type}
+    blobs.write_index([made], "1.33")
+    return layout, made["digest"]
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "text/plain\r\nX-Header: 1", ["a/b"]])
+def test_a_media_type_that_would_become_the_type_of_an_answer_is_refused(
+    tmp_path: Path, commit: Commit, media_type: object
+) -> None:
+    layout, digest = with_media_type(image_of(commit).write(tmp_path / "oci"), media_type)
+
+    assert refusal(tmp_path, layout) == (
+        f"oci: the manifest {digest} has the media type {str(media_type)!r}, which is not that of an image; {AGAIN}"
+    )
+
+
+def test_an_architecture_that_a_terminal_would_obey_is_refused(tmp_path: Path, commit: Commit) -> None:
+    image = image_of(commit)
+    image.config = {"architecture": "\x1b[2J"}
+
+    assert refusal(tmp_path, image.write(tmp_path / "oci")) == (
+        f"oci: its configuration has the architecture '\\x1b[2J'; {AGAIN}"
+    )
+
+
+def test_manifests_that_fill_the_memory_are_refused(
+    tmp_path: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netboot.content.oci.image._MOST_MANIFEST_BYTES", 1000)
+
+    assert refusal(tmp_path, image_of(commit).write(tmp_path / "oci")) == (
+        f"oci has more than 1000 bytes of manifests; {AGAIN}"
+    )
+
+
+def test_the_cure_of_what_is_no_image_is_to_copy_the_image(tmp_path: Path, commit: Commit) -> None:
+    copy = AGAIN.removeprefix("copy it again: ")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "small").write_bytes(b"x")
+    (tmp_path / "text").write_bytes(b"text" * 1000)
+
+    assert [refusal(tmp_path, tmp_path / name).removeprefix(f"{tmp_path}/") for name in ("other", "small", "text")] == [
+        f"other is not a container image: it has no index.json and no manifest.json; {copy}",
+        f"small has 1 bytes and is not an archive; was the disk full? {copy}",
+        f"text is not a tar; import the file that {copy} wrote",
+    ]

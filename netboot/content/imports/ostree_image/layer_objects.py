@@ -25,6 +25,7 @@ REPOSITORY: Final = "sysroot/ostree/repo"
 LARGEST_XATTRS: Final = 1 << 20
 MOST_OBJECTS: Final = 1_000_000  # an OCK release has some 50,000
 _MOST_ENTRIES: Final = 4 * MOST_OBJECTS
+MOST_REFERENCES: Final = MOST_OBJECTS  # from directories to their entries
 _MOST_XATTRS_BYTES: Final = 64 << 20  # of all attributes of one layer
 _OBJECT: Final = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})\.([a-z.-]+)")
 _OLDER_XATTRS: Final = re.compile(r"xattrs/([0-9a-f]{64})")
@@ -51,11 +52,20 @@ class ImageObjects:
     metadata: dict[str, int] = field(default_factory=dict)  # sizes by `<64 hex>.<kind>`
     refers: dict[str, list[str]] = field(default_factory=dict)
     object_count: int = 0
+    reference_count: int = 0
 
     def count(self) -> None:
         self.object_count += 1
         if self.object_count > MOST_OBJECTS:
             raise ContentError(f"the image has more than {MOST_OBJECTS} objects, which no OCK image has")
+
+    def add_references(self, name: str, refers: list[str]) -> None:
+        self.reference_count += len(refers) if name not in self.refers else 0
+        if self.reference_count > MOST_REFERENCES:
+            raise ContentError(
+                f"the directories of the image have more than {MOST_REFERENCES} entries, which no OCK image has"
+            )
+        self.refers[name] = refers
 
 
 class LayerObjects:
@@ -165,7 +175,7 @@ class LayerObjects:
         if kind != "commitmeta":  # its bytes have no checksum
             refers = check_object(name, io.BytesIO(data))
             if refers:
-                found.refers[name] = refers
+                found.add_references(name, refers)
         if name not in found.metadata:  # otherwise another layer has it too
             found.write_metadata(f"objects/{checksum[:2]}/{checksum[2:]}.{kind}", data)
             found.metadata[name] = len(data)

@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from netboot.content.images.manifests import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from netboot.content.images.manifests import MANIFESTS, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from netboot.content.imports.layers import REPOSITORY as ARCHIVE
 from netboot.content.imports.ostree_image.layer_objects import REPOSITORY
 from netboot.content.oci.bundle import Part
-from netboot.content.oci.image import Image, ImageDocument, Layer
+from netboot.content.oci.image import Image, ImageDocument, ImageSet, Layer
 from netboot.content.tar_stream import ByteStream, tar_members
 from netboot.content.unpacking import MAGIC_BYTES, UNPACK_ERRORS, packing, unpacked
 from netboot.errors import ContentError
@@ -23,6 +23,7 @@ COPY_AGAIN: Final = f"copy it again: {COPY}"
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES: Final = 8 << 30  # of an image without labels, to find what it is
 _MOST_LAYERS: Final = 1000
+_SHOWN: Final = 100  # characters of a text that is not valid
 
 
 def layer_name(image: Image, number: int) -> str:
@@ -51,6 +52,17 @@ def checked_commit(image: Image, source: str) -> str:
             "and make changes by Ignition"
         )
     return commit
+
+
+def check_media_types(images: ImageSet, source: str) -> None:
+    """Raise ContentError if a manifest has not the media type of one: it becomes the `Content-Type` of an answer."""
+    manifests = [each.manifest for each in (*images.images, *images.others) if each.manifest is not None]
+    for blob in (*([images.index] if images.index else []), *images.inner_indexes, *manifests):
+        if blob.media_type not in MANIFESTS:
+            raise ContentError(
+                f"{source}: the manifest {blob.digest} has the media type {blob.media_type[:_SHOWN]!r}, which is not "
+                f"that of an image; {COPY_AGAIN}"
+            )
 
 
 def as_oci(image: Image) -> Image:

@@ -17,7 +17,14 @@ from netboot.content.imports.archive_source import container_parts, repository_i
 from netboot.content.imports.ostree_image.image_blobs import ImageBlobs
 from netboot.content.imports.ostree_image.image_names import ImageNames, names_of
 from netboot.content.imports.ostree_image.image_tags import chosen_tags
-from netboot.content.imports.ostree_image.ostree_images import COPY, COPY_AGAIN, as_oci, checked_commit, layer_name
+from netboot.content.imports.ostree_image.ostree_images import (
+    COPY,
+    COPY_AGAIN,
+    as_oci,
+    check_media_types,
+    checked_commit,
+    layer_name,
+)
 from netboot.content.imports.ostree_image.release_build import ReleaseBuild, UnpackLimit
 from netboot.content.library.disk import (
     explaining_import_errors,
@@ -68,6 +75,7 @@ def import_ostree_image(
             raise ContentError(f"{path.name} is an OSTree archive; netboot content import-archive DIR")
         images = _images_in(path)
         commits = tuple(checked_commit(each, path.name) for each in images.images)
+        check_media_types(images, path.name)
         is_made = any(each.manifest is None for each in images.images)
         images = replace(images, images=tuple(map(as_oci, images.images)))
         names = names_of(path, images, name, image)
