@@ -9,7 +9,7 @@ def test_hosts_that_are_not_installed_are_listed_control_planes_first(netboot: C
     done = netboot("updates")
 
     assert (done.exit_code, done.stderr) == (0, NO_DAEMON)
-    step = "nothing: it is not installed, or its install recorded no commit"
+    step = "nothing: no install of it is recorded"
     assert done.stdout == (
         "HOST\tROLE\tSTATE\tRUNS\tSTAGED\tOFFERED\tREPORTED\tNEXT\n"
         f"cp1\tcontrol-plane\tunknown\t–\t–\t–\t–\t{step}\n"

@@ -234,7 +234,7 @@ def _with_next_step(node: NodeUpdate, control_planes: Sequence[HostName]) -> Nod
             import_it = f"import {node.tag or 'its release'}: netboot content import-image FILE"
             return replace(node, next_step=import_it if node.follows else "nothing: it follows another registry")
         case UpdateState.UNKNOWN:
-            return replace(node, next_step="nothing: it is not installed, or its install recorded no commit")
+            return replace(node, next_step="nothing: no install of it is recorded")
         case UpdateState.CURRENT:
             return replace(node, next_step="nothing")
 

@@ -126,7 +126,7 @@ def judged(facts: NodeFacts, content: OfferedContent) -> NodeUpdate:
             NEW,
             UpdateState.UNKNOWN,
             "",
-            "nothing: it is not installed, or its install recorded no commit",
+            "nothing: no install of it is recorded",
             id="is-not-installed",
         ),
     ],
