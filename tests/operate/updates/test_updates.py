@@ -43,8 +43,8 @@ def library(tmp_path: Path, images: tuple[MadeImage, MadeImage]) -> Library:
     library = Library(tmp_path / "content")
     for image in images:
         shutil.copytree(image.commit.repo, library.directory / "ostree" / image.commit.version)
-    (library.directory / "ostree/1.33").symlink_to("1.33-1")
     import_images(library, images[1].archive, ImageName.parse("olcne/ock-ostree:1.33"))
+    (library.directory / "ostree/1.33").symlink_to("1.33-1")
     return library
 
 
