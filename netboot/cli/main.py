@@ -19,6 +19,7 @@ from netboot import __version__
 from netboot.cli.groups import CONFIG_PATH, Group
 from netboot.cli.views.output import fault_text, print_fault_as_json
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.words import printable
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
@@ -32,7 +33,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, or the OpenAPI of the API.",
     "reload": "Make the daemon read its files again; print the result.",
     "hooks": "List the web servers and commands that get events, and test them.",
-    "ca": "Make a certificate authority (CA), and the certificate of the administration.",
+    "ca": "Make a certificate authority (CA), and the certificates of the administration and the registry.",
     "support": "Write what explains the boots of a host into one archive, without secrets.",
     "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
@@ -120,7 +121,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # so that a full disk is reported, which the interpreter's end does not do
     except (NetbootError, PermissionError) as error:
-        print(fault_text(error), file=sys.stderr)
+        print(printable(fault_text(error)), file=sys.stderr)  # names of files and of images are anybody's
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except OSError as error:
         if error.errno != errno.ENOSPC:

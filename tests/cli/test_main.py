@@ -67,6 +67,19 @@ def test_a_full_disk_behind_the_output_is_a_sentence(configuration: Path):
     )
 
 
+def test_a_name_in_an_error_cannot_control_the_terminal(configuration: Path, tmp_path: Path):
+    named = tmp_path / "ock\x1b[2J\x9b2J.tar"
+    named.write_bytes(b"no archive")
+    command = [sys.executable, "-m", "netboot", "--config", str(configuration), "content", "import-image", str(named)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    as_json = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr.count("ock\ufffd[2J\ufffd2J.tar")) == (1, 1)
+    assert "\\u001b[2J\\u009b2J.tar" in as_json.stdout
+    assert not {"\x1b", "\x9b"} & {*done.stdout, *done.stderr, *as_json.stdout, *as_json.stderr}
+
+
 def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback():
     code = (
         "import builtins, sys\n"

@@ -98,4 +98,4 @@ def print_fault_as_json(error: NetbootError | PermissionError | click.ClickExcep
             shown = {"error": error.format_message(), "code": "usage"}
         case _:
             shown = {"error": fault_text(error).removeprefix("netboot: "), "code": "permission-denied"}
-    click.echo(json.dumps({"ok": False, **shown}, ensure_ascii=False))
+    click.echo(json_text({"ok": False, **shown}))
