@@ -201,7 +201,7 @@ def test_a_renewal_is_for_new_connections_and_the_open_ones_continue(served: Rac
         assert status_of(line) == 200
         before = serial(line)
         served.netboot("ca", "issue")
-        wait_until(lambda: served.lines("admin.certificate_loaded")[1:] or None)
+        wait_until(lambda: served.lines("tls.certificate_loaded")[1:] or None)
 
         assert status_of(line) == 200
         with connected(served) as newer:
@@ -218,7 +218,7 @@ def test_an_event_stream_continues_over_a_renewal(served: Rack):
         served.netboot("reload")
         assert b"reload" in read_until(stream.stdout, b"reload")
         served.netboot("ca", "issue")
-        wait_until(lambda: served.lines("admin.certificate_loaded")[1:] or None)
+        wait_until(lambda: served.lines("tls.certificate_loaded")[1:] or None)
         served.netboot("install", "arm", "cp1")
         assert b"install.moved" in read_until(stream.stdout, b"install.moved")
     finally:

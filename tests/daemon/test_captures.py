@@ -1,6 +1,7 @@
 """Captures from outside: tshark reads what machines and the daemon sent each other, in a file without secrets."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,9 +49,9 @@ def captured(rack: Rack, name: str, number: int, *, boot: int = 0) -> Path:
     """Write the capture of a machine that has so many packets to a file."""
     file = rack.directory / "boot.pcapng"
 
-    def write() -> bool:
+    def write() -> bool | None:
         done = rack.run("install", "capture", name, "--boot", str(boot), "-o", str(file))
-        return done.returncode == 0 and len(tshark(file, "frame", "frame.number")) >= number
+        return (done.returncode == 0 and len(tshark(file, "frame", "frame.number")) >= number) or None
 
     wait_until(write, failed=lambda: rack.log[-2000:])
     return file
@@ -179,7 +180,8 @@ def test_a_boot_that_a_restart_of_the_daemon_divides_has_one_capture(rack: Rack)
     cp1.boots()
     cp1.script()
     captured(rack, "cp1", 7)
-    rack.stop()
+    rack.signal(signal.SIGTERM)  # so that the machine's address is stored
+    rack.wait()
     rack.start()
     cp1.script()
 
