@@ -74,11 +74,11 @@ def test_the_secrets_of_role_files_are_collected():
 
 def test_the_tokens_of_a_store_are_collected(tmp_path: Path):
     with sqlite3.connect(tmp_path / "netboot.db") as store:
-        store.execute("CREATE TABLE installs (kickstart_token, ignition_token, report_token)")
+        store.execute("CREATE TABLE installs (kickstart_token, ignition_token, report_token, node_token)")
         store.execute("CREATE TABLE inspections (token)")
-        store.execute("INSERT INTO installs VALUES (?, NULL, '')", ("0" * 32,))
+        store.execute("INSERT INTO installs VALUES (?, NULL, '', ?)", ("0" * 32, "2" * 32))
         store.execute("INSERT INTO inspections VALUES (?)", ("1" * 32,))
     store.close()
 
-    assert {secret.text for secret in secrets_of_store(tmp_path / "netboot.db")} == {"0" * 32, "1" * 32}
+    assert {secret.text for secret in secrets_of_store(tmp_path / "netboot.db")} == {"0" * 32, "1" * 32, "2" * 32}
     assert list(files_below(tmp_path)) == [f"{tmp_path.name}/netboot.db"]

@@ -51,7 +51,7 @@ def registry_for(
         sets_clock=settings.install.set_clock,
         embeds_ignition=settings.install.ignition is IgnitionWay.EMBED,
         log_port=settings.logs.port,
-        updates=_update_rules(settings, configuration.files[0].parent),
+        updates=_update_rules(settings, configuration.files[0].parent if configuration.files else Path()),
         now=now,
     )
     boot_files = BootFiles(settings.bootfiles.directories)

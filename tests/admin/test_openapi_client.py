@@ -34,6 +34,7 @@ ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "arm": (ArmRequest((), "a reason", 2, force=True, selection=WORKERS),),
     "activity": ("52:54:00:aa:bb:01",),
     "plan": ("cp1",),
+    "updates.plan": ("ock-1.31", "stable"),
     "cancel": ("cp1",),
     "cancel_all": (CancelRequest(["cp1"], "a reason"),),
     "install": ("cp1",),

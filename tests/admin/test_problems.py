@@ -246,7 +246,7 @@ NO_OFFSET = {
     "code": "bad-request",
 }
 LENGTH = {"error": "Upload-Length must be the file's size in bytes", "code": "bad-request"}
-KIND = {"error": "the metadata kind must be one of iso, archive", "code": "bad-request"}
+KIND = {"error": "the metadata kind must be one of iso, archive, image, images", "code": "bad-request"}
 VERSION = {
     "error": "uploads use the protocol tus 1.0.0: send the header Tus-Resumable: 1.0.0",
     "code": "precondition-failed",

@@ -97,7 +97,10 @@ def test_an_alias_of_the_same_commit_keeps_the_arming(netboot: CommandLine, daem
 
     promoted = netboot("content", "promote", "next", "stable")
 
-    assert promoted.stdout == "stable is next now\n"
+    assert promoted.stdout == (
+        "stable is next now\nnew installs get it: cp1, w1\n"
+        "warning: the release next is no image, so no node is updated to it; its tag stable stays\n"
+    )
     assert promoted.stderr == ""  # the same commit
     assert '"subject":"promote next stable","actor":"uid 0","source":"control-socket"' in daemon.log
 

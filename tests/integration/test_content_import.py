@@ -220,7 +220,12 @@ def test_a_fault_in_the_hosts_stops_nothing_but_the_removal_of_what_they_mention
 def test_promote_remove_and_their_refusals(netboot: Appliance, repository: Path) -> None:
     netboot.json("import-archive", repository, "--name", "ock-1")
     netboot.json("import-archive", repository, "--name", "ock-2")
-    assert netboot.json("promote", "ock-1", "stable") == {"alias": "stable", "name": "ock-1"}
+    assert netboot.json("promote", "ock-1", "stable") == {
+        "alias": "stable",
+        "name": "ock-1",
+        "tags": [],
+        "effects": None,
+    }
 
     listed = {view["name"]: (view["alias_of"], view["used_by"]) for view in netboot.json("list")}
     assert listed == {"ock-1": (None, []), "ock-2": (None, []), "stable": ("ock-1", ["w1"])}

@@ -134,7 +134,7 @@ class BootConnection(asyncio.Protocol):
         """Close after the current answer, or now."""
         if self._state is ConnectionState.ANSWERING:
             self._state = ConnectionState.ANSWERING_LAST
-        elif self._state is not ConnectionState.ANSWERING_LAST:
+        elif self._state not in (ConnectionState.ANSWERING_LAST, ConnectionState.ENDED):  # twice breaks asyncio's TLS
             self._end()
 
     def abort(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fixtures import signed_loaders as made
+from fixtures.daemon import wait_until
 from fixtures.installer import initrd
 from fixtures.rack import a_rack, token_in
 from fixtures.servers import dnsmasq, running_server
@@ -361,6 +362,8 @@ def test_a_host_without_a_disk_and_a_file_with_a_fault(appliance: StagedApplianc
 def test_a_link_without_carrier(appliance: StagedAppliance):
     lan = appliance.rack.lan
     lan.ip(lan.client, "link", "set", "c0", "down")
+    shown = ["ip", "-n", lan.server, "link", "show", "s0"]  # the kernel reports a carrier up to a second late
+    wait_until(lambda: "NO-CARRIER" in subprocess.run(shown, capture_output=True, text=True).stdout or None)
     found = appliance.finds("box")
     lan.ip(lan.client, "link", "set", "c0", "up")
     appliance.rack.add_client_address(TIME_SERVER)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fixtures.daemon import wait_until
 from fixtures.files import SETTINGS, write_files
 from fixtures.rack import Rack, running
 
@@ -118,6 +119,7 @@ def test_an_embedded_ignition_a_delta_and_the_logs_of_the_scripts(tmp_path: Path
         cp1 = armed(rack)
         installed = cp1.installs(cp1.kernel())
         first = cp1.starts(installed)
+        wait_until(lambda: "simulated first boot" in rack.run("install", "logs", "cp1").stdout or None)
         logged = rack.netboot("install", "logs", "cp1")
 
         assert installed.release is not None
