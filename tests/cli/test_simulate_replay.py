@@ -51,7 +51,7 @@ def test_the_same_as_json(lan: Simulations):
 
 def test_a_host_is_replayed_only_with_spend_and_nothing_is_stored_before(lan: Simulations):
     lan.rack.netboot("install", "arm", "cp1", "--reason", "test")
-    before = lan.stored()
+    before = lan.settled()
 
     refused = lan.run("--replay", str(CAPTURES / "edk2-pxe.pcapng"), "--mac", HOST)
 
