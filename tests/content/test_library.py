@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fixtures.open_directories import let_every_user_enter
 
 from netboot.content.library.library import Library, LibraryEntry, checked_name
 from netboot.content.serving.index import ContentIndex
@@ -143,8 +144,7 @@ def test_the_remains_of_another_user_stay(library: Library) -> None:
     (library.directory / ".staging").mkdir()
     for path in (library.directory, library.directory / ".staging"):
         path.chmod(0o777)
-    for parent in library.directory.parents[:3]:
-        parent.chmod(0o755)
+    let_every_user_enter(library.directory.parent)
     left = library.directory / ".staging" / "1-killed"
     (left / "release").mkdir(parents=True)
     left.chmod(0o700)

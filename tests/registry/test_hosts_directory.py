@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.open_directories import let_every_user_enter
 
 from netboot.errors import HostsNotWritableError
 from netboot.registry.writing import hosts_directory
@@ -114,8 +115,7 @@ def test_a_missing_directory_is_named_with_the_command_that_makes_it(tmp_path: P
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_a_user_without_the_right_gets_the_commands_that_give_it(tmp_path: Path):
     tmp_path.chmod(0o555)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+    let_every_user_enter(tmp_path.parent)
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
     try:
