@@ -1,9 +1,8 @@
-"""The running appliance: builds everything, runs it in one TaskGroup, reloads it, stops it."""
+"""The running appliance: builds its parts, runs them in one TaskGroup, reloads it, stops it."""
 
 import asyncio
 import gc
 import os
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from netboot import __version__
-from netboot.app import from_settings, process
+from netboot.app import from_settings
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
@@ -23,8 +22,9 @@ from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.listeners import BootListeners, ended
-from netboot.app.process import Signals, notify_systemd
-from netboot.app.store_access import OpenStore, open_store
+from netboot.app.running.process import Signals
+from netboot.app.running.systemd_status import SystemdStatus
+from netboot.app.store_access import OpenStore
 from netboot.app.support.support_archives import RunningParts, SupportArchives
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.boot_causes import BootCauses
@@ -32,82 +32,23 @@ from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
-from netboot.control_socket import is_answered
-from netboot.errors import ConfigError, NetbootError, Problem
+from netboot.errors import ConfigError, Problem
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_progress import BootProgress
-from netboot.model.clock import SYSTEM_CLOCK, Clock
+from netboot.model.clock import Clock
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
-from netboot.registry.load import Configuration, WrittenFiles, read_written
+from netboot.registry.load import Configuration
 from netboot.serve.net.interfaces import Interfaces
-from netboot.store.locks.exclusive import held_alone
-from netboot.store.locks.file_lock import FileLock
-from netboot.telemetry import logs
 from netboot.telemetry.health import HealthPart
 from netboot.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
-
-
-async def serve(path: Path) -> None:
-    """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError if it cannot start."""
-    signals = Signals()
-    signals.listen()
-    process.disable_core_files()
-    process.raise_descriptor_limit()
-    logs.configure(level="info", form="auto")
-    try:
-        written = read_written(path)
-        logs.configure(level=written.settings.log.level, form=written.settings.log.format)
-        await run(path, written, signals)
-    except asyncio.CancelledError:
-        if not signals.stopping.is_set():
-            raise
-    except NetbootError as error:
-        log.error("daemon.failed", reason=str(error))
-        notify_systemd(f"STATUS=failed: {str(error).splitlines()[0]}")
-        raise
-    log.info("daemon.stopped")
-
-
-async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clock = SYSTEM_CLOCK) -> None:
-    """Run the appliance that the files `written`, read from `path`, declare until a stop is signalled; as `serve`."""
-    settings = written.settings
-    socket = settings.admin.socket
-    configured_by = path.resolve()  # noqa: ASYNC240 - before any machine is served
-    owner = f"the daemon with pid {os.getpid()}, configuration {configured_by} and socket {socket}"
-    async with AsyncExitStack() as stack:
-        lock = held_alone(FileLock(socket), owner=owner, what=f"the control socket {socket} (admin.socket)")
-        await stack.enter_async_context(lock)
-        if await asyncio.to_thread(is_answered, socket):
-            raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
-        metrics = Metrics()
-        opening = open_store(settings, owner=owner, now=clock.now, metrics=metrics)
-        store = await stack.enter_async_context(opening)
-        configuration = await store.hosts.build(written)
-        used = await store.hosts.at_start(configuration)
-        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)
-        live = LiveRegistry(registry)
-        recorded, recorder = await store.machines.all(), store.boot_recorder
-        seen = SeenMachines(recorded, store=store.machines, recorder=recorder, hosts=live.hosts, clock=clock)
-        await recorder.load(clock.now())
-        await store.durations.load_once()
-        seen.resume()
-        daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
-        await daemon.leases.load()
-        await daemon.begin(configuration, problems)
-        try:
-            await daemon.run(signals)
-        except ExceptionGroup as group:  # a TaskGroup ended: one fault is raised as one sentence
-            if len(group.exceptions) == 1 and isinstance(group.exceptions[0], NetbootError):
-                raise group.exceptions[0] from None
-            raise
 
 
 class Daemon:
@@ -127,7 +68,8 @@ class Daemon:
         settings, directory = configuration.settings, configuration.settings.content.directory
         self._path, self._settings, self._started_at = path.absolute(), settings, clock.now()
         self._store, self._registry, self._seen = store, registry, seen
-        self._content_changed = asyncio.Event()
+        self._systemd = SystemdStatus(hosts=lambda: len(registry.now.hosts), problems=self.problems)
+        self._content_changed, self._is_stopping = asyncio.Event(), False
         self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
         self._records = from_settings.record_writer_for(settings, metrics, store.database.size_bytes, now=clock.now)
@@ -171,7 +113,6 @@ class Daemon:
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin = self._admin_listener(metrics, clock)
-        self._problems, self._is_stopping = list[str](), False
         metrics.read_gauges(self._gauge_readings().read)
 
     def _boot_services(self, clock: Clock) -> BootServices:
@@ -201,7 +142,7 @@ class Daemon:
             content=self._content,
             metrics=metrics,
             health=self._health.check,
-            on_problems=self._note_problems,
+            on_problems=self._systemd.note_problems,
         )
 
     def _gauge_readings(self) -> GaugeReadings:
@@ -258,11 +199,14 @@ class Daemon:
         try:
             result = await self._in_force.reload()
         except ConfigError as error:
-            notify_systemd(f"STATUS=kept the old configuration: {error.problems[0]}")
+            self._systemd.send_refusal(error.problems[0])
             raise
         self._hooks.use([each.hook() for each in self._in_force.served.settings.hooks])
-        notify_systemd(f"STATUS={self._status_line()}")
+        self._systemd.send_status()
         return replace(result, problems=self.problems())
+
+    async def _reload_by_signal(self) -> None:
+        await self._administration.reload(actor=Actor("a process", Source.SIGNAL))
 
     async def rescan_content(self, entry: EntryName | None) -> RescanResult:
         return await self._in_force.rescan_content(entry)
@@ -337,39 +281,22 @@ class Daemon:
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 await self._listeners.open(stack, interfaces, tasks)
-                self._problems = self.problems()
                 if not wanted:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 gc.collect()
                 gc.freeze()  # later collections do not walk the hosts; with 5,000 of them each took 50 ms
-                notify_systemd("READY=1", f"STATUS={self._status_line()}")
+                self._systemd.send_ready()
                 stack.push_async_callback(ended, tasks.create_task(self._admin.run()))
                 running.append(tasks.create_task(self._services.scripts.run()))
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
-                signals.finish_start(lambda: tasks.create_task(self._reload_for_systemd()))
+                signals.finish_start(lambda: tasks.create_task(self._systemd.reload(self._reload_by_signal)))
                 await signals.stopping.wait()
                 self._is_stopping = True
-                notify_systemd("STOPPING=1")
+                self._systemd.send_stopping()
             finally:
                 await stack.aclose()
                 for task in running:
                     task.cancel()
-
-    def _status_line(self) -> str:
-        hosts = len(self._registry.now.hosts)
-        served = f"serving {hosts} host{'s' if hosts != 1 else ''}"
-        match self.problems():
-            case []:
-                return served
-            case [problem]:
-                return f"{served}; 1 problem: {problem}"
-            case problems:
-                return f"{served}; {len(problems)} problems, first: {problems[0]}"
-
-    def _note_problems(self) -> None:
-        if (problems := self.problems()) != self._problems:
-            self._problems = problems
-            notify_systemd(f"STATUS={self._status_line()}")
 
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
@@ -385,15 +312,3 @@ class Daemon:
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]
-
-    async def _reload_for_systemd(self) -> None:
-        notify_systemd("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            await self._administration.reload(actor=Actor("a process", Source.SIGNAL))
-            status = self._status_line()
-        except NetbootError as error:
-            status = f"kept the old configuration: {str(error).splitlines()[0]}"
-        except Exception:  # in the daemon's TaskGroup, which a fault must not end
-            log.exception("config.reload_failed")
-            status = "kept the old configuration: a fault of netboot's own, see the log"
-        notify_systemd("READY=1", f"STATUS={status}")

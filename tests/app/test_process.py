@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.app.process import notify_systemd
+from netboot.app.running.process import notify_systemd
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from fixtures.api_answers import faults_of
 from fixtures.role_files import NEVER_ENDING, copy_role_files
 from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
 
-from netboot.app.daemon import run
-from netboot.app.process import Signals
+from netboot.app.running.process import Signals
+from netboot.app.start import run
 from netboot.model.clock import Clock
 from netboot.registry.load import read_written
 

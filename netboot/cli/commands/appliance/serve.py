@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from netboot.app.daemon import serve as run_daemon
+from netboot.app.start import serve as run_daemon
 
 
 @click.command()
