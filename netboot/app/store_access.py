@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +51,7 @@ from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.access.account_store import AccountStore
 from netboot.store.allocations import Allocations
 from netboot.store.boots.boot_store import Boots
+from netboot.store.changes.change_feed import ChangeFeed
 from netboot.store.database import Database
 from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
@@ -86,7 +87,12 @@ class OpenStore:
     outbox: HookOutbox
     deliveries: DeliveryQueue
     newest_events: NewestEvents
+    changes: ChangeFeed
     lock: Lock | None = None
+
+    def works(self) -> list[Coroutine[None, None, None]]:
+        """Return what a daemon runs: it follows the changes of others, and writes its own later."""
+        return [self.changes.run(), self.events.run(), self.event_log.run(), self.machines.run(), self.boots.run()]
 
     def install_moves(
         self, settings: Settings, hosts: Callable[[], HostSet], now: Callable[[], datetime]
@@ -350,6 +356,7 @@ async def _opened(
             outbox,
             DeliveryQueue(database),
             newest_events,
+            ChangeFeed(settings.store.url, writer=database.writer),
             lock,
         )
 

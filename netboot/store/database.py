@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import Connection, Table, event, literal, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,10 +44,11 @@ class Database:
     """The store's database: opened once, shared by all of `store`."""
 
     def __init__(self, engine: AsyncEngine, *, held_by: str = "", record_use: RecordUse | None = None) -> None:
-        self._engine = engine
+        self.writer = uuid4().hex  # names what this process writes, see `store.changes`
+        self._engine = engine.execution_options(writer=self.writer)
         self._record_use = record_use
         self.write_fault: str | None = None  # why the last writing transaction failed
-        self._reader = engine.execution_options(is_reading=True)
+        self._reader = self._engine.execution_options(is_reading=True)
         self._held_by = held_by
         self._writing = asyncio.Lock()
         self._unfinished: set[asyncio.Task[Any]] = set()

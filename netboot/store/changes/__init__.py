@@ -1,0 +1,1 @@
+"""What one appliance changes in a shared store, as the others learn of it."""

@@ -1,0 +1,148 @@
+"""Follows what other appliances and commands change in a shared PostgreSQL store, by LISTEN on a connection of its own.
+
+While that connection is lost, everything is read again each second; also once after it was opened, because what was
+changed before is not notified. One's own changes are left out. On SQLite there is nothing to follow.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from netboot.errors import StoreError
+from netboot.store.changes.notification import CHANNEL, Changed, parse
+from netboot.store.failure import store_failed
+
+POLL_S: Final = 1.0  # while the connection is lost, and after a failed reading
+CHECK_S: Final = 2.0  # how soon a connection that ended without a word is found
+ANSWER_S: Final = 5.0
+
+# awaited after each change of the subjects, None: anything may have changed
+Read = Callable[[Collection[str] | None], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class ChangeFeed:
+    """The changes of a store at `url` that others than `writer` make, given to those who follow them."""
+
+    def __init__(self, url: str, *, writer: str) -> None:
+        self._writer = writer
+        self._engine = _engine(url)
+        self._followers: list[_Follower] = []
+        self._closed = asyncio.Event()
+        self.fault: str | None = "the first connection is not open yet" if self._engine else None
+        self.received_count = 0
+
+    def follow(self, what: Changed, read: Read) -> None:
+        """Await `read` for each change of `what`, before `run` is called; a StoreError that it raises repeats it."""
+        self._followers.append(_Follower(what, read))
+
+    async def run(self) -> None:
+        """Follow the changes until cancelled."""
+        if self._engine is None:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for follower in self._followers:
+                tasks.create_task(follower.run())
+            await self._listen_always(self._engine)
+
+    async def _listen_always(self, engine: AsyncEngine) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    connection = await engine.connect()
+                try:
+                    await self._listen(connection)
+                finally:
+                    with suppress(SQLAlchemyError, OSError):
+                        await connection.invalidate()  # also if it is lost: this does not wait
+                        await connection.close()
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                self._note_fault(str(store_failed(error)))
+            for follower in self._followers:
+                follower.note(None)
+            await asyncio.sleep(POLL_S)
+
+    async def _listen(self, connection: AsyncConnection) -> None:
+        """Receive notifications until the connection ends."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection  # asyncpg's
+        self._closed.clear()
+        driver.add_termination_listener(lambda _connection: self._closed.set())
+        async with asyncio.timeout(ANSWER_S):
+            channel = await connection.scalar(text(f"SELECT {CHANNEL}"))
+            await driver.add_listener(channel, self._receive)
+        if self.fault is not None:
+            log.info("store.changes_followed")
+        self.fault = None
+        for follower in self._followers:
+            follower.note(None)
+        while not self._closed.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_S):
+                    await self._closed.wait()
+            async with asyncio.timeout(ANSWER_S):
+                await connection.scalar(text("SELECT 1"))
+
+    def _receive(self, _connection: object, _process: int, _channel: str, payload: str) -> None:
+        found = parse(payload)
+        if found is None or found.writer == self._writer:
+            return
+        self.received_count += 1
+        for follower in self._followers:
+            if follower.what == found.what:
+                follower.note(found.subjects)
+
+    def _note_fault(self, fault: str) -> None:
+        if self.fault != fault:
+            log.warning("store.changes_polled", reason=fault)
+        self.fault = fault
+
+
+class _Follower:
+    """One kind of change: what is to be read, and its reader, which is called for all that came meanwhile at once."""
+
+    def __init__(self, what: Changed, read: Read) -> None:
+        self.what, self._read = what, read
+        self._subjects: set[str] = set()
+        self._is_all = False
+        self._has_work = asyncio.Event()
+
+    def note(self, subjects: Collection[str] | None) -> None:
+        if subjects is None:
+            self._is_all = True
+        else:
+            self._subjects |= set(subjects)
+        self._has_work.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._has_work.wait()
+            self._has_work.clear()
+            subjects: Collection[str] | None = None if self._is_all else frozenset(self._subjects)
+            self._is_all, self._subjects = False, set()
+            try:
+                await self._read(subjects)
+            except StoreError as error:
+                log.debug("store.change_unread", what=self.what, reason=str(error))
+                await asyncio.sleep(POLL_S)
+                self.note(subjects)
+
+
+def _engine(url: str) -> AsyncEngine | None:
+    if not url.startswith("postgresql"):
+        return None
+    arguments = {
+        "server_settings": {"application_name": "netboot, following changes"},
+        "timeout": ANSWER_S,
+        "command_timeout": ANSWER_S,
+    }
+    return create_async_engine(
+        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, connect_args=arguments
+    )

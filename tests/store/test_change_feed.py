@@ -1,0 +1,182 @@
+"""An appliance learns of what others change in a shared store, also after its connection was lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from netboot.errors import StoreError
+from netboot.store.changes.change_feed import ChangeFeed
+from netboot.store.changes.notification import Changed, Notification, notify, parse, payload_of
+from netboot.store.database import Database
+
+WAIT_S = 30
+END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = 'netboot, following changes'"
+)
+
+
+class Reader:
+    """Collects what was to be read."""
+
+    def __init__(self) -> None:
+        self.calls: asyncio.Queue[Collection[str] | None] = asyncio.Queue()
+        self.faults = 0
+        self.failed = asyncio.Event()
+
+    async def read(self, subjects: Collection[str] | None) -> None:
+        if self.faults:
+            self.faults -= 1
+            self.failed.set()
+            raise StoreError("the store failed")
+        self.calls.put_nowait(subjects)
+
+    async def next(self) -> Collection[str] | None:
+        async with asyncio.timeout(WAIT_S):
+            return await self.calls.get()
+
+
+@asynccontextmanager
+async def following(url: str, what: Changed, *, writer: str = "reader") -> AsyncIterator[Reader]:
+    feed, reader = ChangeFeed(url, writer=writer), Reader()
+    feed.follow(what, reader.read)
+    task = asyncio.create_task(feed.run())
+    try:
+        assert await reader.next() is None  # the connection is open
+        yield reader
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def change(database: Database, what: Changed, *subjects: str) -> None:
+    async with database.transaction() as connection:
+        await notify(connection, what, subjects)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_reader_gets_the_changes_of_its_kind_by_others_and_none_of_its_own_or_of_a_transaction_that_failed(
+    store_url: str,
+):
+    async def scenario() -> list[Collection[str] | None]:
+        mine, others = await Database.open(store_url), await Database.open(store_url)
+        try:
+            async with following(store_url, Changed.INSTALL, writer=mine.writer) as reader:
+                await change(mine, Changed.INSTALL, "own")
+                await change(others, Changed.MACHINE, "52:54:00:00:00:01")
+                with suppress(ZeroDivisionError):
+                    async with others.transaction() as connection:
+                        await notify(connection, Changed.INSTALL, ["undone"])
+                        raise ZeroDivisionError
+                await change(others, Changed.INSTALL, "cp1", "w1")
+                first = await reader.next()
+                await change(others, Changed.INSTALL, *(f"host-{number}" for number in range(1_000)))
+                return [first, await reader.next()]
+        finally:
+            await mine.close()
+            await others.close()
+
+    assert asyncio.run(scenario()) == [{"cp1", "w1"}, None]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_after_a_lost_connection_anything_may_have_changed_and_the_next_change_is_notified(store_url: str):
+    async def scenario() -> Collection[str] | None:
+        others = await Database.open(store_url)
+        killer = await asyncpg.connect(store_url.replace("postgresql+asyncpg:", "postgresql:"))
+        try:
+            async with following(store_url, Changed.INSTALL) as reader:
+                await killer.execute(END_SESSIONS)
+                assert await reader.next() is None
+                for _ in range(WAIT_S * 10):
+                    if logs and logs[-1]["event"] == "store.changes_followed":
+                        break
+                    await asyncio.sleep(0.1)
+                await change(others, Changed.INSTALL, "cp1")
+                while (found := await reader.next()) is None:
+                    pass
+                return found
+        finally:
+            await killer.close()
+            await others.close()
+
+    with capture_logs() as logs:
+        assert asyncio.run(scenario()) == {"cp1"}
+    assert [(each["event"], each["log_level"]) for each in logs if each["log_level"] != "debug"] == [
+        ("store.changes_followed", "info"),
+        ("store.changes_polled", "warning"),
+        ("store.changes_followed", "info"),
+    ]
+
+
+def test_without_a_connection_everything_is_read_again_each_second():
+    async def scenario() -> tuple[list[Collection[str] | None], str | None]:
+        feed, reader = ChangeFeed("postgresql+asyncpg://netboot@127.0.0.1:1/netboot", writer="reader"), Reader()
+        feed.follow(Changed.INSTALL, reader.read)
+        task = asyncio.create_task(feed.run())
+        try:
+            return [await reader.next(), await reader.next()], feed.fault
+        finally:
+            task.cancel()
+
+    read, fault = asyncio.run(scenario())
+    assert read == [None, None]
+    assert fault is not None
+    assert fault.endswith("; start the database server, or correct server and port in store.url")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_what_a_reader_could_not_read_is_read_again_with_what_came_meanwhile(store_url: str):
+    async def scenario() -> Collection[str] | None:
+        others = await Database.open(store_url)
+        try:
+            async with following(store_url, Changed.INSTALL) as reader:
+                reader.faults = 1
+                await change(others, Changed.INSTALL, "cp1")
+                await reader.failed.wait()
+                await change(others, Changed.INSTALL, "w1")
+                return await reader.next()
+        finally:
+            await others.close()
+
+    assert asyncio.run(scenario()) == {"cp1", "w1"}
+
+
+def test_on_sqlite_there_is_nothing_to_follow(sqlite_url: str):
+    async def scenario() -> str | None:
+        database = await Database.open(sqlite_url)
+        feed, reader = ChangeFeed(sqlite_url, writer="reader"), Reader()
+        feed.follow(Changed.INSTALL, reader.read)
+        async with asyncio.timeout(WAIT_S):
+            await change(database, Changed.INSTALL, "cp1")
+            await feed.run()
+        await database.close()
+        assert reader.calls.empty()
+        return feed.fault
+
+    assert asyncio.run(scenario()) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (payload_of("w", Changed.HOOK, ["b", "ä"]), Notification("w", "hook", frozenset({"b", "ä"}))),
+        (payload_of("w", Changed.HOOK, ["x" * 8_000]), Notification("w", "hook", None)),
+        ('["w", "of a newer version", []]', Notification("w", "of a newer version", frozenset())),
+        ("", None),
+        ("17", None),
+        ('["w"]', None),
+    ],
+)
+def test_a_payload_is_read_as_it_was_written_and_any_other_text_is_none_of_ours(
+    payload: str, expected: Notification | None
+):
+    assert parse(payload) == expected
