@@ -11,9 +11,11 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from netboot.model.access.secret_file import URL_PARAMETER
 from netboot.model.boot.boot_client import BootProtocol, Cpu, arch_named
 from netboot.model.boot.offer import LoaderRule, UnknownHosts
 from netboot.model.host.network import DhcpListen, DhcpMode
@@ -202,6 +204,20 @@ class Store(SettingSection):
         repr=False,  # may contain a password
         description="The database of installs and events.",
     )
+    password_file: kinds.SecretFile | None = described(None, "The file with the password of the database's user.")
+
+    @model_validator(mode="after")
+    def _reads_the_password(self) -> Self:
+        """Add the file to the URL, which is then all that opens the store (`store.engine`)."""
+        if self.password_file is None:
+            return self
+        url = urlsplit(self.url)
+        if url.scheme.startswith("sqlite"):
+            raise refuse("is for PostgreSQL only", "remove it", key="password_file")
+        if url.password is not None:
+            raise refuse("store.url has a password too", "remove the one in store.url", key="password_file")
+        query = urlencode([*parse_qsl(url.query), (URL_PARAMETER, str(self.password_file))])
+        return self.model_copy(update={"url": url._replace(query=query).geturl()})
 
 
 class Hosts(SettingSection):

@@ -14,9 +14,10 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Table, event, literal, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from netboot.errors import StoreError
+from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import cannot_open, store_failed
 from netboot.store.locks.file_lock import open_or_make
 from netboot.store.migrations import lacking, migrate
@@ -229,8 +230,7 @@ def _engine(url: str) -> AsyncEngine:
         is_sqlite = parsed.get_backend_name() == "sqlite"
         if is_sqlite and parsed.database and parsed.database != ":memory:":
             _make_private_file(Path(parsed.database))
-        # Otherwise an exception of SQLAlchemy shows its parameters, such as tokens, in every logged traceback.
-        engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite, hide_parameters=True)
+        engine = engine_of(parsed, pool_pre_ping=not is_sqlite)
     except (SQLAlchemyError, ValueError):  # from None: they show the URL, which may contain a password
         raise StoreError(
             "cannot open the store: store.url is not a URL of a database; "

@@ -24,7 +24,7 @@ _CURES: Final = {
     "SQLITE_IOERR": "check its disk: dmesg",
     "SQLITE_NOTADB": _DAMAGED,
     "SQLITE_READONLY": _READ_ONLY,
-    "28": "correct user and password in store.url, or pg_hba.conf of the server",
+    "28": "correct user and password in store.url and store.password_file, or pg_hba.conf of the server",
     "3D000": "correct the database in store.url, or make it: createdb",
     "25006": "let store.url name the primary server",
     "42501": "let the user in store.url own the database",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from netboot.model.access import secret_file
 from netboot.yamlfile.faults import beside, did_you_mean, shown
 from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import refuse
@@ -106,6 +107,8 @@ def _flag(scalar: Scalar) -> bool:
 
 
 def _path(scalar: Scalar) -> Path:
+    if scalar.text.startswith(secret_file.PREFIX):
+        raise refuse("only a setting of a file with a secret may be a credential", "write the path of a file")
     return beside(Path(scalar.text), scalar.place.file)
 
 

@@ -298,6 +298,21 @@ def test_a_postgresql_that_does_not_run_is_a_problem_and_check_makes_no_store(bo
     assert problem.startswith("store.url: the daemon cannot start: ")
 
 
+def test_a_password_that_only_the_unit_has_leaves_the_store_unchecked(box: Rack):
+    url = "postgresql+asyncpg://netboot@/netboot?host=/nosuch"
+    store = f'{{url: "{url}", password_file: "credential:store-password"}}'
+    box.config.write_text(SETTINGS.replace("{url: sqlite+aiosqlite:///netboot.db}", store))
+
+    found = json.loads(box.netboot("check", "--json"))
+
+    assert found["problems"] == []
+    assert [note for note in found["notes"] if note.startswith("not checked: the store")] == [
+        "not checked: the store: no password, /run/credentials/netboot.service/store-password; systemd keeps "
+        "credentials only while netboot.service runs: start it, or name the directory that has a file store-password: "
+        "CREDENTIALS_DIRECTORY=/etc/netboot/credentials netboot …"
+    ]
+
+
 def test_a_store_that_is_unusable_after_the_next_restart_is_a_problem_while_the_daemon_runs(box: Rack):
     box.start()
     url = "postgresql+asyncpg://u:secret@127.0.0.1:1/netboot"

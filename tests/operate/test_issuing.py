@@ -79,3 +79,17 @@ def test_a_file_that_is_no_certificate_is_not_replaced(authority: CertificateAut
     wanted.certificate.mkdir()
     with pytest.raises(CertificateError, match=r"cannot read .*: Is a directory"):
         issue(authority, wanted, now=NOW)
+
+
+def test_a_key_that_is_a_credential_is_not_written(authority: CertificateAuthority, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(authority.directory))
+    wanted = request(authority, "a")
+
+    with pytest.raises(CertificateError) as refused:
+        issue(authority, wanted, now=NOW)
+
+    assert str(refused.value) == (
+        f"cannot write the key: {wanted.key} is a credential, which systemd copies at the start of the unit; "
+        "name a file in admin.tls.key or registry.key, or write the file of LoadCredential= with another program"
+    )
+    assert (wanted.key.exists(), wanted.certificate.exists()) == (False, False)

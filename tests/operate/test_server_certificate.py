@@ -132,6 +132,21 @@ def test_files_that_are_missing_or_hold_something_else_are_named(tmp_path: Path)
     )
 
 
+def test_a_key_that_the_unit_lacks_as_a_credential_has_the_line_that_adds_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "given"))
+    (tmp_path / "given").mkdir()
+    certificate, key = server_pair(tmp_path, "a")
+    given = tmp_path / "given" / "admin-key"
+
+    assert refused(certificate, given) == (
+        f"admin.tls.key: cannot read {given}: No such file or directory; the unit has no such credential: "
+        "systemctl edit netboot, add [Service] LoadCredential=admin-key:/etc/netboot/credentials/admin-key, "
+        "and restart it"
+    )
+    given.write_bytes(key.read_bytes())
+    assert read_server_certificate(CertificateFiles(certificate, given)).names == ("a",)
+
+
 def test_a_directory_in_place_of_a_file_names_the_right_that_is_missing(tmp_path: Path):
     _, key = server_pair(tmp_path, "a")
 

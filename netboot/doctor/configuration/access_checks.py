@@ -15,6 +15,7 @@ from typing import Final
 
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.model.access.certificate_files import CertificateFiles
+from netboot.model.access.secret_file import is_credential
 from netboot.model.release import EntryKind
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
@@ -28,6 +29,7 @@ _DEFAULT_CONFIG: Final = "/etc/netboot/netboot.yaml"
 _CONFIGURATION: Final = "a file of the configuration"
 _IGNITION: Final = "an Ignition file"
 _OF_A_HOOK: Final = "a file of a hook"
+_OF_THE_STORE: Final = "store.password_file"
 _OF_TLS: Final = "a file of admin.tls"
 _OF_REGISTRY: Final = "a file of registry"
 _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
@@ -103,7 +105,7 @@ def _owners_alone(wanted: Wanted, user: str) -> list[str]:
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
         for path, what in wanted.reads.items()
-        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK, _OF_TLS, _OF_REGISTRY)
+        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK, _OF_THE_STORE, _OF_TLS, _OF_REGISTRY)
         and not Path(path).stat().st_mode & 0o044
     ]
 
@@ -122,6 +124,7 @@ def _wanted(configuration: Configuration) -> Wanted:
         (_CONFIGURATION, [path.absolute() for path in configuration.files if path.exists()]),
         (_IGNITION, sorted(ignition)),
         (_OF_A_HOOK, _files_of_hooks(settings)),
+        (_OF_THE_STORE, _present([settings.store.password_file])),
         (_OF_TLS, _files_of(settings.admin.tls.files if settings.admin.tls is not None else None)),
         (_OF_REGISTRY, _files_of(settings.registry.files)),
         ("a template", _below(settings.render.templates)),
@@ -144,12 +147,16 @@ def _wanted(configuration: Configuration) -> Wanted:
 
 
 def _files_of_hooks(settings: Settings) -> list[Path]:
-    files = [path for hook in settings.hooks for path in (hook.secret_file, hook.ca_file)]
-    return [path for path in files if path is not None and os.access(path, os.F_OK)]
+    return _present(path for hook in settings.hooks for path in (hook.secret_file, hook.ca_file))
 
 
 def _files_of(named: CertificateFiles | None) -> list[Path]:
-    return [] if named is None else [path for path in (named.certificate, named.key) if os.access(path, os.F_OK)]
+    return [] if named is None else _present((named.certificate, named.key))
+
+
+def _present(files: Iterable[Path | None]) -> list[Path]:
+    """List the files that exist, without credentials, which systemd reads for the daemon."""
+    return [path for path in files if path is not None and os.access(path, os.F_OK) and not is_credential(path)]
 
 
 def _below(directories: Iterable[Path]) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.errors import CertificateError
 from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
+from netboot.model.access.secret_file import is_elsewhere
 from netboot.settings.settings import Settings
 
 _NAMES = {CertificateUse.ADMIN: "the administration", CertificateUse.REGISTRY: "the registry"}
@@ -44,7 +45,9 @@ def check_certificate(files: CertificateFiles, wanted: Collection[str], now: dat
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether this user may not read a file that may exist."""
+    """Return whether this user may not read a file that may exist, also as a credential of the unit."""
+    if is_elsewhere(path):
+        return True
     try:
         return path.exists() and not os.access(path, os.R_OK)
     except PermissionError:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.errors import HookSecretError
+from netboot.model.access.secret_file import is_elsewhere
 from netboot.model.hook import CommandTarget, Hook, WebTarget
 from netboot.model.host.host import HostSet
 from netboot.operate.hooks.signature import read_keys
@@ -68,4 +69,4 @@ def _problems_of_program(path: Path) -> Iterator[str]:
 
 def _may_be_read(path: Path) -> bool:
     """Return whether this user may read a file, or it is missing; what the daemon's user may read is checked apart."""
-    return os.access(path, os.R_OK) or not os.access(path, os.F_OK)
+    return os.access(path, os.R_OK) or not (os.access(path, os.F_OK) or is_elsewhere(path))

@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 
 from netboot.errors import CertificateError
+from netboot.model.access.secret_file import is_credential
 from netboot.operate.certificates.authority import CertificateAuthority
 from netboot.yamlfile.value_kinds import DOMAIN_NAME
 
@@ -46,6 +47,11 @@ def issue(authority: CertificateAuthority, request: IssueRequest, *, now: dateti
         raise CertificateError("no name and no address for the certificate; write them after netboot ca issue")
     if len(names) > _MOST_NAMES:
         raise CertificateError(f"{len(names)} names are too many for one certificate; write {_MOST_NAMES} at most")
+    if is_credential(request.key):
+        raise CertificateError(
+            f"cannot write the key: {request.key} is a credential, which systemd copies at the start of the unit; "
+            "name a file in admin.tls.key or registry.key, or write the file of LoadCredential= with another program"
+        )
     if not request.replaces_others:
         _check_replaceable(authority, request.certificate)
     issued = authority.issue(names, days=request.days, now=now)

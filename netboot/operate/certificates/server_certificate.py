@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from netboot.errors import CertificateError
+from netboot.model.access import secret_file
 from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
 
 WARNED_DAYS: Final = 14  # before the end of a certificate
@@ -128,9 +129,8 @@ def _read(path: Path, use: CertificateUse, what: str) -> bytes:
     except OSError as error:
         missing = f"{use.issue_command} makes a certificate and its key, or correct {use}.{what}"
         group = f"chgrp netboot {path} && chmod g+r {path}"
-        cure = (
-            missing if isinstance(error, FileNotFoundError) else f"the daemon's user must be able to read it: {group}"
-        )
+        readable = f"the daemon's user must be able to read it: {group}"
+        cure = secret_file.cure_of(path) or (missing if isinstance(error, FileNotFoundError) else readable)
         raise CertificateError(f"{use}.{what}: cannot read {path}: {error.strerror}; {cure}") from error
     return content
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.errors import HookSecretError
+from netboot.model.access import secret_file
 from netboot.operate.hooks.hook_message import HookMessage
 
 _PREFIX: Final = "whsec_"
@@ -29,7 +30,9 @@ def read_keys(path: Path) -> Sequence[bytes]:
         with path.open("rb") as file:
             lines = file.read(_LARGEST_FILE).decode("ascii", "replace").split()
     except OSError as error:
-        raise HookSecretError(f"cannot read the secret {path}: {error.strerror}; {_CURE}") from error
+        raise HookSecretError(
+            f"cannot read the secret {path}: {error.strerror}; {secret_file.cure_of(path) or _CURE}"
+        ) from error
     if not lines:
         raise HookSecretError(f"the secret {path} is empty; {_CURE}")
     return [_key(line, path) for line in lines]

@@ -12,10 +12,11 @@ from typing import Final
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from netboot.errors import StoreError
+from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import store_failed
 
 CHECK_S: Final = 2.0
@@ -40,11 +41,10 @@ class AdvisoryLock:
     def __init__(self, url: str) -> None:
         self._name = f"netboot on {socket.gethostname()[:40]}, pid {os.getpid()}"
         settings = {**_SERVER_SETTINGS, "application_name": self._name}
-        self._engine = create_async_engine(
+        self._engine = engine_of(
             url,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
-            hide_parameters=True,
             connect_args={"server_settings": settings, "command_timeout": ANSWER_S, "timeout": ANSWER_S},
         )
         self._session: AsyncConnection | None = None

@@ -10,6 +10,7 @@ from fixtures.files import SETTINGS
 
 from netboot.doctor.configuration.certificate_checks import check_registry
 from netboot.doctor.configuration.check_report import CheckReport
+from netboot.model.access.secret_file import OF_UNIT
 
 NOW = datetime.now(UTC) + timedelta(days=1)  # after the creation of each certificate, however long the run is
 TLS = "registry: {tls_port: 8443, certificate: own.pem, key: own.key}\n"
@@ -36,6 +37,16 @@ def test_a_missing_certificate_is_a_problem_with_its_command(appliance: Write, t
             f"registry.certificate: cannot read {tmp_path}/own.pem: No such file or directory; "
             "netboot ca issue --registry makes a certificate and its key, or correct registry.certificate"
         ]
+    )
+
+
+def test_a_key_that_is_a_credential_of_a_unit_that_does_not_run_is_not_checked(appliance: Write, tmp_path, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    server_pair(tmp_path, "192.0.2.10")
+    key = OF_UNIT / "registry-key"
+
+    assert checked(appliance, TLS.replace("own.key", '"credential:registry-key"')) == CheckReport(
+        notes=[f"not checked: the certificate of the registry: this user may not read {key}"]
     )
 
 

@@ -8,6 +8,7 @@ from fixtures.certificates import make_certificate
 
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.doctor.configuration.hook_checks import check_hooks
+from netboot.model.access import secret_file
 from netboot.model.hook import CommandTarget, Hook, WebTarget
 from netboot.model.host.host import HostName, HostSet
 
@@ -41,6 +42,17 @@ def test_a_secret_that_is_missing_or_none_is_a_problem_that_does_not_show_it(tmp
         f"hooks.pager: the secret {tmp_path}/secret has a line that is no secret of Standard Webhook"
     )
     assert "hunter2" not in wrong
+
+
+def test_a_secret_that_is_a_credential_of_a_unit_that_does_not_run_is_not_checked(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(secret_file, "OF_UNIT", tmp_path / "unit")
+
+    assert check(WebTarget("https://h/", tmp_path / "unit" / "pager")) == CheckReport()
+
+    (tmp_path / "unit").mkdir()
+    (problem,) = check(WebTarget("https://h/", tmp_path / "unit" / "pager")).problems
+    assert "add [Service] LoadCredential=pager:/etc/netboot/credentials/pager, and restart it" in problem
 
 
 def test_a_secret_that_every_user_may_read_is_a_warning(tmp_path: Path):

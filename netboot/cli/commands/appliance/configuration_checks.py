@@ -31,6 +31,7 @@ from netboot.doctor.configuration.host_warnings import (
 from netboot.doctor.configuration.listening_checks import Links, check_box, links_here
 from netboot.doctor.configuration.remote_releases import unreachable_releases
 from netboot.errors import NO_RIGHT, NetbootError, Problem, RenderError, StoreError
+from netboot.model.access.secret_file import cure_of, is_elsewhere
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Cluster, Host, HostSet
 from netboot.model.host.mac import Mac
@@ -225,7 +226,10 @@ def _disk_use(status: View) -> list[str]:
 
 async def _check_store(settings: Settings, *, daemon_runs: bool) -> CheckReport:
     """Read the store of the settings; a daemon that runs may use the one of earlier settings until its restart."""
-    report = CheckReport()
+    report, password = CheckReport(), settings.store.password_file
+    if password is not None and is_elsewhere(password):
+        report.notes.append(f"not checked: the store: no password, {password}; {cure_of(password)}")
+        return report
     try:
         if warning := await verify_store(settings.store.url):
             report.warnings.append(warning)

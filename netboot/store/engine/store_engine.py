@@ -1,0 +1,48 @@
+"""The engine of SQLAlchemy for the URL of a store, which may name the file with the password of its user."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from netboot.errors import StoreError
+from netboot.model.access import secret_file
+
+_LARGEST_BYTES: Final = 4096
+
+
+def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
+    """Make the engine; it reads the password at each connection, so that a new one needs no restart.
+
+    Exceptions show no parameters, which may be secrets. Raises as `create_async_engine`, and ValueError; StoreError at
+    a connection if the password cannot be read.
+    """
+    parsed = make_url(url)
+    written = parsed.query.get(secret_file.URL_PARAMETER)
+    parsed = parsed.difference_update_query([secret_file.URL_PARAMETER])
+    engine = create_async_engine(parsed, hide_parameters=True, **options)
+    if written is not None:
+        path = Path(written if isinstance(written, str) else written[-1])
+
+        def add_password(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+            parameters["password"] = _password(path)
+
+        event.listen(engine.sync_engine, "do_connect", add_password)
+    return engine
+
+
+def _password(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES)
+    except OSError as error:
+        cure = secret_file.cure_of(path) or "correct store.password_file; the daemon's user must be able to read it"
+        raise StoreError(f"cannot read the password of the store, {path}: {error.strerror}; {cure}") from error
+    try:
+        password = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        password = ""
+    if not password or "\n" in password:
+        raise StoreError(f"{path} has no password in its only line; write it there: store.password_file")
+    return password
