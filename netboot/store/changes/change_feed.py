@@ -12,11 +12,12 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from netboot.errors import StoreError
 from netboot.store.changes.notification import CHANNEL, Changed, parse
+from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import store_failed
 
 POLL_S: Final = 1.0  # while the connection is lost, and after a failed reading
@@ -143,6 +144,4 @@ def _engine(url: str) -> AsyncEngine | None:
         "timeout": ANSWER_S,
         "command_timeout": ANSWER_S,
     }
-    return create_async_engine(
-        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, connect_args=arguments
-    )
+    return engine_of(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments)
