@@ -307,8 +307,6 @@ class Daemon:
         works += [self._armed_content.run(self.rescan_content)]
         if self._records is not None:
             works.append(self._records.run())
-        if store.lock is not None:
-            works.append(store.lock.watch())
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]

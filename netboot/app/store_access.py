@@ -57,7 +57,8 @@ from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.locks.advisory_lock import AdvisoryLock
-from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
+from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_shared, held_together, lock_of_store
+from netboot.store.locks.file_lock import FileLock
 from netboot.store.machines import Machines
 from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.read_only_check import read_allocations
@@ -92,7 +93,8 @@ class OpenStore:
 
     def works(self) -> list[Coroutine[None, None, None]]:
         """Return what a daemon runs: it follows the changes of others, and writes its own later."""
-        return [self.changes.run(), self.events.run(), self.event_log.run(), self.machines.run(), self.boots.run()]
+        works = [self.changes.run(), self.events.run(), self.event_log.run(), self.machines.run(), self.boots.run()]
+        return [*works, *([self.lock.watch(self.database.is_current)] if self.lock is not None else [])]
 
     def install_moves(
         self, settings: Settings, hosts: Callable[[], HostSet], now: Callable[[], datetime]
@@ -195,15 +197,15 @@ async def open_store(
     now: Callable[[], datetime] = utc_now,
     metrics: Metrics | None = None,
 ) -> AsyncIterator[OpenStore]:
-    """Open the store of the settings exclusively for the daemon `owner`; raise StoreError.
+    """Open the store of the settings for the daemon `owner`, a SQLite file for it alone; raise StoreError.
 
     `metrics` count events, measure the steps of boots and the transactions.
     """
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
-        if lock is not None:
+        if isinstance(lock, FileLock):
             await stack.enter_async_context(held_alone(lock, owner=owner, what="the store (store.url)"))
-        opened = _opened(settings, lock=lock, now=now, metrics=metrics)
+        opened = _opened(settings, lock=lock, work="cannot start", now=now, metrics=metrics)
         yield await stack.enter_async_context(opened)
 
 
@@ -214,8 +216,8 @@ async def offline_administration(
     """Open the administration on the store if no daemon runs; raise StoreError if one does.
 
     If hosts files have faults, those that were accepted last are used. If none were, raises ConfigError, or without
-    `needs_hosts` uses only the hosts without a fault. A PostgreSQL store of a daemon on another computer is read, but
-    not changed.
+    `needs_hosts` uses only the hosts without a fault. A PostgreSQL store may have daemons on other computers, which
+    learn of the changes.
     """
     async with _offline_store(configuration.settings) as store:
         yield await _offline_uses(store, configuration, needs_hosts=needs_hosts)
@@ -295,34 +297,39 @@ async def record_content_change(settings: Settings, change: str) -> None:
 
 @asynccontextmanager
 async def _offline_store(settings: Settings) -> AsyncIterator[OpenStore]:
-    held_by = ""
     async with AsyncExitStack() as stack:
-        if lock := lock_of_store(settings.store.url):
+        lock = lock_of_store(settings.store.url)
+        if isinstance(lock, FileLock):
             try:
                 await stack.enter_async_context(held_together(lock))
             except HeldError as error:
-                if not isinstance(lock, AdvisoryLock):
-                    raise StoreError(
-                        f"{error.owner} works on the store and does not answer on {settings.admin.socket}; "
-                        "see journalctl -u netboot; if it hangs: systemctl restart netboot"
-                    ) from None
-                held_by = error.owner
-        yield await stack.enter_async_context(_opened(settings, held_by=held_by))
+                raise StoreError(
+                    f"{error.owner} works on the store and does not answer on {settings.admin.socket}; "
+                    "see journalctl -u netboot; if it hangs: systemctl restart netboot"
+                ) from None
+        yield await stack.enter_async_context(_opened(settings, lock=lock, work="cannot use the store"))
 
 
 @asynccontextmanager
 async def _opened(
     settings: Settings,
     *,
-    lock: Lock | None = None,
-    held_by: str = "",
+    lock: Lock | None,
+    work: str,
     now: Callable[[], datetime] = utc_now,
     metrics: Metrics | None = None,
 ) -> AsyncIterator[OpenStore]:
+    """Open the store, whose lock is held if it is a file, or is taken here; `work` is what cannot be done without."""
     async with AsyncExitStack() as stack:
         record_use = metrics.store_used if metrics is not None else None
-        database = await Database.open(settings.store.url, held_by=held_by, record_use=record_use)
+        database = Database.connect(settings.store.url, record_use=record_use)
         stack.push_async_callback(database.close)
+        if isinstance(lock, AdvisoryLock):
+            shared = held_shared(lock, what=work, is_current=database.is_current, migrate=database.migrate)
+            await stack.enter_async_context(shared)
+            stack.push_async_callback(database.close)  # before the lock is released
+        elif not await database.is_current():
+            await database.migrate()
         hooks, public_url = [each.hook() for each in settings.hooks], settings.admin.public_url
         outbox = HookOutbox(hooks, appliance=socket.gethostname(), public_url=public_url)
         event_log, machines, boots = EventLog(database, outbox=outbox), Machines(database), Boots(database)

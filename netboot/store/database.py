@@ -31,6 +31,15 @@ STEP_S: Final = 0.05  # of `burst_ended`
 CHANGES_PER_STEP: Final = 32  # fewer in a step end the burst
 LONGEST_S: Final = 1.0
 
+# A transaction that stands still, as of a box that was switched off, ends and lets the other appliances continue.
+_SERVER_SETTINGS: Final = {
+    "application_name": "netboot",
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
 RecordUse = Callable[[str, float, StoreError | None], None]  # "read" or "write", the seconds that it took, its error
 
 if TYPE_CHECKING:
@@ -44,35 +53,44 @@ class OvertakenError(Exception):
 class Database:
     """The store's database: opened once, shared by all of `store`."""
 
-    def __init__(self, engine: AsyncEngine, *, held_by: str = "", record_use: RecordUse | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, *, record_use: RecordUse | None = None) -> None:
         self.writer = uuid4().hex  # names what this process writes, see `store.changes`
         self._engine = engine.execution_options(writer=self.writer)
         self._record_use = record_use
         self.write_fault: str | None = None  # why the last writing transaction failed
         self._reader = self._engine.execution_options(is_reading=True)
-        self._held_by = held_by
         self._writing = asyncio.Lock()
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    async def open(cls, url: str, *, held_by: str = "", record_use: RecordUse | None = None) -> Self:
-        """Connect to `url` (SQLAlchemy's form) and migrate; a SQLite file is made for its owner alone.
-
-        `held_by` names a daemon that uses it: it is not migrated, and each write raises StoreError. `record_use` is
-        called at the end of each transaction.
-        Raises StoreError if it cannot be reached or has a newer version.
-        """
-        database = cls(_engine(url), held_by=held_by, record_use=record_use)
+    async def open(cls, url: str, *, record_use: RecordUse | None = None) -> Self:
+        """Connect to `url` and migrate it, as `connect`; raise StoreError if it cannot be reached or is newer."""
+        database = cls.connect(url, record_use=record_use)
         try:
-            async with database.reading() as connection:
-                is_old = bool(await connection.run_sync(lacking))
-            if is_old:
-                async with database.transaction() as connection:
-                    await connection.run_sync(migrate)
+            if not await database.is_current():
+                await database.migrate()
         except BaseException:
             await database.close()
             raise
         return database
+
+    @classmethod
+    def connect(cls, url: str, *, record_use: RecordUse | None = None) -> Self:
+        """Prepare connections to `url` (SQLAlchemy's form); a SQLite file is made for its owner alone.
+
+        `record_use` is called at the end of each transaction. Raises StoreError if `url` is none.
+        """
+        return cls(_engine(url), record_use=record_use)
+
+    async def is_current(self) -> bool:
+        """Return whether no migration is lacking; raise StoreError if a newer version migrated the store."""
+        async with self.reading() as connection:
+            return not await connection.run_sync(lacking)
+
+    async def migrate(self) -> None:
+        """Run the migrations that the store lacks; raise StoreError if a newer version migrated it."""
+        async with self.transaction() as connection:
+            await connection.run_sync(migrate)
 
     @classmethod
     async def verify(cls, url: str) -> None:
@@ -95,8 +113,6 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open one writing transaction of at most `TIMEOUT_S`; raise StoreError if the store fails."""
-        if self._held_by:
-            raise StoreError(f"cannot change the store: {self._held_by} works on it; run the command there")
         try:
             async with self._turn_to_write(), self._recorded("write", self._engine) as connection:
                 yield connection
@@ -230,7 +246,8 @@ def _engine(url: str) -> AsyncEngine:
         is_sqlite = parsed.get_backend_name() == "sqlite"
         if is_sqlite and parsed.database and parsed.database != ":memory:":
             _make_private_file(Path(parsed.database))
-        engine = engine_of(parsed, pool_pre_ping=not is_sqlite)
+        arguments = {} if is_sqlite else {"server_settings": _SERVER_SETTINGS}
+        engine = engine_of(parsed, pool_pre_ping=not is_sqlite, connect_args=arguments)
     except (SQLAlchemyError, ValueError):  # from None: they show the URL, which may contain a password
         raise StoreError(
             "cannot open the store: store.url is not a URL of a database; "

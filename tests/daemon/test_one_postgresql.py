@@ -1,13 +1,14 @@
-"""One daemon for each PostgreSQL store, from any box: a second one is refused, and no command changes the store."""
+"""Two boxes on one PostgreSQL store: both serve, and each learns of what the other, or a command, changes."""
 
+import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fixtures.daemon import TIMEOUT_S, Daemon
+from fixtures.daemon import START_S, Daemon, wait_until
 from postgresql import BINARIES, Server
 
 pytestmark = pytest.mark.integration
@@ -51,43 +52,42 @@ def query(server: Server, url: str, statement: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
-def test_a_daemon_on_another_box_is_refused_until_the_first_has_ended(boxes: tuple[Box, Box]):
-    first, second = boxes
-    first.start()
-    second.launch()
+@contextmanager
+def program_with_the_lock_alone(server: Server, url: str) -> Iterator[None]:
+    """Hold the store's lock as versions before 18 held it, until the end."""
+    name = url.split("@/")[1].split("?")[0]
+    command = [BINARIES / "psql", "--host", server.directory, "--username", "postgres", "-At", name]
+    environment = {"PATH": os.environ["PATH"], "PGAPPNAME": "netboot on old, pid 1"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as psql:
+        assert psql.stdin is not None
+        assert psql.stdout is not None
+        psql.stdin.write("SELECT pg_advisory_lock(1852142690, hashtext(coalesce(current_schema(), ''))) IS NULL;\n")
+        psql.stdin.flush()
+        assert psql.stdout.readline() == "f\n"
+        yield
+        psql.stdin.close()
+        psql.wait(START_S)
 
-    assert second.wait() == 1
-    assert "cannot start: netboot on " in second.log
-    assert f"pid {first.pid} holds the store" in second.log
-    first.signal(signal.SIGTERM)
-    assert first.wait() == 0
-    second.start()
 
-
-def test_of_two_first_starts_on_an_empty_database_one_serves_and_one_is_refused(boxes: tuple[Box, Box]):
+def test_two_first_starts_on_an_empty_database_both_serve(boxes: tuple[Box, Box]):
     for box in boxes:
         box.launch()
 
-    deadline = time.monotonic() + TIMEOUT_S
-    while {box.exit_code for box in boxes} != {None, 1}:
-        assert time.monotonic() < deadline, [box.log for box in boxes]
-        time.sleep(0.1)
-    (served,) = [box for box in boxes if box.exit_code is None]
-    served.wait_for("daemon.started")
-    (refused,) = [box for box in boxes if box is not served]
-    assert "cannot start: netboot on " in refused.log
+    for box in boxes:
+        box.wait_for("daemon.started")
 
 
-def test_a_command_on_another_box_reads_the_store_and_does_not_change_it(boxes: tuple[Box, Box]):
+def test_a_command_of_a_box_without_a_daemon_changes_the_store_and_the_daemon_of_the_other_learns_of_it(
+    boxes: tuple[Box, Box],
+):
     first, second = boxes
     first.start()
 
-    assert second.run("host", "list").stdout.splitlines()[1].startswith("w1")
-    refused = second.run("install", "arm", "w1", "--force")
+    armed = second.run("install", "arm", "w1", "--force")
 
-    assert refused.returncode == 1
-    assert "cannot change the store: netboot on " in refused.stderr
-    assert '"armed": false' in first.run("install", "show", "w1", "--json").stdout
+    assert armed.returncode == 0
+    assert "no daemon runs; changed the store itself" in armed.stderr
+    wait_until(lambda: first.api("/api/v1/hosts/w1")["install"]["arming"])
 
 
 def test_a_session_that_was_cut_is_opened_again(boxes: tuple[Box, Box], postgresql_server: Server, url: str):
@@ -97,21 +97,36 @@ def test_a_session_that_was_cut_is_opened_again(boxes: tuple[Box, Box], postgres
     query(postgresql_server, url, f"SELECT pg_terminate_backend(pid) {SESSIONS}")
 
     first.wait_for("store.lock_retaken")
-    second.launch()
-    assert second.wait() == 1
+    second.start()
 
 
-def test_a_daemon_ends_where_another_took_the_store_while_its_session_was_cut(
+def test_an_earlier_version_that_has_the_store_for_itself_is_named(
     boxes: tuple[Box, Box], postgresql_server: Server, url: str
 ):
-    first, second = boxes
+    first, _ = boxes
+    with program_with_the_lock_alone(postgresql_server, url):
+        first.launch()
+
+        assert first.wait(timeout_s=START_S) == 1
+
+    (failed,) = first.lines("daemon.failed")
+    assert failed["reason"] == (
+        "cannot start: netboot on old, pid 1 has the store for itself, as netboot before schema version 18 does; "
+        "nothing was changed; stop it there (systemctl stop netboot), and install this version there"
+    )
+
+
+def test_a_daemon_ends_where_another_took_the_store_alone_while_its_session_was_cut(
+    boxes: tuple[Box, Box], postgresql_server: Server, url: str
+):
+    first, _ = boxes
     first.start()
     first.signal(signal.SIGSTOP)
     query(postgresql_server, url, f"SELECT pg_terminate_backend(pid) {SESSIONS}")
-    second.start()
+    with program_with_the_lock_alone(postgresql_server, url):
+        first.signal(signal.SIGCONT)
 
-    first.signal(signal.SIGCONT)
+        assert first.wait(timeout_s=START_S) == 1
 
-    assert first.wait() == 1
-    assert "took the store" in first.log.splitlines()[-1]
+    assert "netboot on old, pid 1 took the store for itself" in first.log.splitlines()[-1]
     assert "Traceback" not in first.log

@@ -1,12 +1,24 @@
-"""One daemon alone, or commands together: a daemon waits for commands and is refused by another daemon."""
+"""SQLite: one daemon alone, or commands together. PostgreSQL: any number, one of which migrates the store alone."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
+from postgresql import Server
 
-from netboot.store.locks.exclusive import HeldError, held_alone, held_together, lock_of_store
+from netboot.store.database import Database
+from netboot.store.locks import exclusive
+from netboot.store.locks.advisory_lock import AdvisoryLock
+from netboot.store.locks.exclusive import HeldError, held_alone, held_shared, held_together, lock_of_store
 from netboot.store.locks.file_lock import FileLock
+
+WAIT_S = 30
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Server) -> str:
+    return postgresql_server.new_database()
 
 
 def test_a_daemon_waits_for_a_command_that_works(tmp_path: Path):
@@ -31,10 +43,10 @@ def test_a_daemon_waits_for_a_command_that_works(tmp_path: Path):
     assert asyncio.run(scenario()) == ["command", "daemon"]
 
 
-def test_a_second_daemon_and_a_command_are_refused_by_name(store_url: str):
+def test_a_second_daemon_and_a_command_are_refused_by_name_on_a_sqlite_store(sqlite_url: str):
     async def scenario() -> list[str]:
         refused = []
-        first, second, third = (lock_of_store(store_url) for _ in range(3))
+        first, second, third = (lock_of_store(sqlite_url) for _ in range(3))
         assert first is not None
         assert second is not None
         assert third is not None
@@ -50,9 +62,80 @@ def test_a_second_daemon_and_a_command_are_refused_by_name(store_url: str):
             pass
         return refused
 
-    daemon, command, owner = asyncio.run(scenario())
-    assert daemon == command == owner
-    assert "pid " in owner
+    assert asyncio.run(scenario()) == ["the daemon with pid 1"] * 3
+
+
+@pytest.mark.integration
+def test_of_two_daemons_on_a_new_postgresql_store_one_migrates_and_both_hold_it(postgresql_url: str):
+    async def scenario() -> list[int]:
+        migrated, both = [], asyncio.Barrier(2)
+
+        async def start(number: int) -> None:
+            database = Database.connect(postgresql_url)
+
+            async def migrate() -> None:
+                migrated.append(number)
+                await database.migrate()
+
+            try:
+                async with held_shared(
+                    AdvisoryLock(postgresql_url), what="cannot start", is_current=database.is_current, migrate=migrate
+                ):
+                    async with asyncio.timeout(WAIT_S):
+                        await both.wait()
+            finally:
+                await database.close()
+
+        await asyncio.gather(start(1), start(2))
+        return migrated
+
+    assert len(asyncio.run(scenario())) == 1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("owner", "refused"),
+    [
+        pytest.param(
+            "an earlier version",
+            r"cannot start: netboot on .*, pid \d+ has the store for itself, as netboot before schema version 18 does; "
+            r"nothing was changed; stop it there \(systemctl stop netboot\), and install this version there",
+            id="has-it-alone",
+        ),
+        pytest.param(
+            None,
+            r"cannot start: the store must be migrated to this version of netboot, and netboot on .*, pid \d+ works on "
+            r"it; nothing was changed; stop netboot there \(systemctl stop netboot\), start it here, then install this "
+            r"version there",
+            id="shares-a-store-that-must-be-migrated",
+        ),
+    ],
+)
+def test_a_daemon_is_refused_where_another_version_runs_on_the_store(
+    postgresql_url: str, owner: str | None, refused: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(exclusive, "OTHERS_S", 0.5)
+
+    async def scenario() -> tuple[str, bool]:
+        database, other = Database.connect(postgresql_url), AdvisoryLock(postgresql_url)
+        try:
+            assert await other.take(owner=owner)
+            with pytest.raises(HeldError) as caught:
+                async with held_shared(
+                    AdvisoryLock(postgresql_url),
+                    what="cannot start",
+                    is_current=database.is_current,
+                    migrate=database.migrate,
+                ):
+                    pass
+            return str(caught.value), await database.is_current()
+        finally:
+            await other.release()
+            await database.close()
+
+    message, is_migrated = asyncio.run(scenario())
+    assert re.fullmatch(refused, message)
+    assert not is_migrated
 
 
 @pytest.mark.parametrize("url", ["sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:", "s3cret"])

@@ -65,6 +65,8 @@ class ChangeFeed:
                     with suppress(SQLAlchemyError, OSError):
                         await connection.invalidate()  # also if it is lost: this does not wait
                         await connection.close()
+            except StoreError as error:
+                self._note_fault(str(error))
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 self._note_fault(str(store_failed(error)))
             for follower in self._followers:

@@ -1,12 +1,14 @@
-"""The lock on a PostgreSQL store: an advisory lock of a session of its own, held as long as the daemon runs.
+"""The lock on a PostgreSQL store: an advisory lock of a session of its own, held as long as a daemon or command runs.
 
-One lock for each database and schema. The server releases it when the session ends; if this computer is switched off,
-TCP keepalive ends the session within half a minute. A session that was lost is opened again.
+Daemons and commands of any box share it; a migration has it alone. One lock for each database and schema. The server
+releases it when the session ends; if this computer is switched off, TCP keepalive ends the session within half a
+minute. A session that was lost is opened again.
 """
 
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -21,15 +23,15 @@ from netboot.store.failure import store_failed
 
 CHECK_S: Final = 2.0
 ANSWER_S: Final = 5.0
-OWN_SESSION_S: Final = 60.0  # time for which the server may hold our lost session
+ALONE_S: Final = 10.0  # a migration takes less
 
 # 0x6E657462, "netb", and the schema: one lock for each store.
 _KEY: Final = "1852142690, hashtext(coalesce(current_schema(), ''))"
-_OWNER: Final = text(
+_OWNERS: Final = text(
     "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-    "WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' "
+    "WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid() "
     "AND l.classid = 1852142690 AND l.objid = hashtext(coalesce(current_schema(), ''))::oid "
-    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY a.backend_start"
 )
 # Over a Unix socket the server ignores them.
 _SERVER_SETTINGS: Final = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
@@ -50,7 +52,7 @@ class AdvisoryLock:
         self._session: AsyncConnection | None = None
 
     async def take(self, *, owner: str | None) -> bool:
-        """Take the lock for a daemon, or shared if `owner` is None; False: it is held. Raises StoreError."""
+        """Take the lock alone for `owner`, or shared if it is None; False: it is held. Raises StoreError."""
         function = "pg_try_advisory_lock_shared" if owner is None else "pg_try_advisory_lock"
         try:
             session = self._session = await self._engine.connect()
@@ -62,6 +64,16 @@ class AdvisoryLock:
         await self.release()
         return False
 
+    async def share(self) -> None:
+        """Let others share the lock, which was taken alone; no other session has it alone meanwhile."""
+        try:
+            if self._session is not None:
+                await self._session.scalar(text(f"SELECT pg_advisory_lock_shared({_KEY})"))
+                await self._session.scalar(text(f"SELECT pg_advisory_unlock({_KEY})"))
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            await self.release()
+            raise store_failed(error) from error
+
     async def release(self) -> None:
         """End the session, and with it the lock."""
         session, self._session = self._session, None
@@ -71,19 +83,25 @@ class AdvisoryLock:
         await self._engine.dispose()
 
     async def owner(self) -> str:
+        """Name the daemons and commands that hold the lock, but not this one."""
         try:
             async with self._engine.connect() as session:
-                return str(await session.scalar(_OWNER) or "another daemon")
-        except (SQLAlchemyError, OSError, TimeoutError):
+                return ", ".join(await session.scalars(_OWNERS)) or "another daemon"
+        except (SQLAlchemyError, OSError, TimeoutError, StoreError):
             return "another daemon"
 
-    async def watch(self) -> None:
-        """Monitor the session until cancelled; raise StoreError if another daemon took the lock meanwhile."""
+    async def watch(self, verify: Callable[[], Awaitable[bool]]) -> None:
+        """Monitor the session until cancelled, and open it again; raise StoreError if the store was taken meanwhile.
+
+        `verify` returns whether the store still has the schema of this version, or raises StoreError.
+        """
         while True:
             await asyncio.sleep(CHECK_S)
             if not await self._is_alive():
                 log.warning("store.lock_lost", reason="the session on the database server has ended")
                 await self._retake()
+                if not await verify():
+                    raise LockLostError("the store lacks a migration since it was restored; start this daemon again")
                 log.info("store.lock_retaken")
 
     async def _is_alive(self) -> bool:
@@ -94,23 +112,24 @@ class AdvisoryLock:
             return False
 
     async def _retake(self) -> None:
+        """Share the lock again as soon as the server answers; raise LockLostError if another session has it alone."""
         refused_s = 0.0
         while True:
             try:
                 await self.release()
-                if await self.take(owner=self._name):
+                if await self.take(owner=None):
                     return
             except StoreError:
                 pass  # it is still unreachable; every reply that needs the store reports that
             else:
-                owner = await self.owner()
-                if owner != self._name or refused_s > OWN_SESSION_S:
+                if refused_s > ALONE_S:
                     raise LockLostError(
-                        f"{owner} took the store while its database server did not answer; this daemon ends"
+                        f"{await self.owner()} took the store for itself while its database server did not answer; "
+                        "this daemon ends; start it again when that one has ended"
                     )
-                refused_s += CHECK_S  # the server has not yet detected the end of our own session
+                refused_s += CHECK_S
             await asyncio.sleep(CHECK_S)
 
 
 class LockLostError(StoreError):
-    """Another daemon uses the store now."""
+    """Another program has the store for itself now."""

@@ -1,9 +1,10 @@
-"""Locks of a store: exclusive for one daemon, or shared by commands while no daemon runs."""
+"""Locks of a store: SQLite has one daemon, or commands while none runs; PostgreSQL has any number of both."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from sqlalchemy import make_url
@@ -14,10 +15,13 @@ from netboot.store.locks.advisory_lock import AdvisoryLock
 from netboot.store.locks.file_lock import FileLock
 
 COMMAND_S: Final = 30.0  # time that a daemon waits for commands that use the store
+OTHERS_S: Final = (
+    10.0  # time that a daemon or command waits for the migration of another, or for commands before its own
+)
 _TRY_AGAIN_S: Final = 0.1
 
 
-Lock = AdvisoryLock | FileLock  # exclusive for a daemon, shared by commands
+Lock = AdvisoryLock | FileLock
 
 
 class HeldError(StoreError):
@@ -72,3 +76,52 @@ async def held_together(lock: Lock) -> AsyncIterator[None]:
         yield
     finally:
         await lock.release()
+
+
+@asynccontextmanager
+async def held_shared(
+    lock: AdvisoryLock,
+    *,
+    what: str,
+    is_current: Callable[[], Awaitable[bool]],
+    migrate: Callable[[], Awaitable[None]],
+) -> AsyncIterator[None]:
+    """Hold the lock of a PostgreSQL store with others, after the migration that it may lack, which has it alone.
+
+    `what` is what cannot be done without it. Raises HeldError if another program has it for itself, as earlier
+    versions do, or if others run on a store that must be migrated; StoreError if a newer version migrated it.
+    """
+    waited_s, is_migrated = 0.0, False
+    while not is_migrated:
+        if is_shared := await lock.take(owner=None):
+            if await is_current():
+                break
+            await lock.release()
+            if await lock.take(owner=what):
+                await migrate()
+                await lock.share()
+                is_migrated = True
+                continue
+        if waited_s > OTHERS_S:
+            raise _held(await lock.owner(), what, is_shared=is_shared)
+        pause_s = _TRY_AGAIN_S * SystemRandom().uniform(0.5, 1.5)  # two that start at once do not meet again
+        await asyncio.sleep(pause_s)
+        waited_s += pause_s
+    try:
+        yield
+    finally:
+        await lock.release()
+
+
+def _held(owner: str, what: str, *, is_shared: bool) -> HeldError:
+    if is_shared:
+        return HeldError(
+            f"{what}: the store must be migrated to this version of netboot, and {owner} works on it; nothing was "
+            "changed; stop netboot there (systemctl stop netboot), start it here, then install this version there",
+            owner,
+        )
+    return HeldError(
+        f"{what}: {owner} has the store for itself, as netboot before schema version 18 does; nothing was changed; "
+        "stop it there (systemctl stop netboot), and install this version there",
+        owner,
+    )

@@ -5,6 +5,7 @@ The file stays when the lock is released: if it were removed, two daemons could 
 
 import fcntl
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -55,7 +56,7 @@ class FileLock:
             return self.path.read_text() or "another daemon"
         return "another daemon"
 
-    async def watch(self) -> None:
+    async def watch(self, _verify: Callable[[], Awaitable[bool]]) -> None:
         """Do nothing: the kernel keeps the lock as long as the process runs."""
 
     def _open(self, *, is_command: bool) -> int | None:
