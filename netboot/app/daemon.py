@@ -237,8 +237,9 @@ class Daemon:
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
-        records = [self._records.problem] if self._records and self._records.problem else []
-        return [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems, *records]
+        others = [self._store.database.sealing.problem(), self._records.problem if self._records else None]
+        found = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
+        return found + [each for each in others if each]
 
     def _boot_causes(self, clock: Clock) -> BootCauses:
         return BootCauses(
