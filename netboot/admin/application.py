@@ -3,9 +3,10 @@
 Thin: each route calls `operate` and writes the result.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -21,6 +22,9 @@ from netboot.control_socket import CONFIGURATION_HEADER
 from netboot.operate.access.access_uses import AccessUses
 from netboot.telemetry.metrics import Metrics
 
+STORED_S: Final = 1.0
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 class Routes(Protocol):
     def routes(self) -> list[web.RouteDef]: ...
@@ -34,20 +38,40 @@ def admin_application(
     access: AccessUses,
     forms: FormTokens,
     metrics: Metrics,
+    store_events: Callable[[], asyncio.Future[bool]],
     public_host: str = "",
 ) -> web.Application:
     """Make the application that every listener serves.
 
+    `store_events` writes the events that wait, the audit trail among them, to the store.
     `configuration` is the daemon's file, links resolved; `public_host` the host of `admin.public_url`.
     """
     origin, of_configuration = no_browser_from_elsewhere(public_host), _of_configuration(configuration)
-    middlewares = [errors_as_json, errors_as_pages(engine), origin, of_configuration, guard(access, forms, metrics)]
+    middlewares = [_after_events(store_events), errors_as_json, errors_as_pages(engine), origin, of_configuration]
+    middlewares += [guard(access, forms, metrics)]
     app = web.Application(middlewares=middlewares)
     app.on_response_prepare.append(end_turn)
     app.add_routes(engine.files.routes())
     for part in parts:
         app.add_routes(part.routes())
     return app
+
+
+def _after_events(store_events: Callable[[], asyncio.Future[bool]]) -> Middleware:
+    """Answer a request that may change something after its events are stored: a crash then loses no audited change.
+
+    A store that does not accept them within `STORED_S` delays the answer no longer.
+    """
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        finally:
+            if request.method not in _READING:
+                await asyncio.wait([store_events()], timeout=STORED_S)
+
+    return answer
 
 
 def _of_configuration(ours: Path) -> Middleware:

@@ -1,4 +1,6 @@
-"""Whether each part of the running daemon works now. Store and content directory are checked; the others are known.
+"""Whether each part of the running daemon works now.
+
+Store, content directory and descriptors are checked; the state of the others is in memory.
 
 A check that hangs (a database server, a network file system) delays no answer beyond `ANSWER_S`. One runs at a time,
 and its result is used for `FRESH_S`, however many clients request it.
@@ -6,17 +8,20 @@ and its result is used for `FRESH_S`, however many clients request it.
 
 import asyncio
 import os
+import resource
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from netboot.content.library.disk import cannot_read, write_fault
+from netboot.content.library.disk import cannot_read, full_disk, write_fault
 from netboot.errors import NetbootError
 from netboot.store.database import Database
 from netboot.telemetry.health import Health, HealthPart, PartState
 
 ANSWER_S: Final = 2.0  # a check that takes longer has failed
 FRESH_S: Final = 1.0
+FREE_BYTES: Final = 16 << 20  # less than this is no place for a release, nor for the pieces of an upload
+FREE_DESCRIPTORS: Final = 10  # one of so many parts
 
 
 class ApplianceHealth:
@@ -25,16 +30,17 @@ class ApplianceHealth:
     def __init__(self, database: Database, content: Path, *, known: Callable[[], Iterable[HealthPart]]) -> None:
         self._store = _BoundedCheck("store", lambda: _store(database))
         self._content = _BoundedCheck("content", lambda: asyncio.to_thread(_content, content))
+        self._descriptors = _BoundedCheck("descriptors", lambda: asyncio.to_thread(_descriptors))
         self._known = known
 
     async def check(self) -> Health:
         """Return the state of every part."""
-        checked = await asyncio.gather(self._store.part(), self._content.part())
+        checked = await asyncio.gather(self._store.part(), self._content.part(), self._descriptors.part())
         return Health([*checked, *self._known()])
 
     async def close(self) -> None:
         """End the checks that run."""
-        await asyncio.gather(self._store.close(), self._content.close())
+        await asyncio.gather(self._store.close(), self._content.close(), self._descriptors.close())
 
 
 class _BoundedCheck:
@@ -79,8 +85,6 @@ async def _store(database: Database) -> HealthPart:
         await database.ping()
     except NetbootError as error:
         return HealthPart.of("store", str(error))
-    if database.write_fault is None:  # machines that do not install are served
-        return HealthPart.of("store", database.sealing.problem(), at_worst=PartState.DEGRADED)
     return HealthPart.of("store", database.write_fault)
 
 
@@ -93,4 +97,19 @@ def _content(directory: Path) -> HealthPart:
         pass
     except OSError as error:
         return HealthPart.of("content", str(cannot_read(directory, error)))
-    return HealthPart.of("content", write_fault(directory), at_worst=PartState.DEGRADED)
+    fault = write_fault(directory) or full_disk(directory, FREE_BYTES)
+    return HealthPart.of("content", fault, at_worst=PartState.DEGRADED)
+
+
+def _descriptors() -> HealthPart:
+    """Return whether this process can open more files and connections."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        with os.scandir("/proc/self/fd") as opened:
+            used = sum(1 for _ in opened)
+    except OSError:  # for which it needs one
+        used = most
+    cure = "set LimitNOFILE=65536 in its unit, or find who holds many connections: ss -tn"
+    fault = f"the daemon uses {used} of its {most} descriptors; {cure}"
+    is_short = most - used < most // FREE_DESCRIPTORS
+    return HealthPart.of("descriptors", fault if is_short else None, at_worst=PartState.DEGRADED)

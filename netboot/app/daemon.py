@@ -21,6 +21,7 @@ from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
+from netboot.app.health.fault_watch import FaultWatch
 from netboot.app.listeners import BootListeners, ended
 from netboot.app.running.process import Signals
 from netboot.app.running.systemd_status import SystemdStatus
@@ -45,7 +46,7 @@ from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
 from netboot.registry.load import Configuration
 from netboot.serve.net.interfaces import Interfaces
-from netboot.telemetry.health import HealthPart
+from netboot.telemetry.health import HealthPart, PartState
 from netboot.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -76,9 +77,8 @@ class Daemon:
         self._services = self._boot_services(clock)
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
-        self._armed_content = ArmedContent(
-            registry, self._install_moves, events=store.events, content=directory, now=clock.now
-        )
+        moves = self._install_moves
+        self._armed_content = ArmedContent(registry, moves, events=store.events, content=directory, now=clock.now)
         self._in_force = ConfigurationInForce(
             self._path,
             settings,
@@ -110,6 +110,7 @@ class Daemon:
             self._path, settings, self._administration, self, events=store.events, hosts=registry.hosts, now=clock.now
         )
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
+        self._fault_watch = FaultWatch(self._health.check, store.events, on_change=self._systemd.note_problems)
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin = self._admin_listener(metrics, clock)
@@ -166,7 +167,8 @@ class Daemon:
     def _parts(self) -> list[HealthPart]:
         """List the parts whose state is in memory."""
         stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
-        return [stop, *self._in_force.parts(), *self._listeners.parts(), *self._admin.parts()]
+        records = HealthPart.of("records", *self._record_problems(), at_worst=PartState.DEGRADED)
+        return [stop, records, *self._in_force.parts(), *self._listeners.parts(), *self._admin.parts()]
 
     def _admin_listener(self, metrics: Metrics, clock: Clock) -> AdminListener:
         administration = self._administration
@@ -188,6 +190,7 @@ class Daemon:
             settings_in_force=self._in_force.settings,
             access=self._store.access(clock, metrics),
             updates=self._updates,
+            store_events=self._store.store_events,
             rack=rack_overview(self._store, administration, self._services, seen=self._seen, daemon=self),
         )
         return parts.listener(configuration=self._path.resolve())
@@ -237,9 +240,11 @@ class Daemon:
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
-        others = [self._store.database.sealing.problem(), self._records.problem if self._records else None]
-        found = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
-        return found + [each for each in others if each]
+        others = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
+        return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
+
+    def _record_problems(self) -> list[str]:
+        return [self._records.problem] if self._records and self._records.problem else []
 
     def _boot_causes(self, clock: Clock) -> BootCauses:
         return BootCauses(
@@ -305,7 +310,7 @@ class Daemon:
         works = store.works()
         works += [self._content_work.run(), self._registry.follow_boot_files(), self._install_moves.run()]
         works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run(), self._updates.run()]
-        works += [self._armed_content.run(self.rescan_content)]
+        works += [self._armed_content.run(self.rescan_content), self._fault_watch.run()]
         if self._records is not None:
             works.append(self._records.run())
         if self._settings.content.deltas:

@@ -96,6 +96,10 @@ class OpenStore:
         works = [self.changes.run(), self.events.run(), self.event_log.run(), self.machines.run(), self.boots.run()]
         return [*works, *([self.lock.watch(self.database.is_current)] if self.lock is not None else [])]
 
+    def store_events(self) -> asyncio.Future[bool]:
+        """Begin to write the events that wait; False: the store does not accept them."""
+        return self.database.begin(self.event_log.flush())
+
     def install_moves(
         self, settings: Settings, hosts: Callable[[], HostSet], now: Callable[[], datetime]
     ) -> InstallMoves:
@@ -322,8 +326,7 @@ async def _opened(
     """Open the store, whose lock is held if it is a file, or is taken here; `work` is what cannot be done without."""
     async with AsyncExitStack() as stack:
         record_use = metrics.store_used if metrics is not None else None
-        key_file = settings.store.key_file
-        database = Database.connect(settings.store.url, key_file=key_file, record_use=record_use)
+        database = Database.connect(settings.store.url, record_use=record_use)
         stack.push_async_callback(database.close)
         if isinstance(lock, AdvisoryLock):
             shared = held_shared(lock, what=work, is_current=database.is_current, migrate=database.migrate)
@@ -331,7 +334,6 @@ async def _opened(
             stack.push_async_callback(database.close)  # before the lock is released
         elif not await database.is_current():
             await database.migrate()
-        await database.read_key()
         hooks, public_url = [each.hook() for each in settings.hooks], settings.admin.public_url
         outbox = HookOutbox(hooks, appliance=socket.gethostname(), public_url=public_url)
         event_log, machines, boots = EventLog(database, outbox=outbox), Machines(database), Boots(database)

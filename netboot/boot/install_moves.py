@@ -130,6 +130,7 @@ class InstallMoves:
 
         Offers that are made meanwhile wait until the burst ends: a transaction delays the replies to other machines.
         """
+        is_delayed = False
         while True:
             await self._has_offered.wait()
             self._has_offered.clear()
@@ -141,7 +142,11 @@ class InstallMoves:
                 try:
                     await self.installs.finish(self._store_offers(hosts))
                 except StoreError as error:
-                    log.warning("store.offer_delayed", hosts=len(hosts), reason=str(error))
+                    if not is_delayed:
+                        log.warning("store.offer_delayed", hosts=len(hosts), reason=str(error))
+                    is_delayed = True
+                else:
+                    is_delayed = False
             await burst_ended(lambda: len(self._offered), most=MOST_OFFERS_WAITING)
 
     async def _store_offers(self, hosts: Sequence[HostName]) -> None:

@@ -49,6 +49,7 @@ class EventLog:
         self.feed = EventFeed(self.after)
         self._waiting: deque[Event] = deque()
         self._lost = 0
+        self._is_delayed = False  # the store did not accept the last batch
         self._unpruned = PRUNE_EVERY  # written since the last prune; the first is at the start
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -98,8 +99,11 @@ class EventLog:
                     await self._write(batch)
                 except StoreError as error:
                     self._waiting.extendleft(reversed(batch))
-                    log.warning("store.events_delayed", waiting=len(self._waiting), reason=str(error))
+                    if not self._is_delayed:
+                        log.warning("store.events_delayed", waiting=len(self._waiting), reason=str(error))
+                    self._is_delayed = True
                     return False
+                self._is_delayed = False
             self._has_work.clear()
             return True
 

@@ -47,6 +47,7 @@ class LeaseService:
         self._store = store
         self._events = events
         self._clock = clock
+        self._is_end_delayed = False  # the store did not accept the last end of a lease
         self._reports = LineLimit(clock.monotonic, interval_s=REPORT_AGAIN_S, faults_held=REPORTS_HELD)
 
     async def load(self) -> None:
@@ -105,7 +106,11 @@ class LeaseService:
             try:
                 await self._store.keep(lease)
             except StoreError as error:
-                log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
+                if not self._is_end_delayed:
+                    log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
+                self._is_end_delayed = True
+            else:
+                self._is_end_delayed = False
 
     def _now(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())

@@ -33,6 +33,7 @@ class Machines:
         self._database = database
         self._changed: dict[Mac, Machine] = {}
         self._gone: set[Mac] = set()
+        self._is_delayed = False  # the store did not accept the last write
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -95,7 +96,11 @@ class Machines:
                 left_gone = (mac for mac in unwritten if mac not in self._changed)
                 self._gone = set(islice(chain(left_gone, self._gone), MOST_GONE))
                 self._has_work.set()
-                log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
+                if not self._is_delayed:
+                    log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
+                self._is_delayed = True
+            else:
+                self._is_delayed = self._is_delayed and not kept and not gone
 
     async def close(self) -> None:
         """Write the rest; log how many are lost if the store does not accept them at the second attempt."""

@@ -123,6 +123,7 @@ def served(scenario: Scenario, *, source: str = "127.0.0.1") -> Any:
             access=access.uses,
             forms=FORMS,
             metrics=access.metrics,
+            store_events=lambda: asyncio.ensure_future(asyncio.sleep(0, True)),
         )
         runner = web.AppRunner(application)
         await runner.setup()

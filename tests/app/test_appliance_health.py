@@ -1,6 +1,8 @@
 """The checks of store and content directory: true, shared by all clients, and bounded in time."""
 
 import asyncio
+import re
+import resource
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -33,13 +35,13 @@ def in_health(url: str, content: Path, scenario: Callable[[ApplianceHealth, Data
 def test_a_store_that_answers_and_a_directory_that_can_be_written_are_ok(store_url: str, tmp_path: Path):
     found = in_health(store_url, tmp_path, lambda health, _: health.check())
 
-    assert found == Health([HealthPart("store"), HealthPart("content"), KNOWN])
+    assert found == Health([HealthPart("store"), HealthPart("content"), HealthPart("descriptors"), KNOWN])
 
 
 def test_a_content_directory_that_does_not_exist_yet_is_empty(sqlite_url: str, tmp_path: Path):
     found = in_health(sqlite_url, tmp_path / "content", lambda health, _: health.check())
 
-    assert found == Health([HealthPart("store"), HealthPart("content"), KNOWN])
+    assert found == Health([HealthPart("store"), HealthPart("content"), HealthPart("descriptors"), KNOWN])
 
 
 def test_a_content_directory_that_cannot_be_read_has_failed(sqlite_url: str, tmp_path: Path):
@@ -51,6 +53,42 @@ def test_a_content_directory_that_cannot_be_read_has_failed(sqlite_url: str, tmp
     content = found.parts[1]
     assert (content.state, len(content.reasons)) == (PartState.FAILED, 1)
     assert content.reasons[0].startswith(f"cannot read {tmp_path}/content: Not a directory; ")
+
+
+def test_a_full_disk_of_content_is_degraded_with_its_cure(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(appliance_health, "FREE_BYTES", 1 << 60)
+
+    found = in_health(sqlite_url, tmp_path, lambda health, _: health.check())
+
+    assert isinstance(found, Health)
+    full = f"cannot write below {tmp_path}: No space left on device; the file system is full: "
+    cure = "netboot content gc, remove a release, or enlarge it"
+    assert found.parts[1] == HealthPart("content", "", PartState.DEGRADED, (full + cure,))
+
+
+def test_descriptors_that_are_nearly_exhausted_are_degraded_with_their_cure(sqlite_url: str, tmp_path: Path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def check(health: ApplianceHealth, _: Database) -> Health:
+        used = len(list(Path("/proc/self/fd").iterdir()))  # noqa: ASYNC240 - nothing else runs
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, limits[1]))
+        try:
+            return await health.check()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    found = in_health(sqlite_url, tmp_path, check)
+
+    assert isinstance(found, Health)
+    part = found.parts[2]
+    assert (part.part, part.state) == ("descriptors", PartState.DEGRADED)
+    assert re.fullmatch(
+        r"the daemon uses \d+ of its \d+ descriptors; "
+        "set LimitNOFILE=65536 in its unit, or find who holds many connections: ss -tn",
+        part.reasons[0],
+    )
 
 
 def test_a_hanging_store_delays_no_answer_and_is_queried_once(

@@ -23,7 +23,9 @@ CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
 BOOT_LAN = {
     "store": "ok",
     "content": "ok",
+    "descriptors": "ok",
     "daemon": "ok",
+    "records": "ok",
     "configuration": "ok",
     "hosts": "ok",
     "interface": "ok",
@@ -58,7 +60,9 @@ def test_every_part_of_a_rack_that_works_is_ok_and_has_its_name(rack: Rack):
     assert [(part["part"], part["name"]) for part in found["parts"]] == [
         ("store", ""),
         ("content", ""),
+        ("descriptors", ""),
         ("daemon", ""),
+        ("records", ""),
         ("configuration", ""),
         ("hosts", ""),
         ("interface", "s0"),

@@ -153,7 +153,7 @@ def test_machines_that_the_store_never_accepts_are_counted_in_the_log(store_url:
     with capture_logs() as logs:
         asyncio.run(scenario())
 
-    assert [each["event"] for each in logs] == ["store.machines_delayed"] * 2 + ["store.machines_lost"]
+    assert [each["event"] for each in logs] == ["store.machines_delayed", "store.machines_lost"]
     assert logs[-1] == {"event": "store.machines_lost", "log_level": "error", "count": 2}
 
 

@@ -1,5 +1,6 @@
 """Makes the administration from the use cases that it serves: its application, and what listens for it."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -95,6 +96,7 @@ class AdminParts:
     access: AccessUses
     rack: RackOverview
     updates: Updates
+    store_events: Callable[[], asyncio.Future[bool]]
 
     def application(self, *, configuration: Path, public_host: str = "") -> web.Application:
         """Make the application that every listener serves; `public_host` is that of `admin.public_url`."""
@@ -114,6 +116,7 @@ class AdminParts:
             access=self.access,
             forms=FormTokens(secrets.token_bytes(32)),
             metrics=self.metrics,
+            store_events=self.store_events,
             public_host=public_host,
         )
         application.on_cleanup.append(lambda _: checks.close())

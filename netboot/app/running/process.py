@@ -13,8 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from netboot.serve.net.descriptors import DESCRIPTORS
+
 STOP: Final = (signal.SIGTERM, signal.SIGINT)
-DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
 
 
 class Signals:

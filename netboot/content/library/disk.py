@@ -4,6 +4,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -89,6 +90,16 @@ def write_fault(directory: Path) -> str | None:
         return None
     code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
     return str(cannot_write(directory, OSError(code, os.strerror(code))))
+
+
+def full_disk(directory: Path, least_bytes: int) -> str | None:
+    """Return that the disk of a directory has less free than this, with the cure; None if it has more. Raises OSError.
+
+    A quota is found by a write only.
+    """
+    if shutil.disk_usage(nearest_existing(directory)).free >= least_bytes:
+        return None
+    return str(cannot_write(directory, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
 
 
 def nearest_existing(path: Path) -> Path:

@@ -308,6 +308,10 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     ),
     "lease.declined": _sentence("lease", "{host} found that another machine uses its address {address}", "{cure}"),
     "lease.pool_exhausted": _sentence("lease", "no address of dhcp.pool is left for {host}", "{cure}"),
+    "appliance.fault_ended": _sentence(
+        "restored", "the {part} of this appliance works again, after {seconds} s", is_blocking=False
+    ),
+    "appliance.fault_found": _sentence("fault", "{reason}", is_blocking=False),
     "store.events_lost": _sentence(
         "lost",
         "{count} events were not recorded, because the store did not accept them",

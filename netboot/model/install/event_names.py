@@ -8,6 +8,8 @@ EVENT_NAMES: Final = (
     "access.login_failed",
     "access.session_refused",
     "access.token_refused",
+    "appliance.fault_ended",
+    "appliance.fault_found",
     "audit.recorded",
     "boot.alarm_raised",
     "boot.checks_reported",

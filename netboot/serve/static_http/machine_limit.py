@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Final, Protocol
 
+from netboot.serve.net.descriptors import part_of_descriptors
+
 MOST_OF_MACHINE: Final = 4096
 MOST_OF_ALL: Final = 49_152  # of the 65,536 descriptors; then an address gets one connection, if it has none
 
@@ -17,7 +19,7 @@ class MachineLimit:
     """Counts the open connections of each address (`machine`), those of aiohttp too."""
 
     def __init__(self, most: int = MOST_OF_MACHINE, *, most_of_all: int = MOST_OF_ALL) -> None:
-        self._most, self._most_of_all = most, most_of_all
+        self._most, self._most_of_all = most, part_of_descriptors(most_of_all)
         self._total = 0  # counted anew by each `forget_closed`
         self._open: defaultdict[str, set[Closable]] = defaultdict(set)
 

@@ -47,6 +47,7 @@ class Boots:
         self._database = database
         self._changed: dict[tuple[Mac, datetime], BootRecord] = {}
         self._lost = 0
+        self._is_delayed = False  # the store did not accept the last write
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -120,7 +121,11 @@ class Boots:
             except StoreError as error:
                 self._changed = {key: kept[key] for key in unwritten} | self._changed
                 self._has_work.set()
-                log.warning("store.boots_delayed", waiting=len(self._changed), reason=str(error))
+                if not self._is_delayed:
+                    log.warning("store.boots_delayed", waiting=len(self._changed), reason=str(error))
+                self._is_delayed = True
+            else:
+                self._is_delayed = self._is_delayed and not kept
 
     async def close(self) -> None:
         """Write the rest; log how many are lost if the store does not accept them at the second attempt."""

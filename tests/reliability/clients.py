@@ -1,0 +1,366 @@
+"""The clients of an appliance under load, each in a thread: operators, machines, and programs that send content.
+
+A client repeats what was not answered, as the real ones do, and continues after a crash where it was.
+"""
+
+import hashlib
+import json
+import random
+import socket
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import yaml
+from fixtures.packets import SERVER, UEFI, message, options_of
+from fixtures.rack import token_in
+from fixtures.tus_headers import continuation, creation
+from netns import inside
+from reliability.acknowledged import Acknowledged
+from reliability.requests import LOST, MachineRequests, Operator
+
+PAUSE_S: Final = 0.05
+PIECE_BYTES: Final = 48 << 10
+RELEASE: Final = "ock-1.31-amd64"
+DHCP_S: Final = 1.5
+FIRMWARE: Final = [(60, UEFI), (93, b"\0\7"), (77, b"iPXE")]
+
+
+class Client(Protocol):
+    def step(self) -> None: ...
+
+
+def keep_working(client: Client, stop: threading.Event, acknowledged: Acknowledged) -> None:
+    """Let a client work until `stop`; an appliance that is gone is tried again."""
+    while not stop.is_set():
+        try:
+            client.step()
+        except LOST:
+            stop.wait(PAUSE_S)
+        except Exception as error:  # of the test or of an answer: it must not end the thread unseen
+            acknowledged.fault(f"{type(client).__name__}: {type(error).__name__}: {error}")
+            stop.wait(PAUSE_S)
+
+
+@dataclass
+class Arms:
+    """Arms hosts and cancels their armings."""
+
+    operator: Operator
+    acknowledged: Acknowledged
+    chance: random.Random
+    hosts: Sequence[str]
+    number: int = 0
+
+    def step(self) -> None:
+        self.number += 1
+        host = self.chance.choice(self.hosts)
+        arms = self.chance.random() < 0.6
+        reason = f"{'arm' if arms else 'cancel'} {self.number}"
+        body = {"reason": reason, "force": True} if arms else {"reason": reason}
+        with self.acknowledged.change("arming", host, reason if arms else None) as change:
+            verb = "arm" if arms else "cancel"
+            change.status = self.operator.send("POST", f"/api/v1/hosts/{host}/{verb}", body).status
+        if change.status == 200 and arms:
+            self.acknowledged.note("history", f"{host} {reason}", True)
+
+
+@dataclass
+class Machine:
+    """A host that is armed and installed, again and again: its script, Kickstart, reports and Ignition."""
+
+    operator: Operator
+    requests: MachineRequests
+    acknowledged: Acknowledged
+    dhcp: "Leases"
+    host: str
+    mac: str
+    at: str = "idle"
+    kickstart: str = ""
+    report: str = ""
+    ignition: str = ""
+
+    def step(self) -> None:
+        following = {
+            "idle": self._arm,
+            "armed": self._boot,
+            "scripted": self._read_kickstart,
+            "read": lambda: self._report("started"),
+            "started": lambda: self._report("done"),
+            "done": self._check_local,
+            "local": self._read_ignition,
+            "ignited": lambda: self._report("ready"),
+            "ready": self._check_local,
+        }
+        following[self.at]()
+
+    def _arm(self) -> None:
+        body = {"reason": "install", "attempts": 50, "force": True}
+        answer = self.operator.send("POST", f"/api/v1/hosts/{self.host}/arm", body)
+        if answer.status == 200:
+            self._reached("armed")
+
+    def _boot(self) -> None:
+        if self.dhcp.take(self.mac.replace(":", "")) is None:
+            return
+        script = self.requests.send("GET", f"/boot/{self.mac}.ipxe").text
+        if "/ks/" in script:
+            self.kickstart = token_in(script, "ks")
+            self._reached("scripted")
+        elif "exit 1" in script:
+            self.acknowledged.fault(f"{self.host} is armed, and its script starts its disk")
+
+    def _read_kickstart(self) -> None:
+        answer = self.requests.send("GET", f"/ks/{self.kickstart}")
+        if not self._is_served(answer.status, "the Kickstart whose token its script had"):
+            return
+        self.report, self.ignition = token_in(answer.text, "report"), token_in(answer.text, "ign")
+        self._reached("read")
+
+    def _report(self, event: str) -> None:
+        answer = self.requests.send("POST", f"/report/{self.report}/{event}", b"")
+        if self._is_served(answer.status, f"the report {event}"):
+            self._reached(event)
+
+    def _check_local(self) -> None:
+        """Request the script of a host whose install was acknowledged: it must not be installed again."""
+        script = self.requests.send("GET", f"/boot/{self.mac}.ipxe").text
+        if "/ks/" in script or "vmlinuz" in script:
+            self.acknowledged.fault(f"{self.host} reported done, was acknowledged, and is offered an installer")
+        elif "exit 1" in script:
+            self._reached("local" if self.at == "done" else "idle")
+
+    def _read_ignition(self) -> None:
+        answer = self.requests.send("GET", f"/ign/{self.ignition}")
+        if self._is_served(answer.status, "its Ignition"):
+            json.loads(answer.body)
+            self._reached("ignited")
+
+    def _is_served(self, status: int, what: str) -> bool:
+        if status not in (200, 503):
+            self.acknowledged.fault(f"{self.host}, {self.at}: {what} is refused with {status}")
+            self.at = "idle"
+        return status == 200
+
+    def _reached(self, step: str) -> None:
+        self.at = step
+        self.acknowledged.count(f"boot {step}")
+
+
+@dataclass
+class DeclaresHosts:
+    """Declares, changes and removes hosts in hosts.d."""
+
+    operator: Operator
+    acknowledged: Acknowledged
+    chance: random.Random
+    number: int = 0
+
+    def step(self) -> None:
+        self.number += 1
+        slot = self.chance.randrange(6)
+        name, mac = f"d{slot}", f"52:54:00:dd:00:{slot:02x}"
+        label = str(self.number)
+        declared = self.acknowledged.subject("declared", name)
+        path = f"/api/v1/hosts/{name}"
+        if declared.acknowledged is None:
+            values = {"role": "worker", "mac": mac, "labels": {"n": label}}
+            with self.acknowledged.change("declared", name, label) as change:
+                change.status = self.operator.send("POST", "/api/v1/hosts", {"name": name, "values": values}).status
+        elif self.chance.random() < 0.7:
+            with self.acknowledged.change("declared", name, label) as change:
+                change.status = self.operator.send("PATCH", path, {"labels": {"n": label}}).status
+        else:
+            with self.acknowledged.change("declared", name, None) as change:
+                change.status = self.operator.send("DELETE", path).status
+
+
+@dataclass
+class SetsIgnition:
+    """Sets the Ignition file of the workers, each time with other white space at its end."""
+
+    operator: Operator
+    acknowledged: Acknowledged
+    file: bytes
+    number: int = 0
+
+    def step(self) -> None:
+        self.number += 1
+        body = self.file + b"\n" * (1 + self.number % 500)
+        with self.acknowledged.change("ignition", "worker", hashlib.sha256(body).hexdigest()) as change:
+            answer = self.operator.send("PUT", "/api/v1/cluster/ignition/worker?renewed=1", body)
+            change.status = answer.status
+        if answer.status != 200:
+            self.acknowledged.fault(f"the Ignition of workers is refused: {answer.text}")
+
+
+@dataclass
+class SendsContent:
+    """Uploads releases and images by tus, waits for their imports, moves an alias, and removes what it sent before."""
+
+    operator: Operator
+    acknowledged: Acknowledged
+    chance: random.Random
+    archive: bytes
+    images: bytes
+    number: int = 0
+    upload: str = ""
+    name: str = ""
+    sent: int = 0
+    data: bytes = b""
+    imported: list[str] = field(default_factory=list)
+
+    def step(self) -> None:
+        if not self.upload:
+            self._begin()
+        elif self.sent < len(self.data):
+            self._send()
+        else:
+            self._await_import()
+
+    def _begin(self) -> None:
+        self.number += 1
+        is_release = self.number % 3 != 0
+        self.name = f"up-{self.number}" if is_release else ""
+        self.data = self.archive if is_release else self.images
+        headers = creation(
+            len(self.data), **({"kind": "archive", "name": self.name} if is_release else {"kind": "images"})
+        )
+        answer = self.operator.send("POST", "/api/v1/uploads", **_named(headers))
+        if answer.status == 201:
+            self.upload, self.sent = answer.json["id"], 0
+            self.acknowledged.note("upload", self.upload, 0)
+
+    def _send(self) -> None:
+        piece = self.data[self.sent : self.sent + PIECE_BYTES]
+        path = f"/api/v1/uploads/{self.upload}"
+        answer = self.operator.send("PATCH", path, piece, **_named(continuation(self.sent)))
+        if answer.status == 204:
+            self.sent += len(piece)
+            self.acknowledged.note("upload", self.upload, self.sent)
+        elif answer.status == 409:  # an offset: more was received than was acknowledged
+            self.sent = int(self.operator.get(path)["offset"])
+        elif answer.status == 422:  # it has all
+            self.sent = len(self.data)
+        else:
+            self.acknowledged.fault(f"upload {self.upload} is refused with {answer.status}: {answer.text}")
+            self.upload = ""
+
+    def _await_import(self) -> None:
+        shown = self.operator.get(f"/api/v1/uploads/{self.upload}")
+        if shown["state"] == "receiving":
+            self.sent = int(shown["offset"])
+        elif shown["state"] == "failed":
+            self.acknowledged.fault(f"the import of {self.name or 'images'} failed: {shown['error']}")
+            self.upload = ""
+        elif shown["state"] == "done":
+            self.upload = ""
+            self.acknowledged.count("import")
+            if self.name:
+                self._use(self.name)
+        else:
+            threading.Event().wait(PAUSE_S)
+
+    def _use(self, name: str) -> None:
+        self.acknowledged.note("release", name, True)
+        self.imported.append(name)
+        with self.acknowledged.change("alias", "stable", name) as change:
+            body = {"name": name, "alias": "stable"}
+            change.status = self.operator.send("POST", "/api/v1/content/promote", body).status
+        for old in [each for each in self.imported if each != name]:
+            with self.acknowledged.change("release", old, False) as change:
+                change.status = self.operator.send("DELETE", f"/api/v1/content/entries/{old}").status
+            if change.status in (200, 404):
+                self.acknowledged.note("release", old, False)
+                self.imported.remove(old)
+
+
+@dataclass
+class Leases:
+    """Machines that take addresses of the pool; each offer that it requests and is acknowledged is recorded."""
+
+    namespace: str
+    acknowledged: Acknowledged
+    chance: random.Random
+    wire: socket.socket | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def step(self) -> None:
+        mac = f"525400ee00{self.chance.randrange(60):02x}"
+        known = self.acknowledged.subject("lease", mac).acknowledged
+        granted = self.take(mac) if known is None else self.reboot(mac, known)
+        if granted is not None and granted[0] == 5:
+            self.acknowledged.note("lease", mac, socket.inet_ntoa(granted[1]))
+
+    def take(self, mac: str) -> tuple[int, bytes] | None:
+        """Take an address by DISCOVER and REQUEST; return kind and address of the last reply."""
+        offered = self.exchange(mac, [(53, b"\1"), *FIRMWARE])
+        if offered is None:
+            return None
+        return self.exchange(mac, [(53, b"\3"), (54, socket.inet_aton(SERVER)), (50, offered[1]), *FIRMWARE])
+
+    def reboot(self, mac: str, address: str) -> tuple[int, bytes] | None:
+        """Request the address that this machine had before it was restarted, as INIT-REBOOT of RFC 2131 has it."""
+        return self.exchange(mac, [(53, b"\3"), (50, socket.inet_aton(address))])
+
+    def exchange(self, mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes] | None:
+        """Broadcast a message; return kind and address of its reply, or None if there is none."""
+        with self.lock:
+            return self._exchange(mac, options)
+
+    def _exchange(self, mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes] | None:
+        opened, xid = self._opened(), self.chance.getrandbits(32)
+        packet = message([*options, (55, b"\1\3\6\x33")], xid=xid, chaddr=bytes.fromhex(mac))
+        opened.sendto(packet, ("255.255.255.255", 67))
+        for _ in range(50):
+            try:
+                data = opened.recv(4096)
+            except TimeoutError:
+                return None
+            if struct.unpack_from("!I", data, 4)[0] == xid:
+                return options_of(data)[53][0], data[16:20]
+        return None
+
+    def _opened(self) -> socket.socket:
+        if self.wire is None:
+            with inside(self.namespace):
+                self.wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"c0\0")
+            self.wire.bind(("0.0.0.0", 68))
+            self.wire.settimeout(DHCP_S)
+        return self.wire
+
+
+@dataclass
+class SendsLogs:
+    """A machine that is installed and sends the lines of its log."""
+
+    namespace: str
+    address: str
+    number: int = 0
+
+    def step(self) -> None:
+        with inside(self.namespace):
+            opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with opened:
+            opened.bind((self.address, 0))
+            for _ in range(10):
+                self.number += 1
+                opened.sendto(f"<14>anaconda: line {self.number}\n".encode(), (SERVER, 514))
+        threading.Event().wait(PAUSE_S)
+
+
+def declared_in(directory: Path) -> dict[str, Any]:
+    """Read the hosts that the files of a directory declare."""
+    found: dict[str, Any] = {}
+    for file in sorted(directory.glob("*.yaml")):
+        found |= yaml.safe_load(file.read_text())["hosts"]
+    return found
+
+
+def _named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("-", "_"): value for name, value in headers.items()}

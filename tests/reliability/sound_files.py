@@ -1,0 +1,79 @@
+"""Reads what an appliance keeps on disk with programs of others, while the daemon is dead: nothing is half-written."""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import yaml
+
+TIMEOUT_S = 60
+
+
+def faults_of_store(database: Path, scratch: Path) -> list[str]:
+    """Check a copy of a SQLite file and its WAL: opening the file itself would end its recovery before the daemon."""
+    scratch.mkdir(exist_ok=True)
+    copy = scratch / database.name
+    for suffix in ("", "-wal"):
+        copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+        if (source := database.with_name(database.name + suffix)).exists():
+            shutil.copyfile(source, copy.with_name(copy.name + suffix))
+    connection = sqlite3.connect(copy)
+    try:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        broken = [str(row) for row in connection.execute("PRAGMA foreign_key_check")]
+    finally:
+        connection.close()
+    return [f"the store: {each}" for each in ([] if found == ["ok"] else found) + broken]
+
+
+def faults_of_files(directory: Path) -> list[str]:
+    """Check hosts files, Ignition files, uploads, releases and images."""
+    content = directory / "content"
+    found: list[str] = []
+    for file in [directory / "hosts.yaml", *sorted((directory / "hosts.d").glob("*.yaml"))]:
+        try:
+            assert isinstance(yaml.safe_load(file.read_text()), dict)
+        except (AssertionError, yaml.YAMLError) as error:
+            found.append(f"{file} is half-written: {error!r}")
+    for file in [*sorted((directory / "ign").glob("*.ign")), *sorted(content.glob(".uploads/*/upload.json"))]:
+        try:
+            json.loads(file.read_text())
+        except ValueError as error:
+            found.append(f"{file} is half-written: {error}")
+    for release in sorted((content / "ostree").iterdir()):
+        if not release.name.startswith("."):
+            found += _fsck(release)
+    for blob in sorted(content.glob("images/blobs/sha256/*")):
+        if hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name:
+            found.append(f"{blob} has another digest")
+    return found
+
+
+def faults_of_capture(capture: bytes, scratch: Path) -> list[str]:
+    """Let capinfos read a capture as the API gives it."""
+    file = scratch / "served.pcapng"
+    file.write_bytes(capture)
+    done = subprocess.run(["capinfos", str(file)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    return [] if done.returncode == 0 and not done.stderr else [f"a capture: {done.stderr}"]
+
+
+def leftovers(directory: Path) -> list[Path]:
+    """List files of unfinished work: none of them may stay for ever."""
+    content = directory / "content"
+    staged = list(content.glob(".staging/*"))
+    written = [path for pattern in ("*.new", "*.tmp", ".*.tmp", "*.part") for path in directory.rglob(pattern)]
+    return sorted({*staged, *written})
+
+
+def _fsck(release: Path) -> list[str]:
+    done = subprocess.run(
+        ["ostree", "fsck", "--quiet", f"--repo={release}"],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return [] if done.returncode == 0 else [f"ostree fsck of {release.name}: {done.stderr}"]
