@@ -128,6 +128,10 @@ class StoreError(NetbootError):
     part = "store"
 
 
+class StoreKeyError(StoreError):
+    """The store answers, but its key cannot be used: what is sealed in it does not open, and nothing is sealed."""
+
+
 class UnknownHookError(NetbootError):
     """A name that no hook of `netboot.yaml` has."""
 

@@ -13,20 +13,23 @@ import sqlite3
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
+from sqlalchemy import Column
+
+from netboot.store import tables
+from netboot.store.sealing.sealing import Sealing, StoreKey
+
 SHORTEST: Final = 8  # characters; a shorter text is found by chance
 DEEPEST: Final = 6  # archives in archives
 _PACKED: Final = re.compile(rb"H4sI[A-Za-z0-9+/_-]{16,}={0,2}")  # base64 of what gzip wrote
 _ENCODED: Final = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
-_TOKEN_COLUMNS: Final = {
-    "installs": ("kickstart_token", "ignition_token", "report_token", "node_token"),
-    "inspections": ("token",),
-}
-_HASH_COLUMNS: Final = {"users": "password_hash", "api_tokens": "sha256", "sessions": "sha256"}
+SEALED_HASH: Final = "password_hash of users"
+_HASH_COLUMNS: Final = {"api_tokens": "sha256", "sessions": "sha256"}
 _IN_A_ROLE_FILE: Final = {
     "bootstrap token": re.compile(rb"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"),
     "certificate key": re.compile(rb"(?i)certificate-?key:?[ =]+([0-9a-f]{64})"),
@@ -108,29 +111,41 @@ def files_below(directory: Path) -> dict[str, bytes]:
 
 
 def secrets_of_store(database: Path) -> list[Secret]:
-    """Collect the tokens that an SQLite store has now; each boot replaces them."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        found = [
-            Secret(f"{column} of {table}", value)
-            for table, columns in _TOKEN_COLUMNS.items()
-            for column in columns
-            for (value,) in connection.execute(f"SELECT {column} FROM {table}")
-            if value
-        ]
-    connection.close()
+    """Collect the tokens that an SQLite store has now, opened with the key beside it; each boot replaces them."""
+    found = []
+    for table in (tables.installs, tables.inspections):
+        for tokens in _opened(database, table.c.tokens):
+            named = {kind if kind == "token" else f"{kind}_token": token for kind, token in json.loads(tokens).items()}
+            found += [Secret(f"{name} of {table.name}", token) for name, token in named.items() if token]
     return found
 
 
 def secrets_of_accounts(database: Path) -> list[Secret]:
-    """Collect the hashes that an SQLite store has of passwords, API tokens and logins."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    """Collect the hashes that an SQLite store has of passwords, which are sealed, of API tokens and of logins."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         found = [
             Secret(f"{column} of {table}", value)
             for table, column in _HASH_COLUMNS.items()
             for (value,) in connection.execute(f"SELECT {column} FROM {table}")
         ]
-    connection.close()
-    return found
+    return [*found, *(Secret(SEALED_HASH, each) for each in _opened(database, tables.users.c.password_hash))]
+
+
+def database_files(database: Path) -> dict[str, bytes]:
+    """Read the files of a SQLite store as a copy of them has it."""
+    return {path.name: path.read_bytes() for path in sorted(database.parent.glob(f"{database.name}*"))}
+
+
+def _opened(database: Path, column: Column[Any]) -> list[str]:
+    """Open the values of a sealed column with the key beside the store."""
+    sealing = Sealing(StoreKey(database.with_name("store.key").read_bytes()))
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        query = f"SELECT * FROM {column.table.name} WHERE {column.name} IS NOT NULL"
+        rows = [dict(row) for row in connection.execute(query)]
+    opened = [sealing.open(row[column.name], column, row) for row in rows]
+    assert sealing.problem() is None, f"{column}: {sealing.problem()}"
+    return [text for text in opened if text is not None]
 
 
 def secrets_of_role_file(name: str, content: bytes) -> list[Secret]:

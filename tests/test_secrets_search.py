@@ -1,11 +1,13 @@
 """The search for secrets finds each of them, in each encoding, and nothing else."""
 
+import asyncio
 import base64
 import gzip
 import io
 import json
-import sqlite3
 import tarfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +15,14 @@ import pytest
 from fixtures.role_files import CERTIFICATE_KEY, SAMPLES, TOKEN
 from secrets_search import Secret, files_below, search, secrets_of_role_file, secrets_of_store
 
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.token import Tokens
+from netboot.store.database import Database
+from netboot.store.inspections import Inspections
+from netboot.store.installs import Installs
+
+AT = datetime(2026, 11, 30, tzinfo=UTC)
 SECRET = Secret("password", 'pä"ss/w+ord & more')
 HIDDEN_IN = {
     "plain": SECRET.text.encode(),
@@ -73,12 +83,21 @@ def test_the_secrets_of_role_files_are_collected():
 
 
 def test_the_tokens_of_a_store_are_collected(tmp_path: Path):
-    with sqlite3.connect(tmp_path / "netboot.db") as store:
-        store.execute("CREATE TABLE installs (kickstart_token, ignition_token, report_token, node_token)")
-        store.execute("CREATE TABLE inspections (token)")
-        store.execute("INSERT INTO installs VALUES (?, NULL, '', ?)", ("0" * 32, "2" * 32))
-        store.execute("INSERT INTO inspections VALUES (?)", ("1" * 32,))
-    store.close()
+    async def scenario() -> None:
+        store = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/netboot.db")
+        tokens = Tokens("0" * 32, node="2" * 32)
+        await Installs(store).change(
+            HostName("cp1"), lambda install: replace(install, tokens=tokens), at=AT, what="script-sent"
+        )
+        mac = Mac("52:54:00:aa:bb:01")
+        await Inspections(store).change([mac], lambda each: each.begun("ol9", "1" * 32, at=AT), creates=True)
+        await store.close()
 
-    assert {secret.text for secret in secrets_of_store(tmp_path / "netboot.db")} == {"0" * 32, "1" * 32, "2" * 32}
-    assert list(files_below(tmp_path)) == [f"{tmp_path.name}/netboot.db"]
+    asyncio.run(scenario())
+
+    assert {secret.name: secret.text for secret in secrets_of_store(tmp_path / "netboot.db")} == {
+        "kickstart_token of installs": "0" * 32,
+        "node_token of installs": "2" * 32,
+        "token of inspections": "1" * 32,
+    }
+    assert {f"{tmp_path.name}/netboot.db", f"{tmp_path.name}/store.key"} <= set(files_below(tmp_path))

@@ -85,6 +85,8 @@ async def _store(database: Database) -> HealthPart:
         await database.ping()
     except NetbootError as error:
         return HealthPart.of("store", str(error))
+    if database.write_fault is None:  # machines that do not install are served
+        return HealthPart.of("store", database.sealing.problem(), at_worst=PartState.DEGRADED)
     return HealthPart.of("store", database.write_fault)
 
 

@@ -240,7 +240,9 @@ class Daemon:
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
+        sealing = self._store.database.sealing.problem()
         others = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
+        others += [sealing] if sealing else []
         return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
 
     def _record_problems(self) -> list[str]:

@@ -326,7 +326,8 @@ async def _opened(
     """Open the store, whose lock is held if it is a file, or is taken here; `work` is what cannot be done without."""
     async with AsyncExitStack() as stack:
         record_use = metrics.store_used if metrics is not None else None
-        database = Database.connect(settings.store.url, record_use=record_use)
+        key_file = settings.store.key_file
+        database = Database.connect(settings.store.url, key_file=key_file, record_use=record_use)
         stack.push_async_callback(database.close)
         if isinstance(lock, AdvisoryLock):
             shared = held_shared(lock, what=work, is_current=database.is_current, migrate=database.migrate)
@@ -334,6 +335,7 @@ async def _opened(
             stack.push_async_callback(database.close)  # before the lock is released
         elif not await database.is_current():
             await database.migrate()
+        await database.read_key()
         hooks, public_url = [each.hook() for each in settings.hooks], settings.admin.public_url
         outbox = HookOutbox(hooks, appliance=socket.gethostname(), public_url=public_url)
         event_log, machines, boots = EventLog(database, outbox=outbox), Machines(database), Boots(database)

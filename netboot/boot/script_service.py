@@ -21,7 +21,15 @@ from netboot.boot.scripts import Script, ScriptWriter
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
-from netboot.errors import ContentError, LoaderError, NetbootError, RenderError, StoreError, TransitionError
+from netboot.errors import (
+    ContentError,
+    LoaderError,
+    NetbootError,
+    RenderError,
+    StoreError,
+    StoreKeyError,
+    TransitionError,
+)
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.machine_facts import NO_FACTS, Facts
 from netboot.model.boot.offer import (
@@ -112,7 +120,9 @@ class ScriptService:
                 self._record_request(machine, host, address, registry.policy)
                 script = await self._script_of(machine, host, address, registry=registry, writer=writer)
         except StoreError as error:
-            script = writer.write(WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host), error)
+            is_without_key = isinstance(error, StoreKeyError)
+            reason = WaitReason.NOT_READY if is_without_key else WaitReason.STORE_UNREACHABLE
+            script = writer.write(WaitPlan(mac, reason, host), error)
         if not is_own:
             self._record_refused(mac, host, address, plan=script.plan)
         if machine is not None:

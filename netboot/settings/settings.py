@@ -206,6 +206,10 @@ class Store(SettingSection):
     )
     password_file: kinds.SecretFile | None = described(None, "The file with the password of the database's user.")
 
+    key_file: kinds.SecretFile | None = described(
+        None, "The file with the key of what is sealed in the store; made at the first start."
+    )
+
     @model_validator(mode="after")
     def _reads_the_password(self) -> Self:
         """Add the file to the URL, which is then all that opens the store (`store.engine`)."""

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import Connection, Table, event, literal, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -20,9 +22,14 @@ from netboot.errors import StoreError
 from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import cannot_open, store_failed
 from netboot.store.locks.file_lock import open_or_make
-from netboot.store.migrations import lacking, migrate
+from netboot.store.migrations import SEALED_SINCE, lacking, migrate
+from netboot.store.sealing.key_file import default_key_file, sealing_with
+from netboot.store.sealing.sealed_values import VACUUM, RecordedKey, note_erased, record_key, recorded_key
+from netboot.store.sealing.sealing import Sealing
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 TIMEOUT_S = 5.0  # after this a machine gets a script that waits
 BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
@@ -53,34 +60,38 @@ class OvertakenError(Exception):
 class Database:
     """The store's database: opened once, shared by all of `store`."""
 
-    def __init__(self, engine: AsyncEngine, *, record_use: RecordUse | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, *, key_file: Path, record_use: RecordUse | None = None) -> None:
         self.writer = uuid4().hex  # names what this process writes, see `store.changes`
         self._engine = engine.execution_options(writer=self.writer)
         self._record_use = record_use
         self.write_fault: str | None = None  # why the last writing transaction failed
+        self._key_file = key_file
+        self.sealing = Sealing(None, "this program opened the store without its key")
         self._reader = self._engine.execution_options(is_reading=True)
         self._writing = asyncio.Lock()
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    async def open(cls, url: str, *, record_use: RecordUse | None = None) -> Self:
-        """Connect to `url` and migrate it, as `connect`; raise StoreError if it cannot be reached or is newer."""
-        database = cls.connect(url, record_use=record_use)
+    async def open(cls, url: str, *, key_file: Path | None = None, record_use: RecordUse | None = None) -> Self:
+        """Connect to `url`, migrate it and read its key; raise StoreError if it cannot be reached or is newer."""
+        database = cls.connect(url, key_file=key_file, record_use=record_use)
         try:
             if not await database.is_current():
                 await database.migrate()
+            await database.read_key()
         except BaseException:
             await database.close()
             raise
         return database
 
     @classmethod
-    def connect(cls, url: str, *, record_use: RecordUse | None = None) -> Self:
+    def connect(cls, url: str, *, key_file: Path | None = None, record_use: RecordUse | None = None) -> Self:
         """Prepare connections to `url` (SQLAlchemy's form); a SQLite file is made for its owner alone.
 
-        `record_use` is called at the end of each transaction. Raises StoreError if `url` is none.
+        `key_file` has the key of what is sealed; None: the default for this store. `record_use` is called at the end
+        of each transaction. Raises StoreError if `url` is none.
         """
-        return cls(_engine(url), record_use=record_use)
+        return cls(_engine(url), key_file=key_file or default_key_file(url), record_use=record_use)
 
     async def is_current(self) -> bool:
         """Return whether no migration is lacking; raise StoreError if a newer version migrated the store."""
@@ -88,9 +99,49 @@ class Database:
             return not await connection.run_sync(lacking)
 
     async def migrate(self) -> None:
-        """Run the migrations that the store lacks; raise StoreError if a newer version migrated it."""
+        """Run the migrations that the store lacks, and seal what was stored in clear.
+
+        Raises StoreError if a newer version migrated it, or if something is to be sealed and there is no key.
+        """
+        async with self.reading() as connection:
+            missing = await connection.run_sync(lacking)
+        if SEALED_SINCE in missing:
+            self.sealing = await self._sealing_with(None)
         async with self.transaction() as connection:
-            await connection.run_sync(migrate)
+            await connection.run_sync(partial(migrate, sealing=self.sealing))
+            if digest := self.sealing.key_digest:
+                await connection.run_sync(partial(record_key, digest=digest, is_alone=1 in missing))
+
+    async def read_key(self) -> None:
+        """Read the key of what is sealed; a new store gets one. Without a usable key, `sealing` has the fault.
+
+        What an earlier version stored in clear is erased, if that is not done.
+        """
+        async with self.reading() as connection:
+            recorded = await connection.run_sync(recorded_key)
+        self.sealing = await self._sealing_with(recorded)
+        if recorded is None and (digest := self.sealing.key_digest):
+            async with self.transaction() as connection:
+                recorded = await connection.run_sync(partial(record_key, digest=digest, is_alone=False))
+            if recorded.digest != digest:  # another appliance was first, with another key
+                self.sealing = await self._sealing_with(recorded)
+        if recorded is not None and not recorded.is_alone:
+            await self._erase_remains()
+
+    async def _sealing_with(self, recorded: RecordedKey | None) -> Sealing:
+        return await asyncio.to_thread(sealing_with, self._key_file, sealed_by=recorded.digest if recorded else None)
+
+    async def _erase_remains(self) -> None:
+        """Erase what sealed values replaced: it remains in free pages, dead rows and the write-ahead log."""
+        engine = self._engine.execution_options(isolation_level="AUTOCOMMIT", is_maintenance=True)
+        try:
+            async with engine.connect() as connection:
+                for statement in VACUUM[engine.dialect.name]:
+                    await connection.exec_driver_sql(statement)
+            async with self.transaction() as connection:
+                await connection.run_sync(note_erased)
+        except (SQLAlchemyError, StoreError, OSError) as error:  # another program reads it: at the next start
+            log.warning("store.remains_not_erased", reason=str(error))
 
     @classmethod
     async def verify(cls, url: str) -> None:
@@ -102,7 +153,7 @@ class Database:
     @asynccontextmanager
     async def unchanged(cls, url: str) -> AsyncIterator[Self]:
         """Open the database at `url` to read it, without a migration; raise StoreError if `open` would."""
-        database = cls(_engine(url))
+        database = cls(_engine(url), key_file=default_key_file(url))
         try:
             async with database.reading() as connection:
                 await connection.run_sync(lacking)
@@ -300,5 +351,7 @@ def _roll_back_sqlite(connection: Any, _record: object, _error: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("is_maintenance", False):
+        return  # VACUUM is refused in a transaction
     is_reading = connection.get_execution_options().get("is_reading", False)
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")  # WAL: a reader waits for no writer

@@ -1,5 +1,6 @@
 """The table of installs. A change reads, locks and writes rows: if two daemons change one, one waits for the other."""
 
+import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, func, inser
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from netboot.errors import StoreError
+from netboot.errors import StoreError, StoreKeyError
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -21,6 +22,7 @@ from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
 from netboot.store.database import Database, OvertakenError
 from netboot.store.nodes.installed_nodes import forget, record_installed
+from netboot.store.sealing.sealing import Sealing, token_digest
 
 T = TypeVar("T")
 
@@ -43,18 +45,28 @@ class Installs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def _sealing(self) -> Sealing:
+        return self._database.sealing
+
     async def all(self) -> list[Install]:
         """Read every stored install; a host without one is only registered."""
         async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.installs))
-            return [_install(row) for row in rows.mappings()]
+            return [_install(row, self._sealing) for row in rows.mappings()]
 
     async def get(self, host: HostName) -> Install:
         return await self._find(tables.installs.c.host == host) or Install(host)
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
-        """Find the install of a token, valid or spent; the caller decides which."""
-        return await self._find(tables.installs.c[f"{kind.value}_token"] == token)
+        """Find the install of a token, valid or spent; the caller decides which.
+
+        Raises StoreError also if its tokens cannot be opened.
+        """
+        found = await self._find(tables.installs.c[f"{kind.value}_sha256"] == token_digest(token))
+        if found is not None and found.tokens.are_unopened:
+            raise StoreKeyError(self._sealing.problem() or f"the tokens of {found.host} are not what netboot sealed")
+        return found if found is not None and found.tokens.of(kind) == token else None
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         return await self._database.finish(work)
@@ -88,7 +100,7 @@ class Installs:
         for _attempt in range(ATTEMPTS):
             with suppress(OvertakenError):
                 async with self._database.transaction() as connection:
-                    return await _change_all(connection, moves, line=line)
+                    return await _change_all(connection, moves, line=line, sealing=self._sealing)
         hosts = ", ".join(sorted(moves))
         raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} writers changed it meanwhile; try again")
 
@@ -116,14 +128,18 @@ class Installs:
     async def _find(self, condition: ColumnElement[bool]) -> Install | None:
         async with self._database.reading() as connection:
             row = (await connection.execute(select(tables.installs).where(condition))).mappings().first()
-        return _install(row) if row else None
+        return _install(row, self._sealing) if row else None
 
 
 async def _change_all(
-    connection: AsyncConnection, moves: Mapping[HostName, Callable[[Install], Install]], *, line: Mapping[str, str]
+    connection: AsyncConnection,
+    moves: Mapping[HostName, Callable[[Install], Install]],
+    *,
+    line: Mapping[str, str],
+    sealing: Sealing,
 ) -> list[Change]:
     hosts = sorted(moves)  # in this order, so that two calls never wait for each other's rows
-    stored = await _read_locked(connection, hosts)
+    stored = await _read_locked(connection, hosts, sealing)
     changes = []
     for host in hosts:
         before = stored.get(host) or Install(host)
@@ -132,7 +148,7 @@ async def _change_all(
     if line["what"] == RETIRED:
         await forget(connection, hosts)
     if made := [change for change in changes if change.after != change.before]:
-        await _write(connection, made)
+        await _write(connection, made, sealing)
         await record_installed(connection, [(each.before, each.after) for each in made], at=line["at"])
         states = [
             {"host": each.after.host, "from_state": each.before.state, "to_state": each.after.state, **line}
@@ -152,27 +168,38 @@ async def _prune(connection: AsyncConnection, hosts: Sequence[HostName]) -> None
         await connection.execute(delete(moves).where(moves.c.host == host, moves.c.id <= oldest))
 
 
-async def _read_locked(connection: AsyncConnection, hosts: Sequence[HostName]) -> dict[HostName, Install]:
+async def _read_locked(
+    connection: AsyncConnection, hosts: Sequence[HostName], sealing: Sealing
+) -> dict[HostName, Install]:
     """Read rows that no other writer changes meanwhile: PostgreSQL locks them; SQLite has one writer at a time."""
     found: dict[HostName, Install] = {}
     for first in range(0, len(hosts), _HOSTS_PER_QUERY):
         mine = tables.installs.c.host.in_(hosts[first : first + _HOSTS_PER_QUERY])
         query = select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()
-        found |= {install.host: install for install in map(_install, (await connection.execute(query)).mappings())}
+        rows = (await connection.execute(query)).mappings()
+        found |= {install.host: install for install in (_install(row, sealing) for row in rows)}
     return found
 
 
-async def _write(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    new = [_columns(each.after) for each in changes if each.before.version == 0]
+async def _write(connection: AsyncConnection, changes: Sequence[Change], sealing: Sealing) -> None:
+    new = [_columns(each.after) | _token_columns(each.after, sealing) for each in changes if each.before.version == 0]
     if new:
         try:
             await connection.execute(insert(tables.installs), new)
         except IntegrityError as error:  # another writer made one of these rows since they were read
             raise OvertakenError from error
-    changed = [{"its_host": each.after.host, **_columns(each.after)} for each in changes if each.before.version != 0]
-    if changed:
+    changed = [each for each in changes if each.before.version != 0]
+    await _update(connection, [_columns(each.after) for each in changed])
+    other_tokens = [each.after for each in changed if each.after.tokens != each.before.tokens]
+    # The others keep what is sealed, also while it cannot be opened.
+    await _update(connection, [{"host": each.host, **_token_columns(each, sealing)} for each in other_tokens])
+
+
+async def _update(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        mine = tables.installs.c.host == bindparam("its_host")
         await connection.execute(
-            update(tables.installs).where(tables.installs.c.host == bindparam("its_host")), changed
+            update(tables.installs).where(mine), [{"its_host": row["host"], **row} for row in rows]
         )
 
 
@@ -187,7 +214,7 @@ def _move(row: RowMapping) -> Move:
     )
 
 
-def _install(row: RowMapping | Mapping[str, Any]) -> Install:
+def _install(row: RowMapping | Mapping[str, Any], sealing: Sealing) -> Install:
     arming = None
     if row["armed_at"] is not None:
         arming = Arming(
@@ -201,16 +228,26 @@ def _install(row: RowMapping | Mapping[str, Any]) -> Install:
         state=InstallState(row["state"]),
         changed_at=datetime.fromisoformat(row["changed_at"]) if row["changed_at"] else None,
         arming=arming,
-        tokens=Tokens(
-            kickstart=row["kickstart_token"] or "",
-            ignition=row["ignition_token"] or "",
-            report=row["report_token"] or "",
-            node=row["node_token"] or "",
-        ),
+        tokens=_tokens(row, sealing),
         version=row["version"],
         target=_target(row["target"]) if row["target"] else None,
         checks=tuple(InstallCheck(name, CheckResult(result), found) for name, result, found in row["checks"] or ()),
     )
+
+
+def _tokens(row: RowMapping | Mapping[str, Any], sealing: Sealing) -> Tokens:
+    if row["tokens"] is None:
+        return Tokens()
+    text = sealing.open(row["tokens"], tables.installs.c.tokens, row)
+    return Tokens(are_unopened=True) if text is None else Tokens(**json.loads(text))
+
+
+def _token_columns(install: Install, sealing: Sealing) -> dict[str, str | None]:
+    tokens = {kind.value: install.tokens.of(kind) for kind in TokenKind}
+    digests = {f"{kind}_sha256": token_digest(token) for kind, token in tokens.items()}
+    if not any(tokens.values()):
+        return {**digests, "tokens": None}
+    return {**digests, "tokens": sealing.seal(json.dumps(tokens), tables.installs.c.tokens, {"host": install.host})}
 
 
 def _target(recorded: Mapping[str, Any]) -> InstallTarget:
@@ -234,10 +271,6 @@ def _columns(install: Install) -> dict[str, Any]:
         "armed_reason": arming.reason if arming else None,
         "attempts": arming.attempts if arming else None,
         "spent": arming.spent if arming else None,
-        "kickstart_token": install.tokens.kickstart or None,
-        "ignition_token": install.tokens.ignition or None,
-        "report_token": install.tokens.report or None,
-        "node_token": install.tokens.node or None,
         "target": _target_columns(install.target) if install.target else None,
         "checks": [[each.name, each.result.value, each.found] for each in install.checks] or None,
     }

@@ -11,15 +11,28 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from netboot.store import tables
 from netboot.store.failure import newer_store
+from netboot.store.sealing.sealed_values import seal_clear_values
+from netboot.store.sealing.sealing import Sealing
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 
-# What differs between the two databases: the type of a key that counts, that SQLite uses no number again, and the
-# value of a key in JSON.
+SEALED_SINCE: Final = 18  # earlier versions stored tokens, hosts files and hashes of passwords in clear
+
+# What differs between the two databases: the type of a key that counts, that SQLite uses no number again, the value of
+# a key in JSON, and the beginning of a statement that only PostgreSQL needs: SQLite's constraints have no names.
 _TYPES: Final = {
-    "sqlite": {"serial": "INTEGER", "no_reuse": "AUTOINCREMENT", "actor_in_data": "json_extract(data, '$.actor')"},
-    "postgresql": {"serial": "SERIAL", "no_reuse": "", "actor_in_data": "data->>'actor'"},
+    "sqlite": {
+        "serial": "INTEGER",
+        "no_reuse": "AUTOINCREMENT",
+        "actor_in_data": "json_extract(data, '$.actor')",
+        "on_postgresql": "SELECT 1 --",
+    },
+    "postgresql": {"serial": "SERIAL", "no_reuse": "", "actor_in_data": "data->>'actor'", "on_postgresql": ""},
 }
+_TOKENS: Final = ("kickstart", "ignition", "report", "node")
+_UNIQUE_TOKENS: Final = [
+    (f"installs_{kind}_token_key", f"installs_{kind}_sha256_key") for kind in ("kickstart", "ignition", "report")
+]
 _VERSIONS: Final = "CREATE TABLE IF NOT EXISTS schema_version (version {serial} NOT NULL, PRIMARY KEY (version))"
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
@@ -161,6 +174,21 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         )
         """,
     ),
+    (
+        # What these columns have is sealed after the last migration, by `seal_clear_values`.
+        *(f"ALTER TABLE installs RENAME COLUMN {kind}_token TO {kind}_sha256" for kind in _TOKENS),
+        *(f"{{on_postgresql}} ALTER TABLE installs RENAME CONSTRAINT {old} TO {new}" for old, new in _UNIQUE_TOKENS),
+        "ALTER TABLE installs ADD COLUMN tokens TEXT",
+        "ALTER TABLE inspections RENAME COLUMN token TO token_sha256",
+        "{on_postgresql} ALTER TABLE inspections RENAME CONSTRAINT inspections_token_key TO "
+        "inspections_token_sha256_key",
+        "ALTER TABLE inspections ADD COLUMN tokens TEXT",
+        """
+        CREATE TABLE store_key (
+            id INTEGER NOT NULL, digest TEXT NOT NULL, is_alone INTEGER NOT NULL, PRIMARY KEY (id)
+        )
+        """,
+    ),
 )
 
 
@@ -174,13 +202,19 @@ def lacking(connection: Connection) -> list[int]:
     return [version for version in range(1, len(MIGRATIONS) + 1) if version not in done]
 
 
-def migrate(connection: Connection) -> None:
-    """Run the migrations that the store lacks; raise StoreError if a newer program migrated it."""
+def migrate(connection: Connection, sealing: Sealing) -> None:
+    """Run the migrations that the store lacks, and seal what an earlier version stored in clear.
+
+    Raises StoreError if a newer program migrated it, or if something is to be sealed and there is no key.
+    """
     dialect = connection.dialect.name
     if dialect == "postgresql":  # two programs may begin at once; SQLite's write lock admits one
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
     connection.exec_driver_sql(_VERSIONS.format_map(_TYPES[dialect]))
-    for version in lacking(connection):
+    missing = lacking(connection)
+    for version in missing:
         for statement in MIGRATIONS[version - 1]:
             connection.exec_driver_sql(statement.format_map(_TYPES[dialect]))
         connection.execute(insert(tables.schema).values(version=version))
+    if SEALED_SINCE in missing:
+        seal_clear_values(connection, sealing)

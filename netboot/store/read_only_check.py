@@ -11,8 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 from netboot.errors import NO_RIGHT, StoreError
+from netboot.model.access.secret_file import is_credential
 from netboot.model.host.address_pool import IpAddress, RecordedAddress
 from netboot.store.failure import NEWEST_VERSION, newer_store
+from netboot.store.sealing.key_file import default_key_file, sealing_with
 
 
 async def verify_store(url: str) -> str | None:
@@ -24,6 +26,51 @@ async def verify_store(url: str) -> str | None:
 
     await Database.verify(url)
     return None
+
+
+async def key_fault(url: str, key_file: Path | None) -> str | None:
+    """Return why what the store at `url` has sealed cannot be opened, with the cure; StoreError: it cannot be read.
+
+    A store without a key gets one at the start of the daemon: that is no fault.
+    """
+    path = key_file or default_key_file(url)
+    scheme, _, database = url.partition(":///")
+    if scheme.startswith("sqlite"):
+        sealed_by = await asyncio.to_thread(_sqlite_key, Path(database))
+    else:
+        sealed_by = await _recorded_digest(url)
+    return await asyncio.to_thread(_fault_of, path, sealed_by)
+
+
+def _fault_of(path: Path, sealed_by: str | None) -> str | None:
+    if sealed_by is None and not is_credential(path) and not os.path.lexists(path):
+        return None
+    return sealing_with(path, sealed_by=sealed_by, may_make=False).fault
+
+
+async def _recorded_digest(url: str) -> str | None:
+    from netboot.store.database import Database
+    from netboot.store.sealing.sealed_values import recorded_key
+
+    async with Database.unchanged(url) as database:
+        if not await database.is_current():
+            return None
+        async with database.reading() as connection:
+            recorded = await connection.run_sync(recorded_key)
+    return recorded.digest if recorded else None
+
+
+def _sqlite_key(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'store_key'").fetchone():
+                return None  # of an earlier version
+            found = connection.execute("SELECT digest FROM store_key").fetchone()
+    except sqlite3.Error as error:
+        raise _cannot_read(path, error) from error
+    return str(found[0]) if found else None
 
 
 async def read_allocations(url: str) -> Mapping[IpAddress, RecordedAddress]:

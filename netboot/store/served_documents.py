@@ -15,6 +15,8 @@ from netboot.store.database import Database, upsert
 
 log = structlog.get_logger()
 
+_SEALED = ("sha256", "text")
+
 
 class ServedDocuments:
     """The table of served documents."""
@@ -34,7 +36,8 @@ class ServedDocuments:
         mine = select(tables.served_documents).where(tables.served_documents.c.host == host)
         async with self._database.reading() as connection:
             rows = (await connection.execute(mine.order_by(tables.served_documents.c.kind))).mappings().all()
-        return [ServedDocument.parse({str(name): value for name, value in row.items()}) for row in rows]
+        opened = [self._opened({str(name): value for name, value in row.items()}) for row in rows]
+        return [ServedDocument.parse(row) for row in opened if row["sha256"] is not None]
 
     def keep(self, document: ServedDocument) -> None:
         """Store a document in place of the one before; those that arrive during a write are written together."""
@@ -56,7 +59,7 @@ class ServedDocuments:
             while self._waiting:
                 await asyncio.sleep(0)  # the other documents of this turn of the loop
                 waiting, self._waiting = self._waiting, {}
-                rows = [_columns(waiting[key]) for key in sorted(waiting)]  # two daemons lock rows in one order
+                rows = [self._columns(waiting[key]) for key in sorted(waiting)]  # two daemons lock rows in one order
                 async with self._database.transaction() as connection:
                     await upsert(connection, tables.served_documents, rows)
         except StoreError as error:
@@ -64,14 +67,22 @@ class ServedDocuments:
         finally:
             self._writing = None
 
+    def _opened(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row with its texts; None where they cannot be opened."""
+        sealing, table = self._database.sealing, tables.served_documents
+        texts = {name: sealing.open(row[name], table.c[name], row) for name in _SEALED if row[name] is not None}
+        return row | texts
 
-def _columns(document: ServedDocument) -> dict[str, Any]:
-    return {
-        "host": document.host,
-        "kind": document.kind.value,
-        "at": document.at.isoformat(),
-        "mac": document.mac,
-        "base_url": document.base_url,
-        "sha256": document.sha256,
-        "text": document.text,
-    }
+    def _columns(self, document: ServedDocument) -> dict[str, Any]:
+        sealing, table = self._database.sealing, tables.served_documents
+        row = {
+            "host": document.host,
+            "kind": document.kind.value,
+            "at": document.at.isoformat(),
+            "mac": document.mac,
+            "base_url": document.base_url,
+            "sha256": document.sha256,
+            "text": document.text,
+        }
+        texts = {name: text for name in _SEALED if (text := row[name]) is not None}
+        return row | {name: sealing.seal(text, table.c[name], row) for name, text in texts.items()}

@@ -9,6 +9,15 @@ _HAS_ACTOR: Final = "actor IS NOT NULL"
 
 schema = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
+# Which key sealed the store: one row, or none before the first.
+store_key = Table(
+    "store_key",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("is_alone", Integer, nullable=False),  # 0: what was stored in clear, or for another key, is not erased yet
+)
+
 installs = Table(
     "installs",
     metadata,
@@ -19,14 +28,15 @@ installs = Table(
     Column("armed_reason", Text),
     Column("attempts", Integer),
     Column("spent", Integer),
-    Column("kickstart_token", Text, unique=True),
-    Column("ignition_token", Text, unique=True),
-    Column("report_token", Text, unique=True),
+    Column("kickstart_sha256", Text, unique=True),
+    Column("ignition_sha256", Text, unique=True),
+    Column("report_sha256", Text, unique=True),
     Column("version", Integer, nullable=False),
     Column("target", JSON(none_as_null=True)),  # what the last arming is bound to; NULL where an older version armed
     Column("checks", JSON(none_as_null=True)),  # before the disk is written; NULL: not reported in the last boot
-    Column("node_token", Text),
-    Index("installs_by_node_token", "node_token", unique=True),
+    Column("node_sha256", Text),
+    Column("tokens", Text),  # sealed; each is found by its SHA-256
+    Index("installs_by_node_token", "node_sha256", unique=True),
 )
 
 # What each host was installed with, and what its node reported last. Of its token only the hash.
@@ -97,7 +107,7 @@ accepted_files = Table(
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("path", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Text, nullable=False),  # sealed
 )
 
 served_documents = Table(
@@ -108,8 +118,10 @@ served_documents = Table(
     Column("at", Text, nullable=False),
     Column("mac", Text, nullable=False),
     Column("base_url", Text, nullable=False),
-    Column("sha256", Text, nullable=False),
-    Column("text", Text),  # without tokens; NULL for a role's file, which has cluster keys, and for a very long text
+    Column("sha256", Text, nullable=False),  # sealed: that of a file with keys could confirm a guess
+    Column(
+        "text", Text
+    ),  # sealed, and without tokens; NULL for a role's file, which has cluster keys, and for a very long text
 )
 
 inspections = Table(
@@ -120,11 +132,12 @@ inspections = Table(
     Column("medium", Text),
     Column("begun_at", Text),
     Column("reported_at", Text),
-    Column("token", Text, unique=True),
+    Column("token_sha256", Text, unique=True),
     Column("hardware", JSON(none_as_null=True)),
     Column("kind", Text),  # of the request; NULL for an inspection
     Column("requested_medium", Text),
     Column("wipe", JSON(none_as_null=True)),
+    Column("tokens", Text),  # sealed: of the running boot, and of the boot that began the wipe
 )
 
 leases = Table(
@@ -192,7 +205,7 @@ users = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),  # sealed: a weak password could be guessed from it
     Column("created_at", Text, nullable=False),
     Column("changed_at", Text, nullable=False),
     Column("logged_in_at", Text),

@@ -17,7 +17,7 @@ SETTINGS = """\
 admin: {{socket: control.sock, listen: 127.0.0.1:{port}}}
 content: {{directory: content}}
 records: {{directory: records}}
-store: {{url: "{url}"}}
+store: {{url: "{url}", key_file: store.key}}
 log: {{format: json}}
 """
 SESSIONS = "FROM pg_stat_activity WHERE application_name LIKE 'netboot on %'"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from secrets_search import files_below, secrets_of_role_file, secrets_of_store
+from secrets_search import database_files, files_below, secrets_of_role_file, secrets_of_store
 
 from netboot.lab.lab import Lab
 from netboot.lab.media.roots import run
@@ -34,7 +34,7 @@ class RunSecrets:
 
 
 async def outputs(lab: Lab, host: str) -> dict[str, bytes]:
-    """Collect every output: log, logs and captures of machines, API with events and metrics, support archive."""
+    """Collect every output: log, store, logs and captures of machines, API with events and metrics, support archive."""
     return await asyncio.to_thread(_outputs, lab, host)
 
 
@@ -46,6 +46,7 @@ def _outputs(lab: Lab, host: str) -> dict[str, bytes]:
     return {
         "log": paths.directory.joinpath("appliance.log").read_bytes(),
         "support.tar.gz": archive.read_bytes(),
+        **database_files(paths.directory / "netboot.db"),
         **files_below(paths.directory / "records"),
         **{view: _answer(paths.socket, view) for view in [*views, "metrics"]},
     }

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import sqlite3
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
-import postgresql
 import pytest
+from fixtures.stored_databases import STORED, load_stored
 from sqlalchemy import Connection, inspect, make_url
 
 from netboot.errors import StoreError
@@ -53,7 +52,6 @@ from netboot.store.migrations import MIGRATIONS
 from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.served_documents import ServedDocuments
 
-STORED: Final = Path(__file__).parent / "databases"
 VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
 
 CP1: Final = HostName("cp1")
@@ -166,20 +164,6 @@ def open_once(url: str) -> None:
         await (await Database.open(url)).close()
 
     asyncio.run(scenario())
-
-
-def load_stored(url: str, version: int) -> None:
-    """Fill the empty database at `url` with the stored one of `version`."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        connection = sqlite3.connect(str(parsed.database))
-        connection.executescript((STORED / "sqlite" / f"{version}.sql").read_text())
-        connection.close()
-        return
-    script = STORED / "postgresql" / f"{version}.sql"
-    command = [postgresql.BINARIES / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--file", script]
-    command += ["--host", str(parsed.query["host"]), "--username", str(parsed.username), str(parsed.database)]
-    subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
 
 
 def schema(connection: Connection) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from netboot.model.host.host import HostName
 from netboot.store.allocations import Allocations
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
-from netboot.store.read_only_check import read_allocations, verify_store
+from netboot.store.read_only_check import key_fault, read_allocations, verify_store
 
 
 async def made(url: str) -> None:
@@ -133,3 +133,28 @@ def test_recorded_addresses_of_a_file_that_is_no_store_are_not_read(sqlite_url: 
 
     cure = "restore a backup, or correct store.url"
     assert str(caught.value) == f"cannot read {file}: file is not a database; {cure}"
+
+
+def test_the_key_of_a_new_store_is_no_fault_and_is_not_made(store_url: str, tmp_path: Path):
+    key_file = tmp_path / "store.key"
+
+    assert asyncio.run(key_fault(store_url, key_file)) is None
+    assert not key_file.exists()
+
+
+def test_a_key_that_does_not_fit_its_store_is_a_fault(store_url: str, tmp_path: Path):
+    asyncio.run(made(store_url))
+    key_file = tmp_path / "store.key"
+
+    right = asyncio.run(key_fault(store_url, key_file))
+    kept = key_file.read_bytes()
+    key_file.write_bytes(bytes(32))
+    other = asyncio.run(key_fault(store_url, key_file))
+    key_file.unlink()
+    missing = asyncio.run(key_fault(store_url, key_file))
+
+    assert right is None
+    assert len(kept) == 32
+    assert str(other).startswith(f"store.key_file: {key_file} has the key ")
+    assert str(missing).startswith(f"store.key_file: there is no {key_file}; the key ")
+    assert not key_file.exists()

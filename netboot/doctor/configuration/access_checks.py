@@ -19,6 +19,7 @@ from netboot.model.access.secret_file import is_credential
 from netboot.model.release import EntryKind
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
+from netboot.store.sealing.key_file import default_key_file
 
 UNIT: Final = "netboot.service"
 _UNIT_DIRECTORIES: Final = tuple(
@@ -30,6 +31,7 @@ _CONFIGURATION: Final = "a file of the configuration"
 _IGNITION: Final = "an Ignition file"
 _OF_A_HOOK: Final = "a file of a hook"
 _OF_THE_STORE: Final = "store.password_file"
+_KEY_OF_THE_STORE: Final = "store.key_file"
 _OF_TLS: Final = "a file of admin.tls"
 _OF_REGISTRY: Final = "a file of registry"
 _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
@@ -125,6 +127,7 @@ def _wanted(configuration: Configuration) -> Wanted:
         (_IGNITION, sorted(ignition)),
         (_OF_A_HOOK, _files_of_hooks(settings)),
         (_OF_THE_STORE, _present([settings.store.password_file])),
+        (_KEY_OF_THE_STORE, _present([settings.store.key_file or default_key_file(settings.store.url)])),
         (_OF_TLS, _files_of(settings.admin.tls.files if settings.admin.tls is not None else None)),
         (_OF_REGISTRY, _files_of(settings.registry.files)),
         ("a template", _below(settings.render.templates)),

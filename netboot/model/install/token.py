@@ -1,7 +1,7 @@
 """The tokens for one host's documents in one boot."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -24,12 +24,17 @@ class TokenKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one boot into the installer: 128 random bits in hex each; empty before the first."""
+    """The tokens of one boot into the installer: 128 random bits in hex each; empty before the first.
+
+    `are_unopened`: there are some, but the store's key does not open them.
+    """
 
     kickstart: str = field(default="", repr=False)
     ignition: str = field(default="", repr=False)
     report: str = field(default="", repr=False)
     node: str = field(default="", repr=False)
+    _: KW_ONLY
+    are_unopened: bool = False
 
     def of(self, kind: TokenKind) -> str:
         tokens = {

@@ -35,7 +35,7 @@ class AccountStore:
         """Read the tables, each in the order of names or beginnings; a session of no user is left out."""
         async with self._database.reading() as connection:
             users = [
-                _user(row) for row in (await connection.execute(select(_USERS).order_by(_USERS.c.name))).mappings()
+                self._user(row) for row in (await connection.execute(select(_USERS).order_by(_USERS.c.name))).mappings()
             ]
             found = await connection.execute(select(_TOKENS).order_by(_TOKENS.c.name))
             tokens = [_token(row) for row in found.mappings()]
@@ -47,7 +47,7 @@ class AccountStore:
     async def keep_user(self, user: User, *, ends_sessions: bool) -> None:
         """Write a user, and end the user's sessions if `ends_sessions`."""
         async with self._database.transaction() as connection:
-            await upsert(connection, _USERS, [_user_columns(user)])
+            await upsert(connection, _USERS, [self._user_columns(user)])
             if ends_sessions:
                 await connection.execute(delete(_SESSIONS).where(_SESSIONS.c.user_name == user.name))
 
@@ -68,7 +68,7 @@ class AccountStore:
     async def begin_session(self, session: LoginSession, user: User, *, ended: Sequence[str]) -> None:
         """Write a session and its user, and delete the `ended` ones."""
         async with self._database.transaction() as connection:
-            await upsert(connection, _USERS, [_user_columns(user)])
+            await upsert(connection, _USERS, [self._user_columns(user)])
             await upsert(connection, _SESSIONS, [_session_columns(session)])
             await connection.execute(delete(_SESSIONS).where(_SESSIONS.c.sha256.in_(ended)))
 
@@ -96,22 +96,23 @@ class AccountStore:
         """Start `work`; the end of the database waits for it."""
         return self._database.begin(work)
 
+    def _user(self, row: RowMapping) -> User:
+        """Return a user; no password is right if the hash cannot be opened."""
+        logged_in_at = _time(row["logged_in_at"])
+        created_at, changed_at = map(datetime.fromisoformat, (row["created_at"], row["changed_at"]))
+        password_hash = self._database.sealing.open(row["password_hash"], _USERS.c.password_hash, row) or ""
+        return User(row["name"], UserRole(row["role"]), password_hash, created_at, changed_at, logged_in_at)
 
-def _user(row: RowMapping) -> User:
-    logged_in_at = _time(row["logged_in_at"])
-    created_at, changed_at = map(datetime.fromisoformat, (row["created_at"], row["changed_at"]))
-    return User(row["name"], UserRole(row["role"]), row["password_hash"], created_at, changed_at, logged_in_at)
-
-
-def _user_columns(user: User) -> dict[str, str | None]:
-    return {
-        "name": user.name,
-        "role": user.role.value,
-        "password_hash": user.password_hash,
-        "created_at": user.created_at.isoformat(),
-        "changed_at": user.changed_at.isoformat(),
-        "logged_in_at": _text(user.logged_in_at),
-    }
+    def _user_columns(self, user: User) -> dict[str, str | None]:
+        sealed = self._database.sealing.seal(user.password_hash, _USERS.c.password_hash, {"name": user.name})
+        return {
+            "name": user.name,
+            "role": user.role.value,
+            "password_hash": sealed,
+            "created_at": user.created_at.isoformat(),
+            "changed_at": user.changed_at.isoformat(),
+            "logged_in_at": _text(user.logged_in_at),
+        }
 
 
 def _token(row: RowMapping) -> ApiToken:

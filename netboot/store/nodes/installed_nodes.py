@@ -4,7 +4,6 @@ A row is written in the transaction in which an install becomes `installed`: the
 valid, and that of the install before ends. Of a token only its SHA-256 is stored here.
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,7 @@ from netboot.model.install.install import AFTER_INSTALL, Install
 from netboot.model.node_report import InstalledCommit, InstalledNode, NodeReport
 from netboot.store import tables
 from netboot.store.database import Database, upsert
+from netboot.store.sealing.sealing import token_digest
 
 
 class Nodes:
@@ -34,14 +34,14 @@ class Nodes:
 
     async def by_token(self, token: str) -> InstalledNode | None:
         """Find the node of a token."""
-        mine = select(tables.nodes).where(tables.nodes.c.token_sha256 == _sha256(token))
+        mine = select(tables.nodes).where(tables.nodes.c.token_sha256 == token_digest(token))
         async with self._database.reading() as connection:
             row = (await connection.execute(mine)).mappings().first()
         return _node(row) if row else None
 
     async def record_report(self, token: str, report: NodeReport, *, at: datetime) -> bool:
         """Store the report of a token's node in place of the one before; False if the token is not valid now."""
-        mine = tables.nodes.c.token_sha256 == _sha256(token)
+        mine = tables.nodes.c.token_sha256 == token_digest(token)
         values = {"report": report.texts(), "reported_at": at.isoformat()}
         async with self._database.transaction() as connection:
             changed = await connection.execute(update(tables.nodes).where(mine).values(values))
@@ -72,7 +72,7 @@ def _columns(install: Install, at: str) -> dict[str, Any]:
     release = install.target.local_release if install.target else None
     return {
         "host": install.host,
-        "token_sha256": _sha256(install.tokens.node) if install.tokens.node else None,
+        "token_sha256": token_digest(install.tokens.node),
         "release": release,
         "commit_id": install.target.commit if install.target and release else None,
         "installed_at": at,
@@ -96,7 +96,3 @@ def _report(stored: Any) -> NodeReport | None:
         return NodeReport.parse(stored) if stored else None
     except MalformedReportError:  # of a later version: the node's next report replaces it
         return None
-
-
-def _sha256(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,6 +1,8 @@
 """Runs every check of the configuration: what `netboot check` prints, and the area `configuration` of the doctor."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.registry.load import Configuration
 from netboot.serve.net.local_addresses import read_local_addresses
 from netboot.settings.settings import BootInterface, Network, Settings
-from netboot.store.read_only_check import verify_store
+from netboot.store.read_only_check import key_fault, verify_store
 
 LISTENING: Final = "box.listening"  # of the area `box`
 DAEMON: Final = "configuration.daemon"
@@ -238,7 +240,20 @@ async def _check_store(settings: Settings, *, daemon_runs: bool) -> CheckReport:
             report.problems.append(f"store.url: the daemon cannot start: {error}")
         elif not daemon_runs:  # which reads it
             report.notes.append(f"not checked: the store: {error}")
+        return report
+    if not daemon_runs and (fault := await _key_fault(settings)):
+        (report.notes if fault.startswith("not checked") else report.problems).append(fault)
     return report
+
+
+async def _key_fault(settings: Settings) -> str | None:
+    """Return why the daemon would not open what is sealed in the store; a daemon that runs reports it itself."""
+    try:
+        fault = await key_fault(settings.store.url, settings.store.key_file)
+    except StoreError as error:
+        return f"not checked: the key of the store: {error}"
+    is_unreadable = fault is not None and os.geteuid() != 0 and os.strerror(errno.EACCES) in fault
+    return f"not checked: {fault}" if is_unreadable else fault
 
 
 def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
