@@ -1,7 +1,7 @@
 """What is sealed in the store: the sealing of what an earlier version stored in clear, and the change of the key."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ VACUUM: Final[Mapping[str, tuple[str, ...]]] = {
     "postgresql": (f"VACUUM (FULL) {_TABLE_NAMES}",),
 }
 _INSTALL_TOKENS: Final = ("kickstart", "ignition", "report", "node")
+_BATCH_ROWS: Final = 500
 _UNUSABLE: Final[Mapping[Table, str]] = {tables.users: ""}  # in place of a lost value: no password is right
 
 Row = dict[str, Any]
@@ -62,23 +63,31 @@ def seal_clear_values(connection: Connection, sealing: Sealing) -> None:
 
     The columns with the digests of tokens have the tokens themselves until then.
     """
-    for row in _rows(connection, tables.installs):
-        tokens = {kind: row[f"{kind}_sha256"] or "" for kind in _INSTALL_TOKENS}
-        if any(tokens.values()):
-            digests = {f"{kind}_sha256": token_digest(token) for kind, token in tokens.items()}
-            sealed = sealing.seal(json.dumps(tokens), tables.installs.c.tokens, row)
-            _write(connection, tables.installs, row, digests | {"tokens": sealed})
-    for row in _rows(connection, tables.inspections):
-        wipe = dict(row["wipe"]) if row["wipe"] else None
-        tokens = {"token": row["token_sha256"] or "", "wipe": wipe.pop("token", "") if wipe else ""}
-        if any(tokens.values()):
-            sealed = sealing.seal(json.dumps(tokens), tables.inspections.c.tokens, row)
-            digest = token_digest(tokens["token"])
-            _write(connection, tables.inspections, row, {"token_sha256": digest, "tokens": sealed, "wipe": wipe})
+    for rows in _batches(connection, tables.installs):
+        _write_all(connection, tables.installs, [(row, _install_tokens(row, sealing)) for row in rows])
+    for rows in _batches(connection, tables.inspections):
+        _write_all(connection, tables.inspections, [(row, _inspection_tokens(row, sealing)) for row in rows])
     _replace_each(
         connection,
         lambda value, column, row: value if is_sealed(value) else sealing.seal(value, column, row),
     )
+
+
+def _install_tokens(row: Row, sealing: Sealing) -> Row:
+    tokens = {kind: row[f"{kind}_sha256"] or "" for kind in _INSTALL_TOKENS}
+    digests = {f"{kind}_sha256": token_digest(token) for kind, token in tokens.items()}
+    return {**digests, "tokens": _sealed_tokens(tokens, tables.installs, row, sealing)}
+
+
+def _inspection_tokens(row: Row, sealing: Sealing) -> Row:
+    wipe = dict(row["wipe"]) if row["wipe"] else None
+    tokens = {"token": row["token_sha256"] or "", "wipe": wipe.pop("token", "") if wipe else ""}
+    sealed = _sealed_tokens(tokens, tables.inspections, row, sealing)
+    return {"token_sha256": token_digest(tokens["token"]), "tokens": sealed, "wipe": wipe}
+
+
+def _sealed_tokens(tokens: Mapping[str, str], table: Table, row: Row, sealing: Sealing) -> str | None:
+    return sealing.seal(json.dumps(tokens), table.c.tokens, row) if any(tokens.values()) else None
 
 
 def reseal(connection: Connection, old: Sealing, new: Sealing, *, discards: bool) -> int:
@@ -94,9 +103,10 @@ def reseal(connection: Connection, old: Sealing, new: Sealing, *, discards: bool
         if text is not None:
             return new.seal(text, column, row)
         if not discards:
+            place = "/".join(str(row[key.name]) for key in column.table.primary_key.columns)
             raise StoreError(
-                f"cannot change the key: the key in force does not open {column} of {_name_of(column.table, row)}; "
-                "restore its key file, or delete what it does not open: --discard"
+                f"cannot change the key: the key in force does not open {column} of {place}; restore its key file, or "
+                "delete what it does not open: --discard"
             )
         lost += 1
         return new.seal(unusable, column, row) if (unusable := _UNUSABLE.get(column.table)) is not None else None
@@ -110,20 +120,36 @@ def reseal(connection: Connection, old: Sealing, new: Sealing, *, discards: bool
 def _replace_each(connection: Connection, replaced: Callable[[str, "Column[Any]", Row], str | None]) -> None:
     """Replace every value in a sealed column. None deletes it: the row, if the column is never empty."""
     for table, names in SEALED_COLUMNS.items():
-        for row in _rows(connection, table):
-            values = {name: replaced(row[name], table.c[name], row) for name in names if row[name] is not None}
-            if any(value is None and not table.c[name].nullable for name, value in values.items()):
-                connection.execute(table.delete().where(*_is_row(table)), _keys(table, row))
-            elif values:
-                _write(connection, table, row, values)
+        lost = []
+        for rows in _batches(connection, table):
+            written = []
+            for row in rows:
+                stored = {name: row[name] for name in names}
+                values = {name: value and replaced(value, table.c[name], row) for name, value in stored.items()}
+                is_lost = any(value is None and not table.c[name].nullable for name, value in values.items())
+                if is_lost:
+                    lost.append(_keys(table, row))
+                else:
+                    written.append((row, values))
+            _write_all(connection, table, written)
+        if lost:  # not before, because the batches are counted
+            connection.execute(table.delete().where(*_is_row(table)), lost)
 
 
-def _rows(connection: Connection, table: Table) -> list[Row]:
-    return [dict(row) for row in connection.execute(select(table)).mappings()]
+def _batches(connection: Connection, table: Table) -> Iterator[list[Row]]:
+    """Read a table in the order of its key, some rows at once: documents of many hosts take much memory."""
+    query, first = select(table).order_by(*table.primary_key.columns).limit(_BATCH_ROWS), 0
+    while rows := [dict(row) for row in connection.execute(query.offset(first)).mappings()]:
+        yield rows
+        first += len(rows)
 
 
-def _write(connection: Connection, table: Table, row: Row, values: Row) -> None:
-    connection.execute(update(table).where(*_is_row(table)).values(values), _keys(table, row))
+def _write_all(connection: Connection, table: Table, changes: Sequence[tuple[Row, Row]]) -> None:
+    """Update rows; each change is a row and its new values, of the same columns."""
+    if changes:
+        names = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in changes[0][1]}
+        rows = [{f"new_{name}": row_values[name] for name in names} | _keys(table, row) for row, row_values in changes]
+        connection.execute(update(table).where(*_is_row(table)).values(names), rows)
 
 
 def _is_row(table: Table) -> list[Any]:
@@ -132,7 +158,3 @@ def _is_row(table: Table) -> list[Any]:
 
 def _keys(table: Table, row: Row) -> Row:
     return {f"its_{column.name}": row[column.name] for column in table.primary_key.columns}
-
-
-def _name_of(table: Table, row: Row) -> str:
-    return "/".join(str(row[column.name]) for column in table.primary_key.columns)

@@ -3,139 +3,45 @@
 import asyncio
 import json
 import sqlite3
-import subprocess
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
 
 import postgresql
 import pytest
+from fixtures.sealed_store import (
+    ALICE,
+    AT,
+    CLEAR,
+    CP1,
+    INSPECTION,
+    LOADING,
+    MAC,
+    NO_KEY,
+    STORED,
+    TOKENS,
+    UNOPENED,
+    W1,
+    bytes_of,
+    fill,
+    psql,
+    read,
+    run_on,
+)
 from fixtures.stored_databases import load_stored
-from secrets_search import Secret, files_below, search
+from secrets_search import Secret, search
 from sqlalchemy import make_url
 
 from netboot.errors import StoreError
-from netboot.model.access.access_rule import UserRole
-from netboot.model.access.accounts import User
-from netboot.model.host.host import HostName
-from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection
-from netboot.model.install.install import Arming, Install, InstallState
-from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.model.install.install import Install
 from netboot.model.install.token import TokenKind, Tokens
-from netboot.model.install.wipe import Wipe, WipeState
-from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.access.account_store import AccountStore
 from netboot.store.database import Database
 from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.sealing.key_file import write_key
 from netboot.store.sealing.sealing import StoreKey
-from netboot.store.served_documents import ServedDocuments
-
-T = TypeVar("T")
-
-AT: Final = datetime(2026, 11, 30, tzinfo=UTC)
-CP1, W1 = HostName("cp1"), HostName("w1")
-MAC: Final = Mac("52:54:00:aa:bb:01")
-TOKENS: Final = Tokens("1f" * 16, "2e" * 16, "3d" * 16, "4c" * 16)
-LOADING: Final = Install(CP1, InstallState.LOADING, AT, Arming(AT, "first", 3, 1), TOKENS, version=1)
-WIPE: Final = Wipe(W1, (MAC,), "/dev/vda", WipeState.BEGUN, AT, token="6a" * 16)
-INSPECTION: Final = Inspection(MAC, medium="ol9", begun_at=AT, token="6a" * 16, wipe=WIPE)
-ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "defaults: {variables: {root_password: 'planted-in-hosts'}}\n")]
-SERVED: Final = ServedDocument(CP1, ServedKind.KICKSTART, AT, MAC, "http://192.0.2.10", "7b" * 32, "planted-text\n")
-ALICE: Final = User("alice", UserRole.ADMIN, "$argon2id$planted-in-hash", AT, AT, None)
-CLEAR: Final = [
-    *(Secret(f"{kind} token", TOKENS.of(kind)) for kind in TokenKind),
-    Secret("token of an inspection", INSPECTION.token),
-    Secret("hosts file", "planted-in-hosts"),
-    Secret("digest of a document", SERVED.sha256),
-    Secret("document", "planted-text"),
-    Secret("hash of a password", "$argon2id$planted-in-hash"),
-]
-NO_KEY: Final = "store.key_file: there is no "
-
-
-def run_on(url: str, work: Callable[[Database], Awaitable[T]], *, key_file: Path | None = None) -> T:
-    async def scenario() -> T:
-        database = await Database.open(url, key_file=key_file)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(scenario())
-
-
-async def fill(database: Database) -> None:
-    await Installs(database).change(CP1, lambda _: replace(LOADING, version=0), at=AT, what="script-sent")
-    await Inspections(database).change([MAC], lambda _: INSPECTION, creates=True)
-    await AcceptedFiles(database).keep(ACCEPTED)
-    ServedDocuments(database).keep(SERVED)
-    await database.finished()
-    await AccountStore(database).keep_user(ALICE, ends_sessions=False)
-
-
-async def read(database: Database) -> dict[str, Any]:
-    return {
-        "installs": await Installs(database).all(),
-        "inspections": await Inspections(database).all(),
-        "accepted": await AcceptedFiles(database).all(),
-        "served": await ServedDocuments(database).of(CP1),
-        "users": (await AccountStore(database).all()).users,
-    }
-
-
-STORED: Final = {
-    "installs": [LOADING],
-    "inspections": [INSPECTION],
-    "accepted": ACCEPTED,
-    "served": [SERVED],
-    "users": [ALICE],
-}
-UNOPENED: Final = {
-    "installs": [replace(LOADING, tokens=Tokens(are_unopened=True))],
-    "inspections": [replace(INSPECTION, token="", wipe=replace(WIPE, token=""))],
-    "accepted": [],
-    "served": [],
-    "users": [replace(ALICE, password_hash="")],
-}
-
-
-def bytes_of(url: str) -> dict[str, bytes]:
-    """Return the files of a SQLite store while it is open, or the dump and the tables' files of a PostgreSQL store."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        path = Path(str(parsed.database))
-        return {name: data for name, data in files_below(path.parent).items() if f"/{path.name}" in name}
-    return {"dump": dumped(url), **heap_files(url)}
-
-
-def psql(url: str, statement: str) -> str:
-    parsed = make_url(url)
-    command = [postgresql.BINARIES / "psql", "-At", "--host", str(parsed.query["host"]), "--username", "postgres"]
-    done = subprocess.run(
-        [*command, "-c", statement, str(parsed.database)], check=True, capture_output=True, timeout=30
-    )
-    return done.stdout.decode()
-
-
-def dumped(url: str) -> bytes:
-    parsed = make_url(url)
-    command = [postgresql.BINARIES / "pg_dump", "--host", str(parsed.query["host"]), "--username", "postgres"]
-    return subprocess.run([*command, str(parsed.database)], check=True, capture_output=True, timeout=30).stdout
-
-
-def heap_files(url: str) -> dict[str, bytes]:
-    directory = Path(str(make_url(url).query["host"])) / "data"
-    psql(url, "CHECKPOINT")
-    query = "SELECT pg_relation_filepath(oid) FROM pg_class WHERE pg_relation_filepath(oid) IS NOT NULL"
-    paths = psql(url, query + " AND relnamespace = 'public'::regnamespace").split()
-    assert len(paths) > 10
-    return {path: (directory / path).read_bytes() for path in paths}
 
 
 def test_what_is_stored_is_read_again(store_url: str):

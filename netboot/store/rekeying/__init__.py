@@ -1,0 +1,1 @@
+"""The change of the key of a store."""
