@@ -17,6 +17,7 @@ from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
 from netboot.app.administration.rack_parts import rack_overview
 from netboot.app.appliance_health import ApplianceHealth
+from netboot.app.appliances.shared_changes import SharedChanges
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
@@ -103,6 +104,8 @@ class Daemon:
             record_writer=self._records,
             daemon=self,
         )
+        self._access = store.access(clock, metrics)
+        self._shared = self._shared_changes()
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
         self._overdue_watch = store.overdue_watch(self._boot_causes(clock), registry.hosts, clock)
@@ -133,6 +136,15 @@ class Daemon:
                 self._records if self._settings.logs.port else None,
                 self._records if self._settings.records.captures else None,
             ),
+        )
+
+    def _shared_changes(self) -> SharedChanges:
+        return SharedChanges(
+            self._store,
+            install_moves=self._install_moves,
+            inspections=self._services.inspection_records,
+            access=self._access,
+            registry=self._registry,
         )
 
     def _boot_listeners(self, metrics: Metrics) -> BootListeners:
@@ -188,7 +200,7 @@ class Daemon:
             activity=self._store.activity(),
             settings=self._settings,
             settings_in_force=self._in_force.settings,
-            access=self._store.access(clock, metrics),
+            access=self._access,
             updates=self._updates,
             store_events=self._store.store_events,
             rack=rack_overview(self._store, administration, self._services, seen=self._seen, daemon=self),
@@ -309,7 +321,7 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = store.works()
+        works = [*store.works(), self._shared.run()]
         works += [self._content_work.run(), self._registry.follow_boot_files(), self._install_moves.run()]
         works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run(), self._updates.run()]
         works += [self._armed_content.run(self.rescan_content), self._fault_watch.run()]

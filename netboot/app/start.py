@@ -61,6 +61,7 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         metrics = Metrics()
         opening = open_store(settings, owner=owner, now=clock.now, metrics=metrics)
         store = await stack.enter_async_context(opening)
+        await store.event_log.begin()  # before what events change is read
         configuration = await store.hosts.build(written)
         used = await store.hosts.at_start(configuration)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)

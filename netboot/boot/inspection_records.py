@@ -4,6 +4,7 @@ Decisions read it from memory. What a machine boots once begins in the store, wh
 permission to wipe. Every change is made in the store first, then in memory.
 """
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
@@ -33,10 +34,20 @@ class InspectionRecords:
     random_bytes: RandomBytes
     _known: dict[Mac, Inspection] = field(default_factory=dict, init=False)
     _registered: set[Mac] = field(default_factory=set, init=False)  # so that their wipes end, not stored yet
+    _remembering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # from the store into memory
 
     async def load(self) -> None:
         """Read all inspections into memory, at start."""
-        self._known.update({each.mac: each for each in await self.inspections.all()})
+        await self.read_changed(None)
+
+    async def read_changed(self, macs: Collection[str] | None) -> None:
+        """Read what others changed into memory; None: any inspection."""
+        async with self._remembering:
+            wanted = None if macs is None else [Mac(mac) for mac in macs]
+            stored = await (self.inspections.all() if wanted is None else self.inspections.of(wanted))
+            for mac in self._known.copy() if wanted is None else wanted:
+                self._known.pop(mac, None)
+            self._known.update({each.mac: each for each in stored})
 
     def known(self, mac: Mac) -> Inspection | None:
         """Return what is known of inspections of this card's machine; None: none was requested or begun."""
@@ -180,8 +191,9 @@ class InspectionRecords:
 
     async def _change(self, macs: Collection[Mac], move: Callable[[Inspection], Inspection], *, creates: bool) -> None:
         if macs:
-            changed = await self.inspections.change(macs, move, creates=creates)
-            self._known.update({each.mac: each for each in changed})
+            async with self._remembering:
+                changed = await self.inspections.change(macs, move, creates=creates)
+                self._known.update({each.mac: each for each in changed})
 
     def _is_due(self, plan: OncePlan, stored: Inspection) -> bool:
         """Return whether a boot of `plan` begins what is stored for its card now: this wipe, or none."""
@@ -203,9 +215,10 @@ class InspectionRecords:
             return True
         kept = {mac for mac, each in self._known.items() if each.is_requested or each.wipe is not None}
         gone = [each for each in unregistered if not is_seen(each) and each not in kept]
-        await self.inspections.forget(gone)
-        for each in gone:
-            self._known.pop(each, None)
+        async with self._remembering:
+            await self.inspections.forget(gone)
+            for each in gone:
+                self._known.pop(each, None)
         return len(unregistered) - len(gone) < UNREGISTERED_KEPT
 
 

@@ -81,7 +81,15 @@ class InstallMoves:
 
     async def load(self) -> None:
         """Read all installs into memory, at start."""
-        self._known.update(await self.all())
+        await self.read_changed(None)
+
+    async def read_changed(self, hosts: Collection[str] | None) -> list[HostName]:
+        """Read what others changed into memory; None: any install. Returns the hosts that are armed anew."""
+        stored = await self.installs.all() if hosts is None else await self.installs.of([*map(HostName, hosts)])
+        known = {install.host: self.known(install.host) for install in stored}
+        for install in stored:
+            self._remember(install)
+        return [each.host for each in stored if each.is_armed and each.arming != known[each.host].arming]
 
     def known(self, host: HostName) -> Install:
         """Return the install from memory: good enough for an offer, which is harmless."""
@@ -89,8 +97,14 @@ class InstallMoves:
 
     async def read(self, host: HostName) -> Install:
         """Read an install from the store."""
-        install = self._known[host] = await self.installs.get(host)
+        install = await self.installs.get(host)
+        self._remember(install)
         return install
+
+    def _remember(self, install: Install) -> None:
+        """Take an install that was read into memory, unless it was changed since."""
+        if install.version >= self.known(install.host).version:
+            self._known[install.host] = install
 
     async def all(self) -> dict[HostName, Install]:
         """Read every install in the store."""

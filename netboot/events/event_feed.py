@@ -24,16 +24,20 @@ ReadAfter = Callable[[int, HostName | None], Awaitable[Sequence[Event]]]
 class EventFeed:
     """Follows what was written. `read_after` reads stored events after an id, of a host or all, `READ_AT_ONCE` at most.
 
-    Every event after `_complete_after` is held; ids only increase, because one process writes.
+    Every event after `_complete_after` is held, and ids only increase: what is published is what follows `newest_id`.
     """
 
     def __init__(self, read_after: ReadAfter) -> None:
         self._read_after = read_after
         self._held: deque[Event] = deque()
         self._complete_after = math.inf
-        self._newest_id = 0
+        self.newest_id = 0  # published, or of the beginning
         self._grown = asyncio.Event()  # another one after each batch
         self._has_ended = False
+
+    def begin_after(self, last_id: int) -> None:
+        """Begin with the events after `last_id`; older ones are read from the store."""
+        self.newest_id = last_id
 
     def publish(self, written: Sequence[Event]) -> None:
         """Take a batch that was just written, in the order of ids, and wake the followers."""
@@ -42,13 +46,13 @@ class EventFeed:
         self._held.extend(written)
         while len(self._held) > HELD:
             self._complete_after = self._held.popleft().id
-        self._newest_id = written[-1].id
+        self.newest_id = written[-1].id
         self._wake()
 
     async def follow(self, last_id: int, *, host: HostName | None = None) -> AsyncIterator[Event | None]:
         """Give the events that follow `last_id` until `end`; None if nothing came for `BEAT_S`."""
         while True:
-            written_id, is_all = self._newest_id, True
+            written_id, is_all = self.newest_id, True
             if last_id >= self._complete_after:
                 found = self._held_after(last_id, host)
             else:
@@ -59,7 +63,7 @@ class EventFeed:
                 yield event
             if is_all:
                 last_id = max(last_id, written_id)
-            while is_all and self._newest_id <= last_id:
+            while is_all and self.newest_id <= last_id:
                 if self._has_ended:
                     return
                 try:

@@ -1,17 +1,18 @@
 """Stores events: buffers them, writes them in batches later, deletes the oldest, and reads them again.
 
-An event gets its id when it is written, and ids only increase: a program that reads the events after id 17 misses none
-and gets none twice. Events that the store does not accept are counted.
+An event gets its id when it is written, and events become visible in the order of their ids, also where several
+appliances write: a program that reads the events after id 17 misses none and gets none twice. Events that the store
+does not accept are counted.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
@@ -20,6 +21,7 @@ from netboot.events.event_rows import columns_of, event_of
 from netboot.model.host.host import HostName
 from netboot.model.install.event import Event
 from netboot.store import tables
+from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, burst_ended
 
 BUFFERED = 10_000  # events held while the store does not answer
@@ -28,6 +30,9 @@ BATCH = 100  # one or two milliseconds of the loop, in which no datagram is answ
 PRUNE_EVERY = 5_000
 PRUNED_AT_ONCE = 5_000  # ids deleted in one transaction, so that a change of an install does not wait long
 RETRY_S = 1.0
+
+# Held by a writer from before it draws ids until they are visible, so that no reader passes one that is not.
+_ONE_WRITER: Final = text("SELECT pg_advisory_xact_lock(1852142691, hashtext(coalesce(current_schema(), '')))")
 
 log = structlog.get_logger()
 
@@ -53,6 +58,10 @@ class EventLog:
         self._unpruned = PRUNE_EVERY  # written since the last prune; the first is at the start
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
+        self._own: set[int] = set()  # ids that this process wrote and has not read yet, of a store of several
+        self._reading = asyncio.Lock()
+        self._has_begun = self._is_behind = False
+        self._followers: list[Callable[[Event], None]] = []
 
     @property
     def waiting_count(self) -> int:
@@ -66,6 +75,10 @@ class EventLog:
             self._lost += 1
         self._waiting.append(event)
         self._has_work.set()
+
+    def follow_others(self, follower: Callable[[Event], None]) -> None:
+        """Call `follower` with each event that another appliance or a command wrote, in the order of ids."""
+        self._followers.append(follower)
 
     def take_lost_count(self) -> int:
         """Return how many events were lost since the last call."""
@@ -104,21 +117,62 @@ class EventLog:
                     self._is_delayed = True
                     return False
                 self._is_delayed = False
+            if self._is_behind and not await self._caught_up():
+                return False
             self._has_work.clear()
             return True
 
     async def _write(self, batch: list[Event]) -> None:
         newest_ids = select(tables.events.c.id).order_by(tables.events.c.id.desc()).limit(len(batch))
         async with self._database.transaction() as connection:
+            if self._database.is_shared:
+                await connection.execute(_ONE_WRITER)
             await connection.execute(insert(tables.events), [columns_of(event) for event in batch])
             ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
             stored = [_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)]
             if self._outbox is not None:
                 await self._outbox.add(connection, stored)
+            await notify(connection, Changed.EVENTS)
         self._unpruned += len(batch)
-        self.feed.publish(stored)
         if self._outbox is not None:
             self._outbox.notify()
+        if self._database.is_shared:
+            self._own.update(ids)
+            await self._caught_up()
+        else:
+            self.feed.publish(stored)
+
+    async def begin(self) -> None:
+        """Begin to follow the events that are written to a shared store from now on; raise StoreError if it fails."""
+        if self._database.is_shared and not self._has_begun:
+            own = min(self._own, default=None)
+            self.feed.begin_after(await self.last_id() if own is None else own - 1)
+            self._has_begun = True
+
+    async def read_changed(self, _subjects: object = None) -> None:
+        """Publish what others wrote to a shared store, and this process; raise StoreError if it fails."""
+        async with self._reading:
+            await self.begin()
+            while found := await self.after(self.feed.newest_id):
+                self.feed.publish(found)
+                others = [event for event in found if event.id not in self._own]
+                self._own.difference_update([event.id for event in found])
+                for event in others:
+                    for follower in self._followers:
+                        follower(event)
+                if len(found) < READ_AT_ONCE:
+                    break
+
+    async def _caught_up(self) -> bool:
+        """Publish what is written; if the store fails, the next flush does it."""
+        try:
+            await self.read_changed()
+            self._is_behind = False
+        except StoreError as error:
+            log.warning("store.events_unread", reason=str(error))
+            self._is_behind = True
+            self._has_work.set()
+        return not self._is_behind
 
     async def _prune(self) -> None:
         """Delete all but the newest `KEPT`; if the store fails, try again after the next batch."""

@@ -26,6 +26,12 @@ class NewestEvents:
             if len(self._of_hosts) > HOSTS_KEPT:
                 self._of_hosts.popitem(last=False)
 
+    def event_of_others(self, event: Event) -> None:
+        """Take an event that another appliance recorded, unless a later one is known."""
+        known = self._of_hosts.get(event.host) if event.host is not None else None
+        if known is None or known.at <= event.at:
+            self.event_happened(event, 0)
+
     async def load_once(self) -> None:
         """Read those that are stored, at the first call; raise StoreError."""
         if self._is_loaded:

@@ -202,6 +202,11 @@ class Database:
         finally:
             self._writing.release()
 
+    @property
+    def is_shared(self) -> bool:
+        """Return whether other appliances may use the store."""
+        return self._engine.dialect.name == "postgresql"
+
     async def ping(self) -> None:
         """Read nothing from the store; raise StoreError if it does not answer."""
         async with self.reading() as connection:

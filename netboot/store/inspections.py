@@ -16,6 +16,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.store import tables
+from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, upsert
 from netboot.store.sealing.sealing import token_digest
 
@@ -71,12 +72,14 @@ class Inspections:
             changed = [move(each) for each in [*stored, *(Inspection(mac) for mac in missing)]]
             if changed:
                 await upsert(connection, _TABLE, [self._columns(each) for each in changed])
+                await notify(connection, Changed.INSPECTION, [each.mac for each in changed])
         return changed
 
     async def forget(self, macs: Collection[Mac]) -> None:
         """Delete the inspections of these network cards."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(_TABLE).where(_TABLE.c.mac.in_(macs)))
+            await notify(connection, Changed.INSPECTION, macs)
 
     def _inspection(self, row: RowMapping) -> Inspection:
         text = self._database.sealing.open(row["tokens"], _TABLE.c.tokens, row) if row["tokens"] else None

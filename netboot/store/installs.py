@@ -20,6 +20,7 @@ from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.install import RETIRED, Arming, Install, InstallState, InstallTarget, Move
 from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
+from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, OvertakenError
 from netboot.store.nodes.installed_nodes import forget, record_installed
 from netboot.store.sealing.sealing import Sealing, token_digest
@@ -54,6 +55,16 @@ class Installs:
         async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.installs))
             return [_install(row, self._sealing) for row in rows.mappings()]
+
+    async def of(self, hosts: Sequence[HostName]) -> list[Install]:
+        """Read the stored installs of these hosts."""
+        found: list[Install] = []
+        async with self._database.reading() as connection:
+            for first in range(0, len(hosts), _HOSTS_PER_QUERY):
+                mine = tables.installs.c.host.in_(hosts[first : first + _HOSTS_PER_QUERY])
+                rows = await connection.execute(select(tables.installs).where(mine))
+                found += [_install(row, self._sealing) for row in rows.mappings()]
+        return found
 
     async def get(self, host: HostName) -> Install:
         return await self._find(tables.installs.c.host == host) or Install(host)
@@ -156,6 +167,7 @@ async def _change_all(
         ]
         await connection.execute(insert(tables.moves), states)
         await _prune(connection, [each.after.host for each in made if each.after.version % PRUNE_EVERY == 0])
+        await notify(connection, Changed.INSTALL, [each.after.host for each in made])
     return changes
 
 

@@ -1,6 +1,6 @@
 """Users, API tokens and sessions in memory, with their copy in the store: a request waits for no database.
 
-The process that has the store is the only one that changes them. A change is written to the store first.
+A change is written to the store first. What other processes change in a shared store is read again.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ class KnownAccounts:
     def __init__(self, store: AccountStore) -> None:
         self._store = store
         self._is_loaded = False
+        self._changes = 0  # by this process, begun or ended
+        self._ended: set[str] = set()  # sessions that this process ended, and that may still be stored
         self._users: dict[str, User] = {}
         self._tokens: dict[str, ApiToken] = {}  # by name
         self._tokens_by_hash: dict[str, ApiToken] = {}
@@ -45,12 +47,32 @@ class KnownAccounts:
         async with self.changing:
             if self._is_loaded:
                 return
-            stored = await self._store.all()
-            self._users = {user.name: user for user in stored.users}
-            self._sessions = {session.sha256: session for session in stored.sessions}
-            for token in stored.tokens:
-                self._take_token(token)
+            await self._read()
             self._is_loaded = True
+
+    async def read_changed(self, _subjects: object = None) -> None:
+        """Read what others changed, if anything was read before; raise StoreError."""
+        if self._is_loaded:
+            async with self.changing:
+                await self._read()
+
+    async def _read(self) -> None:
+        """Read what is stored into memory, and end what is not stored any longer."""
+        while True:
+            changes = self._changes
+            stored = await self._store.all()
+            if self._changes == changes:  # otherwise what was read lacks one's own change
+                break
+        before, revoked = self._sessions, self._tokens_by_hash.keys() - {token.sha256 for token in stored.tokens}
+        self._users = {user.name: user for user in stored.users}
+        self._ended &= {session.sha256 for session in stored.sessions}
+        sessions = [session for session in stored.sessions if session.sha256 not in self._ended]
+        self._sessions = {each.sha256: _as_used(each, before.get(each.sha256)) for each in sessions}
+        self._tokens, self._tokens_by_hash = {}, {}
+        for token in stored.tokens:
+            self._take_token(token)
+        for sha256 in [*(before.keys() - self._sessions.keys()), *revoked]:
+            self._follow(sha256)
 
     def on_ended(self, follower: Callable[[str], None]) -> None:
         """Call `follower` with the hash of each session that ends and of each token that is revoked."""
@@ -99,7 +121,7 @@ class KnownAccounts:
             if ends_sessions:
                 self._forget(self.sessions_of(user.name))
 
-        await self._store.finish(change())
+        await self._finish(change())
 
     async def remove_user(self, name: str) -> None:
         """Remove a user and end the user's sessions."""
@@ -109,7 +131,7 @@ class KnownAccounts:
             del self._users[name]
             self._forget(self.sessions_of(name))
 
-        await self._store.finish(change())
+        await self._finish(change())
 
     async def keep_token(self, token: ApiToken) -> None:
         """Add an API token."""
@@ -118,7 +140,7 @@ class KnownAccounts:
             await self._store.keep_token(token)
             self._take_token(token)
 
-        await self._store.finish(change())
+        await self._finish(change())
 
     async def remove_token(self, token: ApiToken) -> None:
         """Revoke an API token."""
@@ -128,7 +150,7 @@ class KnownAccounts:
             del self._tokens[token.name], self._tokens_by_hash[token.sha256]
             self._follow(token.sha256)
 
-        await self._store.finish(change())
+        await self._finish(change())
 
     async def begin_session(self, session: LoginSession, user: User, *, ended: Iterable[LoginSession]) -> None:
         """Begin a session of a user that has just logged in, and end others."""
@@ -140,12 +162,12 @@ class KnownAccounts:
             self._sessions[session.sha256] = session
             self._forget(others)
 
-        await self._store.finish(change())
+        await self._finish(change())
 
     async def end_session(self, session: LoginSession) -> None:
         """End a session; it is ended in memory also if the store fails."""
         self._forget([session])
-        await self._store.finish(self._store.end_session(session.sha256))
+        await self._finish(self._store.end_session(session.sha256))
 
     # What is written later, if the store can
 
@@ -186,11 +208,25 @@ class KnownAccounts:
     def _take_token(self, token: ApiToken) -> None:
         self._tokens[token.name] = self._tokens_by_hash[token.sha256] = token
 
+    async def _finish(self, change: Coroutine[Any, Any, None]) -> None:
+        """Make a change of store and memory to its end, even if the caller is cancelled."""
+        self._changes += 1
+        try:
+            await self._store.finish(change)
+        finally:
+            self._changes += 1
+
     def _forget(self, sessions: Iterable[LoginSession]) -> None:
         for session in sessions:
+            self._ended.add(session.sha256)
             if self._sessions.pop(session.sha256, None) is not None:
                 self._follow(session.sha256)
 
     def _follow(self, sha256: str) -> None:
         for follower in self._followers:
             follower(sha256)
+
+
+def _as_used(stored: LoginSession, known: LoginSession | None) -> LoginSession:
+    """Return a stored session with the time of its last use, which may not be stored yet."""
+    return stored if known is None else replace(stored, used_at=max(stored.used_at, known.used_at))

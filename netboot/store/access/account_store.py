@@ -1,16 +1,19 @@
 """The tables of users, API tokens and sessions. The caller has them in memory; this copy survives a restart."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.model.access.access_rule import UserRole
 from netboot.model.access.accounts import ApiToken, LoginSession, User
 from netboot.store import tables
+from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, upsert
 
 _USERS: Final = tables.users
@@ -44,30 +47,37 @@ class AccountStore:
             sessions = [_session(row, roles[row["user_name"]]) for row in found.mappings() if row["user_name"] in roles]
         return StoredAccounts(users, tokens, sessions)
 
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction of which the other appliances are notified."""
+        async with self._database.transaction() as connection:
+            yield connection
+            await notify(connection, Changed.ACCESS)
+
     async def keep_user(self, user: User, *, ends_sessions: bool) -> None:
         """Write a user, and end the user's sessions if `ends_sessions`."""
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await upsert(connection, _USERS, [self._user_columns(user)])
             if ends_sessions:
                 await connection.execute(delete(_SESSIONS).where(_SESSIONS.c.user_name == user.name))
 
     async def remove_user(self, name: str) -> None:
         """Delete a user and the user's sessions."""
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await connection.execute(delete(_USERS).where(_USERS.c.name == name))
             await connection.execute(delete(_SESSIONS).where(_SESSIONS.c.user_name == name))
 
     async def keep_token(self, token: ApiToken) -> None:
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await upsert(connection, _TOKENS, [_token_columns(token)])
 
     async def remove_token(self, name: str) -> None:
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await connection.execute(delete(_TOKENS).where(_TOKENS.c.name == name))
 
     async def begin_session(self, session: LoginSession, user: User, *, ended: Sequence[str]) -> None:
         """Write a session and its user, and delete the `ended` ones."""
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await upsert(connection, _USERS, [self._user_columns(user)])
             await upsert(connection, _SESSIONS, [_session_columns(session)])
             await connection.execute(delete(_SESSIONS).where(_SESSIONS.c.sha256.in_(ended)))
@@ -75,17 +85,17 @@ class AccountStore:
     async def note_use_of_session(self, session: LoginSession) -> None:
         """Write when a session was used, unless it has ended meanwhile."""
         used = update(_SESSIONS).where(_SESSIONS.c.sha256 == session.sha256)
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await connection.execute(used.values(used_at=session.used_at.isoformat()))
 
     async def note_use_of_token(self, token: ApiToken) -> None:
         """Write when an API token was used, unless it was revoked meanwhile."""
         used = update(_TOKENS).where(_TOKENS.c.sha256 == token.sha256)
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await connection.execute(used.values(used_at=_text(token.used_at)))
 
     async def end_session(self, sha256: str) -> None:
-        async with self._database.transaction() as connection:
+        async with self._changing() as connection:
             await connection.execute(delete(_SESSIONS).where(_SESSIONS.c.sha256 == sha256))
 
     async def finish(self, work: Coroutine[Any, Any, None]) -> None:
