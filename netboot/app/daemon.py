@@ -80,19 +80,7 @@ class Daemon:
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
         moves = self._install_moves
         self._armed_content = ArmedContent(registry, moves, events=store.events, content=directory, now=clock.now)
-        self._in_force = ConfigurationInForce(
-            self._path,
-            settings,
-            configuration,
-            registry,
-            self._content,
-            hosts=store.hosts,
-            install_moves=self._install_moves,
-            inspections=self._services.inspections,
-            armed_content=self._armed_content,
-            now=clock.now,
-            on_content=self._content_replaced,
-        )
+        self._in_force = self._configuration_in_force(configuration, clock)
         self._administration = store.administration(
             self._path,
             settings,
@@ -118,6 +106,21 @@ class Daemon:
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin = self._admin_listener(metrics, clock)
         metrics.read_gauges(self._gauge_readings().read)
+
+    def _configuration_in_force(self, configuration: Configuration, clock: Clock) -> ConfigurationInForce:
+        return ConfigurationInForce(
+            self._path,
+            configuration.settings,
+            configuration,
+            self._registry,
+            self._content,
+            hosts=self._store.hosts,
+            install_moves=self._install_moves,
+            inspections=self._services.inspections,
+            armed_content=self._armed_content,
+            now=clock.now,
+            on_content=self._content_replaced,
+        )
 
     def _boot_services(self, clock: Clock) -> BootServices:
         store = self._store

@@ -27,7 +27,11 @@ T = TypeVar("T")
 
 def appliance(directory: Path, url: str) -> Path:
     directory.mkdir()
-    return write_files(directory, settings=SETTINGS.replace("sqlite+aiosqlite:///netboot.db", f'"{url}"'))
+    key = directory.parent / "store.key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    store = f'"{url}", key_file: {key}'
+    return write_files(directory, settings=SETTINGS.replace("sqlite+aiosqlite:///netboot.db", store))
 
 
 @pytest.fixture
