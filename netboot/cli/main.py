@@ -34,7 +34,6 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "reload": "Make the daemon read its files again; print the result.",
     "hooks": "List the web servers and commands that get events, and test them.",
     "ca": "Make a certificate authority (CA), and the certificates of the administration and the registry.",
-    "store": "Change the key of the store.",
     "support": "Write what explains the boots of a host into one archive, without secrets.",
     "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
@@ -43,6 +42,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "token": "Make, list and revoke the API tokens of programs.",
     "updates": "Show what each node runs and is offered, and what to type next.",
     "content": "Import and manage boot media, releases and container images.",
+    "store": "Back up, restore and verify the store, and change its key.",
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
 _MODULES: Final = {  # the module of each, below netboot.cli.commands

@@ -91,7 +91,7 @@ class Database:
         `key_file` has the key of what is sealed; None: the default for this store. `record_use` is called at the end
         of each transaction. Raises StoreError if `url` is none.
         """
-        return cls(_engine(url), key_file=key_file or default_key_file(url), record_use=record_use)
+        return cls(prepared_engine(url), key_file=key_file or default_key_file(url), record_use=record_use)
 
     async def is_current(self) -> bool:
         """Return whether no migration is lacking; raise StoreError if a newer version migrated the store."""
@@ -151,12 +151,18 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def unchanged(cls, url: str) -> AsyncIterator[Self]:
-        """Open the database at `url` to read it, without a migration; raise StoreError if `open` would."""
-        database = cls(_engine(url), key_file=default_key_file(url))
+    async def unchanged(cls, url: str, *, key_file: Path | None = None) -> AsyncIterator[Self]:
+        """Open the database at `url` to read it, without a migration; raise StoreError if `open` would.
+
+        What is sealed is opened if the key is there, as in `connect`.
+        """
+        database = cls.connect(url, key_file=key_file)
         try:
             async with database.reading() as connection:
-                await connection.run_sync(lacking)
+                recorded = None if await connection.run_sync(lacking) else await connection.run_sync(recorded_key)
+            if recorded is not None:
+                read = partial(sealing_with, database._key_file, sealed_by=recorded.digest, may_make=False)
+                database.sealing = await asyncio.to_thread(read)
             yield database
         finally:
             await database.close()
@@ -296,7 +302,8 @@ def _late() -> str:
     return f"the store did not answer within {TIMEOUT_S:g} s; check the load of its disk, or of its database server"
 
 
-def _engine(url: str) -> AsyncEngine:
+def prepared_engine(url: str) -> AsyncEngine:
+    """Make the engine of a store as every connection of netboot uses it; raise StoreError if `url` is none."""
     try:
         parsed = make_url(url)
         is_sqlite = parsed.get_backend_name() == "sqlite"

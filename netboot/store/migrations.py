@@ -202,8 +202,8 @@ def lacking(connection: Connection) -> list[int]:
     return [version for version in range(1, len(MIGRATIONS) + 1) if version not in done]
 
 
-def migrate(connection: Connection, sealing: Sealing) -> None:
-    """Run the migrations that the store lacks, and seal what an earlier version stored in clear.
+def migrate(connection: Connection, sealing: Sealing, *, newest: int = len(MIGRATIONS)) -> None:
+    """Run the migrations up to `newest` that the store lacks, and seal what an earlier version stored in clear.
 
     Raises StoreError if a newer program migrated it, or if something is to be sealed and there is no key.
     """
@@ -211,7 +211,7 @@ def migrate(connection: Connection, sealing: Sealing) -> None:
     if dialect == "postgresql":  # two programs may begin at once; SQLite's write lock admits one
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
     connection.exec_driver_sql(_VERSIONS.format_map(_TYPES[dialect]))
-    missing = lacking(connection)
+    missing = [version for version in lacking(connection) if version <= newest]
     for version in missing:
         for statement in MIGRATIONS[version - 1]:
             connection.exec_driver_sql(statement.format_map(_TYPES[dialect]))

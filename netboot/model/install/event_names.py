@@ -57,5 +57,6 @@ EVENT_NAMES: Final = (
     "lease.pool_exhausted",
     "lease.released",
     "store.events_lost",
+    "store.restored",
     "update.reported",
 )

@@ -28,6 +28,7 @@ _OF_BOOTS: Final = {
     "boot.wipe_begun": "{subject} may wipe {disk} now",
     "boot.machine_wiped": "{subject} wiped {disk}: {result}",
     "boot.variant_learned": "{subject} boots by the boot variant {variant}",
+    "store.restored": "the store was restored from the backup of {appliance} at {taken_at}",
     "hooks.delivery_failed": "hook {hook} did not deliver event {event_id}: {reason}",
     "hooks.delivery_resumed": "hook {hook} delivers again",
     "hooks.delivery_given_up": "hook {hook} gave up event {event_id} after {attempts} attempts: {reason}",

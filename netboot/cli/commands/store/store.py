@@ -2,13 +2,15 @@
 
 import click
 
+from netboot.cli.commands.store.backups import backup, check, restore
 from netboot.cli.commands.store.rekey import rekey
 from netboot.cli.groups import Group
 
 
 @click.group(cls=Group)
 def store() -> None:
-    """Change the key of the store."""
+    """Back up, restore and verify the store, and change its key."""
 
 
-store.add_command(rekey)
+for each in (backup, restore, check, rekey):
+    store.add_command(each)

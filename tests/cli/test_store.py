@@ -1,0 +1,94 @@
+"""`netboot store`: backup, restore and check, as an operator types them; tests/daemon has them beside a daemon."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fixtures.command_line import CommandLine
+
+from netboot.errors import StoreError
+from netboot.store.backup.backup_file import BackupError
+
+
+@pytest.fixture
+def filled(netboot: CommandLine) -> CommandLine:
+    """An appliance whose store has an API token."""
+    netboot.printed("token", "create", "ci", "--role", "read-only")
+    return netboot
+
+
+def test_a_store_is_backed_up_verified_and_restored(filled: CommandLine):
+    backup = str(filled.directory / "netboot.backup")
+
+    made = filled.json("store", "backup", backup)
+    checked = filled.printed("store", "check", backup)
+    filled.printed("token", "revoke", "ci")
+    restored = filled.printed("store", "restore", backup)
+    in_place = filled.printed("store", "check")
+
+    assert made["file"] == "./netboot.backup"
+    assert made["size_bytes"] == Path(backup).stat().st_size
+    assert checked.startswith("./netboot.backup is sound: ")
+    assert restored.splitlines()[1:] == [
+        "the previous store is kept: ./netboot.db.before-restore",
+        "hosts whose arming or tokens ended: none; netboot install arm HOST",
+        "no logins ended",
+        "users and API tokens are as they were then: revoke again what was revoked since (netboot token list)",
+        "start the daemon: systemctl start netboot",
+    ]
+    assert [token["name"] for token in filled.json("token", "list")] == ["ci"]
+    assert in_place.endswith("is sound\n")
+
+
+def test_a_backup_goes_to_standard_output(filled: CommandLine):
+    command = [sys.executable, "-m", "netboot", "--config", filled.config, "store", "backup", "-"]
+
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+
+    (filled.directory / "piped").write_bytes(done.stdout)
+    assert filled.json("store", "check", str(filled.directory / "piped"))["ok"] is True
+
+
+def test_a_damaged_backup_is_a_fault_that_names_the_part(filled: CommandLine):
+    place = filled.directory / "netboot.backup"
+    filled.printed("store", "backup", str(place))
+    data = bytearray(place.read_bytes())
+    data[data.index(b"tables/api_tokens") + 512 + 3] ^= 0x10
+    place.write_bytes(data)
+
+    done = filled("store", "check", str(place))
+    refused = filled("store", "restore", str(place), "--json")
+
+    assert isinstance(done.exception, BackupError)
+    assert "is damaged: tables/api_tokens.jsonl.zst: its bytes have the checksum" in str(done.exception)
+    assert json.loads(refused.stdout)["code"] == "backup-unusable"
+    assert not (filled.directory / "netboot.db.before-restore").exists()
+
+
+def test_a_damaged_store_ends_the_check_with_1(filled: CommandLine):
+    database = filled.directory / "netboot.db"
+    subprocess.run(["python3", "-c", DAMAGE, database], check=True)
+
+    done = filled("store", "check")
+    found = filled("store", "check", "--json")
+
+    assert done.exit_code == 1
+    assert "  api_tokens: a row cannot be read" in done.stdout or "  users: a row cannot be read" in done.stdout
+    assert "netboot store restore FILE" in done.stderr
+    assert json.loads(found.stdout)["ok"] is False
+
+
+DAMAGE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("UPDATE api_tokens SET role = 'root'")
+connection.commit()
+"""
+
+
+def test_what_is_no_store_and_no_backup_is_named(netboot: CommandLine):
+    assert isinstance(netboot("store", "backup", str(netboot.directory / "x")).exception, StoreError)
+    assert isinstance(netboot("store", "restore", str(netboot.config)).exception, BackupError)
+    assert isinstance(netboot("store", "check", str(netboot.directory / "none")).exception, BackupError)

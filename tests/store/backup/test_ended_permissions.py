@@ -1,0 +1,104 @@
+"""A restored store installs, wipes and serves nothing that was spent since the backup, unless --keep-armings."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store.backup.test_backup import AT, NEWEST_VERSION_STORED, ROOT, back_up, load_stored, restore, rows_at
+
+from netboot.events.event_log import EventLog
+from netboot.model.host.host import HostName
+from netboot.model.install.inspection import Inspection
+from netboot.model.install.install import Install, Move
+from netboot.model.install.token import Tokens
+from netboot.model.install.wipe import WipeState
+from netboot.store.access.account_store import AccountStore
+from netboot.store.backup.ended_permissions import EndedPermissions
+from netboot.store.database import Database
+from netboot.store.inspections import Inspections
+from netboot.store.installs import Installs
+
+CP1 = HostName("cp1")
+WHY = f"restored from a backup of {AT.isoformat()}"
+
+
+def read(url: str, key_file: Path) -> dict[str, Any]:
+    async def scenario() -> dict[str, Any]:
+        database = await Database.open(url, key_file=key_file)
+        try:
+            return {
+                "installs": {each.host: each for each in await Installs(database).all()},
+                "moves": await Installs(database).history(CP1),
+                "inspections": {each.mac: each for each in await Inspections(database).all()},
+                "accounts": await AccountStore(database).all(),
+                "event": (await EventLog(database).after(0))[-1],
+            }
+        finally:
+            await database.close()
+
+    return asyncio.run(scenario())
+
+
+def test_armings_tokens_requests_and_logins_end_with_a_line_in_the_history(store_url: str, tmp_path: Path):
+    load_stored(store_url, NEWEST_VERSION_STORED)
+    before = read(store_url, tmp_path / "store.key")
+    back_up(store_url, tmp_path / "netboot.backup")
+
+    restored = restore(store_url, tmp_path / "netboot.backup", keeps_armings=False)
+
+    after = read(store_url, tmp_path / "store.key")
+    install: Install = before["installs"][CP1]
+    assert after["installs"] == {
+        host: replace(each, arming=None, tokens=Tokens(), version=each.version + 1)
+        for host, each in before["installs"].items()
+    }
+    assert after["moves"] == [
+        *before["moves"],
+        Move(AT, "restored", install.state, install.state, WHY, ROOT),
+    ]
+    mac, wiped = next((mac, each) for mac, each in before["inspections"].items() if each.requested_wipe)
+    assert after["inspections"] == before["inspections"] | {mac: ended(wiped)}
+    assert after["accounts"] == replace(before["accounts"], sessions=[])
+    assert restored.ended == EndedPermissions((CP1,), (mac,), 1)
+    assert after["event"].name == "store.restored"
+    assert after["event"].data == {
+        "taken_at": AT.isoformat(),
+        "appliance": "box1",
+        "keeps_armings": False,
+        "hosts": "cp1",
+        "actor": "uid 0",
+        "source": "command",
+    }
+
+
+def ended(inspection: Inspection) -> Inspection:
+    assert inspection.wipe is not None
+    wipe = inspection.wipe.moved(WipeState.CANCELLED, at=AT, note=WHY)
+    return replace(inspection.withdrawn(), token="", wipe=wipe)
+
+
+@pytest.mark.parametrize("version", [4, 12])
+def test_those_of_an_older_version_end_too(store_url: str, tmp_path: Path, version: int):
+    load_stored(store_url, version)
+    back_up(store_url, tmp_path / "netboot.backup")
+
+    restored = restore(store_url, tmp_path / "netboot.backup", keeps_armings=False)
+
+    assert restored.ended.hosts == (CP1,)
+    assert not any(
+        each.is_armed or each.tokens.kickstart for each in read(store_url, tmp_path / "store.key")["installs"].values()
+    )
+
+
+def test_with_keep_armings_every_row_stays(store_url: str, tmp_path: Path):
+    load_stored(store_url, NEWEST_VERSION_STORED)
+    before = rows_at(store_url, tmp_path / "store.key")
+    back_up(store_url, tmp_path / "netboot.backup")
+
+    restored = restore(store_url, tmp_path / "netboot.backup")
+
+    assert rows_at(store_url, tmp_path / "store.key") == before
+    assert restored.ended == EndedPermissions()
+    assert read(store_url, tmp_path / "store.key")["installs"][CP1].is_armed
