@@ -47,6 +47,7 @@ from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
 from netboot.registry.load import Configuration
 from netboot.serve.net.interfaces import Interfaces
+from netboot.store.changes.notification import Changed
 from netboot.telemetry.health import HealthPart, PartState
 from netboot.telemetry.metrics import Metrics
 
@@ -78,6 +79,7 @@ class Daemon:
         self._services = self._boot_services(clock)
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
+        store.changes.follow(Changed.LEASE, self.leases.read_changed)
         moves = self._install_moves
         self._armed_content = ArmedContent(registry, moves, events=store.events, content=directory, now=clock.now)
         self._in_force = self._configuration_in_force(configuration, clock)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address
+from typing import assert_never
 
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.model.lease import LeaseDropReason
+from netboot.model.lease import Lease, LeaseDropReason, LeaseState
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ class LeaseClient:
 
 
 class Holdings:
-    """All holdings by address and by client; at most one for each address."""
+    """All holdings by address and by client; at most one for each address. `stored` is what the store has of each."""
 
     def __init__(self) -> None:
+        self.stored: dict[IPv4Address, Lease] = {}
         self._by_address: dict[IPv4Address, Holding] = {}
         self._address_of: dict[str, IPv4Address] = {}
 
@@ -115,6 +117,39 @@ class Holdings:
         if client:
             self._address_of[client] = address
         return holding
+
+    def follow(self, lease: Lease, at: Moment, *, rests_s: float, settles_s: float = 0.0) -> None:
+        """Let an address be held as it is stored: at the start, or after another appliance leased it or ended a lease.
+
+        The end of a lease ends no offer of the address to another client.
+        """
+        address, now_s = lease.address, at.monotonic_s
+        if self.stored.get(address) == lease:
+            return
+        self.stored[address] = lease
+        match lease.state:
+            case LeaseState.BOUND:
+                other = self._address_of.get(lease.client, address)
+                holding = self.hold(address, lease.client, lease.mac, Held.BOUND, now_s + lease.lease_s)
+                holding.settles_until_s = now_s + settles_s
+                newer = self.stored.get(other)
+                if newer is not None and newer.state is LeaseState.BOUND and newer.ends_at > lease.ends_at:
+                    self._address_of[lease.client] = other  # it has moved on from this one
+            case LeaseState.DECLINED:
+                self.hold(address, "", None, Held.RESTING, now_s + rests_s)
+            case LeaseState.RELEASED | LeaseState.EXPIRED:
+                current = self.in_force(address, at)
+                if current is None or current.held is Held.BOUND:
+                    self.hold(address, lease.client, lease.mac, Held.ENDED, now_s)
+            case _:
+                assert_never(lease.state)
+
+    def note_stored(self, lease: Lease) -> None:
+        """Note that a lease is stored that was granted or ended here."""
+        self.stored[lease.address] = lease
+        holding = self._by_address.get(lease.address)
+        if holding is not None and holding.held is Held.BOUND and holding.client == lease.client:
+            self._address_of[lease.client] = lease.address  # an older lease of it may have been followed meanwhile
 
     def undo(self, address: IPv4Address) -> None:
         holding = self._by_address.pop(address)

@@ -5,6 +5,7 @@ A lease is on disk before its ACK is sent; if the store fails, no address is lea
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection
 from ipaddress import IPv4Address
 from typing import Final
@@ -19,6 +20,7 @@ from netboot.model.clock import Clock
 from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
+    Lease,
     LeaseClosed,
     LeaseDropReason,
     LeaseGranted,
@@ -49,6 +51,7 @@ class LeaseService:
         self._clock = clock
         self._is_end_delayed = False  # the store did not accept the last end of a lease
         self._reports = LineLimit(clock.monotonic, interval_s=REPORT_AGAIN_S, faults_held=REPORTS_HELD)
+        self._unstored = Counter[IPv4Address]()  # what was decided of an address and is not stored yet
 
     async def load(self) -> None:
         """Load the stored leases; raise StoreError."""
@@ -60,6 +63,8 @@ class LeaseService:
         if verdict is LeaseDropReason.POOL_EXHAUSTED:
             cure = "widen dhcp.pool, shorten dhcp.lease_s, or register the machine"
             self._emit("lease.pool_exhausted", None, request.mac, cure=cure)
+        elif isinstance(verdict, LeaseGranted | LeaseClosed):
+            self._unstored[verdict.lease.address] += 1
         return verdict
 
     def record_probe(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
@@ -71,27 +76,62 @@ class LeaseService:
         return self._leases.record_probe(request, address, is_in_use=holder is not None, at=self._now())
 
     async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseDropReason | None:
-        """Store a verdict; return the reason if a grant must not be answered after all."""
+        """Store a verdict; return the reason if a grant must not be answered after all.
+
+        `GRANTED_ELSEWHERE`: another appliance leased the address meanwhile; the request can be decided again.
+        """
         lease = verdict.lease
         try:
-            await self._store.keep(lease)
+            written = await self._store.keep(lease, known=verdict.known)
         except StoreError as error:
-            if self._reports.note(f"lease.held_back {lease.address}"):
+            if lease.state is LeaseState.EXPIRED:
+                if not self._is_end_delayed:
+                    log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
+                self._is_end_delayed = True
+            elif self._reports.note(f"lease.held_back {lease.address}"):
                 log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
             if isinstance(verdict, LeaseGranted):
                 self._leases.take_back(lease)
             return LeaseDropReason.STORE_UNREACHABLE
+        finally:
+            self._end_unstored(lease.address)
+        self._is_end_delayed = False
+        if not written.is_kept:
+            self._follow(written.stored)
+            return LeaseDropReason.GRANTED_ELSEWHERE if isinstance(verdict, LeaseGranted) else None
+        self._leases.note_stored(lease)
+        if isinstance(verdict, LeaseGranted) and not self._leases.is_current(lease):
+            return LeaseDropReason.NOT_ITS_ADDRESS
+        self._report(verdict, written.replaced)
+        return None
+
+    def _report(self, verdict: LeaseGranted | LeaseClosed, replaced: Lease | None) -> None:
+        """Emit what was stored, if no other appliance has stored the same meanwhile."""
+        lease = verdict.lease
+        if replaced is not None and replaced != verdict.known and replaced.state is lease.state:
+            return
         if isinstance(verdict, LeaseGranted):
-            if not self._leases.is_current(lease):
-                return LeaseDropReason.NOT_ITS_ADDRESS
             if verdict.is_new:
                 self._emit("lease.granted", lease.address, lease.mac, lease_s=lease.lease_s)
         elif lease.state is LeaseState.DECLINED:
             cure = "find the machine that has the address: arping -D shows its MAC"
             self._emit("lease.declined", lease.address, lease.mac, cure=cure)
-        else:
+        elif lease.state is LeaseState.RELEASED:
             self._emit("lease.released", lease.address, lease.mac)
-        return None
+
+    async def read_changed(self, addresses: Collection[str] | None) -> None:
+        """Take the leases of these addresses that another appliance stored, None: of all; raise StoreError."""
+        for lease in await self._store.read(addresses):
+            self._follow(lease)
+
+    def _follow(self, lease: Lease) -> None:
+        if not self._unstored[lease.address]:  # else its own outcome shows which of the two is stored
+            self._leases.follow(lease, self._now())
+
+    def _end_unstored(self, address: IPv4Address) -> None:
+        self._unstored[address] -= 1
+        if self._unstored[address] <= 0:
+            del self._unstored[address]
 
     async def run(self) -> None:
         """Store ended leases until cancelled."""
@@ -100,17 +140,14 @@ class LeaseService:
             await self.sweep()
 
     async def sweep(self) -> None:
-        for lease in self._leases.end_expired(self._now()):
-            if not self._leases.is_current(lease):
+        """Store that leases ended, where no appliance renewed them meanwhile."""
+        ended = self._leases.end_expired(self._now())
+        self._unstored.update(closed.lease.address for closed in ended)
+        for closed in ended:
+            if not self._leases.is_current(closed.lease):
+                self._end_unstored(closed.lease.address)
                 continue  # granted again during the loop: the grant must stay stored
-            try:
-                await self._store.keep(lease)
-            except StoreError as error:
-                if not self._is_end_delayed:
-                    log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
-                self._is_end_delayed = True
-            else:
-                self._is_end_delayed = False
+            await self.keep(closed)
 
     def _now(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())

@@ -86,17 +86,17 @@ class Leases:
         return self._hosts_in_force().by_mac(mac) if mac is not None else None
 
     def load(self, records: Iterable[Lease], at: Moment) -> None:
+        """Take what is stored, at the start."""
         for lease in records:
-            now_s = at.monotonic_s
-            match lease.state:
-                case LeaseState.BOUND:
-                    self._held.hold(lease.address, lease.client, lease.mac, Held.BOUND, now_s + lease.lease_s)
-                case LeaseState.DECLINED:
-                    self._held.hold(lease.address, "", None, Held.RESTING, now_s + REST_S)
-                case LeaseState.RELEASED | LeaseState.EXPIRED:
-                    self._held.hold(lease.address, lease.client, lease.mac, Held.ENDED, now_s)
-                case _:
-                    assert_never(lease.state)
+            self._held.follow(lease, at, rests_s=REST_S)
+
+    def follow(self, lease: Lease, at: Moment) -> None:
+        """Take a lease that another appliance stored."""
+        self._held.follow(lease, at, rests_s=REST_S, settles_s=GRANT_SETTLES_S)
+
+    def note_stored(self, lease: Lease) -> None:
+        """Note that a lease that was granted or ended here is stored."""
+        self._held.note_stored(lease)
 
     def decide(
         self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address], at: Moment
@@ -155,9 +155,9 @@ class Leases:
         if self.is_current(lease):
             self._held.undo(lease.address)
 
-    def end_expired(self, at: Moment) -> list[Lease]:
+    def end_expired(self, at: Moment) -> list[LeaseClosed]:
         over = self._held.end_expired(at)
-        return [self._record(address, holding, LeaseState.EXPIRED, at) for address, holding in over]
+        return [self._closed(address, holding, LeaseState.EXPIRED, at) for address, holding in over]
 
     # Each kind of request
 
@@ -260,9 +260,9 @@ class Leases:
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != case.client.key or holding.held is Held.PROBED:
             return LeaseDropReason.NOT_ITS_ADDRESS
-        lease = self._record(address, holding, LeaseState.DECLINED, at)
+        closed = self._closed(address, holding, LeaseState.DECLINED, at)
         self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
-        return LeaseClosed(lease)
+        return closed
 
     def _release(self, case: _Case) -> LeaseVerdict:
         address, at = case.request.address, case.at
@@ -270,7 +270,7 @@ class Leases:
         if address is None or holding is None or holding.client != case.client.key or holding.held is not Held.BOUND:
             return LeaseDropReason.NOT_ITS_ADDRESS
         holding.held, holding.until_s = Held.ENDED, at.monotonic_s
-        return LeaseClosed(self._record(address, holding, LeaseState.RELEASED, at))
+        return self._closed(address, holding, LeaseState.RELEASED, at)
 
     def _inform(self, case: _Case) -> LeaseVerdict:
         address, networks = case.request.address, [*case.networks, *self._known_networks]
@@ -343,7 +343,10 @@ class Leases:
         holding = self._held.hold(address, client.key, client.mac, Held.BOUND, until_s)
         holding.settles_until_s = at.monotonic_s + GRANT_SETTLES_S
         lease = self._record(address, holding, LeaseState.BOUND, at)
-        return LeaseGranted(self._terms(case, address), lease, is_new)
+        return LeaseGranted(self._terms(case, address), lease, is_new, self._held.stored.get(address))
+
+    def _closed(self, address: IPv4Address, holding: Holding, state: LeaseState, at: Moment) -> LeaseClosed:
+        return LeaseClosed(self._record(address, holding, state, at), self._held.stored.get(address))
 
     def _record(self, address: IPv4Address, holding: Holding, state: LeaseState, at: Moment) -> Lease:
         lasts_s = self._policy.lease_s if state is LeaseState.BOUND else 0

@@ -56,6 +56,20 @@ class Lease:
     lease_s: int
     ends_at: datetime
 
+    def may_replace(self, stored: "Lease | None", *, known: "Lease | None") -> bool:
+        """Return whether this may be stored in the place of `stored`; `known` was stored when this was decided.
+
+        Another appliance on the store may have changed it since then: what it leased stays, and so does its renewal of
+        a lease that ends here. A lease is of a client and its card, because two machines may send one option 61.
+        """
+        if stored is None or stored == known:
+            return True
+        if self.state is LeaseState.EXPIRED:
+            return False
+        if stored.state is LeaseState.BOUND:
+            return (stored.client, stored.mac) == (self.client, self.mac)
+        return stored.state is not LeaseState.DECLINED
+
 
 @dataclass(frozen=True, slots=True)
 class AddressRange:
@@ -120,6 +134,7 @@ class LeaseDropReason(StrEnum):
     NOT_ITS_ADDRESS = "not-its-address"  # it declines or releases what it does not hold
     NO_ANSWER_DUE = "no-answer-due"  # DECLINE and RELEASE get no reply
     STORE_UNREACHABLE = "store-unreachable"  # only a stored lease is given
+    GRANTED_ELSEWHERE = "granted-elsewhere"  # another appliance on the store leased the address meanwhile
     TOO_BUSY = "too-busy"
 
 
@@ -145,6 +160,7 @@ class LeaseGranted:
     terms: LeaseTerms
     lease: Lease
     is_new: bool  # no renewal
+    known: Lease | None = None  # what was stored of the address when this was decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +179,10 @@ class LeaseRefused:
 
 @dataclass(frozen=True, slots=True)
 class LeaseClosed:
-    """No reply; `lease` is stored as declined or released."""
+    """No reply; `lease` is stored as declined, released or expired. `known` as of `LeaseGranted`."""
 
     lease: Lease
+    known: Lease | None = None
 
 
 LeaseVerdict = LeaseOffered | LeaseToProbe | LeaseGranted | LeaseInformed | LeaseRefused | LeaseClosed | LeaseDropReason

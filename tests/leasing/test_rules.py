@@ -591,7 +591,8 @@ def test_a_lease_ends_and_its_binding_stays():
 
     ended = services.leases.end_expired(services.at)
 
-    assert [(lease.address, lease.state, lease.mac) for lease in ended] == [(FIRST, LeaseState.EXPIRED, UNKNOWN)]
+    leases = [closed.lease for closed in ended]
+    assert [(lease.address, lease.state, lease.mac) for lease in leases] == [(FIRST, LeaseState.EXPIRED, UNKNOWN)]
     assert services.leases.end_expired(services.at) == []
     assert services.leased(UNREGISTERED_KEPT[1]) == SECOND
     assert in_short(services.decide(A.INIT_REBOOT, UNKNOWN, FIRST)) == FIRST

@@ -4,7 +4,7 @@ Never acknowledges a lease that is not on disk, never offers an address that ans
 """
 
 from collections.abc import Callable, Container, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, Final, assert_never
@@ -67,6 +67,7 @@ class _IncomingLeaseRequest:
     message: DhcpMessage
     request: LeaseRequest
     at: datetime | None = None  # of its arrival, if it is recorded
+    is_again: bool = False  # decided once more, because another appliance leased the address
 
 
 class LeaseHandler:
@@ -184,7 +185,10 @@ class LeaseHandler:
     async def _keep(self, incoming: _IncomingLeaseRequest, verdict: LeaseGranted | LeaseClosed) -> None:
         """Store a verdict; only then a grant is acknowledged."""
         drop_reason = await self._leasing.service.keep(verdict)
-        if drop_reason is not None:
+        if drop_reason is LeaseDropReason.GRANTED_ELSEWHERE and not incoming.is_again:
+            again = replace(incoming, is_again=True)
+            self._take(again, self._decide(again))
+        elif drop_reason is not None:
             self._drop(drop_reason, incoming)
         elif isinstance(verdict, LeaseGranted):
             if incoming.request.mac is not None:

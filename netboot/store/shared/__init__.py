@@ -1,0 +1,1 @@
+"""Rows that several appliances on one store write."""
