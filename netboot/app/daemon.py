@@ -80,6 +80,7 @@ class Daemon:
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
         store.changes.follow(Changed.LEASE, self.leases.read_changed)
+        store.changes.follow(Changed.MACHINE, seen.read_changed)
         moves = self._install_moves
         self._armed_content = ArmedContent(registry, moves, events=store.events, content=directory, now=clock.now)
         self._in_force = self._configuration_in_force(configuration, clock)

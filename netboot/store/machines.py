@@ -1,7 +1,11 @@
-"""The table of machines that sent requests, registered or not, with their addresses. Written later, in batches."""
+"""The table of machines that sent requests, registered or not, with their addresses. Written later, in batches.
+
+What several appliances on one store see of a machine is merged.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from ipaddress import IPv4Address
 from itertools import chain, islice
@@ -9,13 +13,17 @@ from typing import Any
 
 import structlog
 from sqlalchemy import RowMapping, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.mac import Mac
 from netboot.store import tables
-from netboot.store.database import Database, burst_ended, upsert
+from netboot.store.changes.notification import Changed, notify
+from netboot.store.database import Database, OvertakenError, burst_ended
+from netboot.store.shared.merged_machine import merged
+from netboot.store.shared.shared_rows import ATTEMPTS, read_locked, write_read
 
 WRITE_EVERY_S = 0.5
 RETRY_S = 1.0
@@ -32,6 +40,7 @@ class Machines:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._changed: dict[Mac, Machine] = {}
+        self._before: dict[Mac, Machine | None] = {}  # as those were before their changes that wait
         self._gone: set[Mac] = set()
         self._is_delayed = False  # the store did not accept the last write
         self._has_work = asyncio.Event()
@@ -55,8 +64,20 @@ class Machines:
         async with self._database.reading() as connection:
             return [_machine(row) for row in (await connection.execute(query)).mappings()]
 
-    def keep(self, machine: Machine) -> None:
-        """Store the current state of a machine; it is written shortly after."""
+    async def changed(self, macs: Collection[str] | None) -> list[Machine]:
+        """Read the machines with these cards, None: all, with the changes that wait to be written; raise StoreError."""
+        async with self._writing:
+            stored = await self.of(map(Mac, macs)) if macs is not None else (await self.all()).values()
+            waiting = self._changed
+            return [
+                merged(each, self._before.get(each.mac), waiting[each.mac]) if each.mac in waiting else each
+                for each in stored
+                if each.mac not in self._gone
+            ]
+
+    def keep(self, machine: Machine, before: Machine | None = None) -> None:
+        """Store the current state of a machine, which was `before`; it is written shortly after."""
+        self._before.setdefault(machine.mac, before)
         self._changed[machine.mac] = machine
         self._gone.discard(machine.mac)
         self._has_work.set()
@@ -64,6 +85,7 @@ class Machines:
     def forget(self, mac: Mac) -> None:
         """Delete a machine; it is deleted shortly after."""
         self._changed.pop(mac, None)
+        self._before.pop(mac, None)
         if len(self._gone) < MOST_GONE:
             self._gone.add(mac)
         self._has_work.set()
@@ -84,15 +106,17 @@ class Machines:
         async with self._writing:  # another call's write has also ended when this one returns
             self._has_work.clear()
             kept, self._changed = self._changed, {}
+            before, self._before = self._before, {}
             gone, self._gone = self._gone, set()
             unwritten = [*kept, *gone]
             try:
                 while unwritten:
-                    await self._write(unwritten[:MACS_PER_TRANSACTION], kept)
+                    await self._write(unwritten[:MACS_PER_TRANSACTION], kept, before)
                     del unwritten[:MACS_PER_TRANSACTION]
             except StoreError as error:
                 left = {mac: kept[mac] for mac in unwritten if mac in kept and mac not in self._gone}
                 self._changed = left | self._changed
+                self._before |= {mac: before.get(mac) for mac in left}
                 left_gone = (mac for mac in unwritten if mac not in self._changed)
                 self._gone = set(islice(chain(left_gone, self._gone), MOST_GONE))
                 self._has_work.set()
@@ -111,12 +135,31 @@ class Machines:
         if lost := len(self._changed) + len(self._gone):
             log.error("store.machines_lost", count=lost)
 
-    async def _write(self, macs: Sequence[Mac], kept: Mapping[Mac, Machine]) -> None:
-        async with self._database.transaction() as connection:
-            if gone := [mac for mac in macs if mac not in kept]:
-                await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(gone)))
-            if rows := [_columns(kept[mac]) for mac in macs if mac in kept]:
-                await upsert(connection, tables.machines, rows)
+    async def _write(
+        self, macs: Sequence[Mac], kept: Mapping[Mac, Machine], before: Mapping[Mac, Machine | None]
+    ) -> None:
+        for _attempt in range(ATTEMPTS):
+            with suppress(OvertakenError):
+                async with self._database.transaction() as connection:
+                    return await _write(connection, macs, kept, before)
+        raise StoreError(f"cannot store {len(macs)} machines: other appliances stored them meanwhile")
+
+
+async def _write(
+    connection: AsyncConnection, macs: Sequence[Mac], kept: Mapping[Mac, Machine], before: Mapping[Mac, Machine | None]
+) -> None:
+    """Write what changed of machines to what other appliances have stored of them; delete the others."""
+    table = tables.machines
+    found = await read_locked(connection, table.c.mac, macs)
+    if gone := [mac for mac in macs if mac not in kept]:
+        await connection.execute(delete(table).where(table.c.mac.in_(gone)))
+    rows = dict[str, Mapping[str, Any]]()
+    for mac in macs:
+        if (machine := kept.get(mac)) is not None:
+            stored = merged(_machine(found[mac]), before.get(mac), machine) if mac in found else machine
+            rows[mac] = _columns(stored)
+    await write_read(connection, table, rows, read=found)
+    await notify(connection, Changed.MACHINE, macs)
 
 
 def _machine(row: RowMapping) -> Machine:

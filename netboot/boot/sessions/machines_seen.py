@@ -5,7 +5,7 @@ In memory, bounded; `store.machines` keeps what must survive a restart. Decides 
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -16,7 +16,7 @@ from netboot.boot.firmware.learning_states import Learned, LearningState
 from netboot.boot.firmware.reply_variants import BootTrace
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.content.serving.pull_progress import PullProgress
-from netboot.model.boot.boot_client import BootClient, Machine, Stage, arch_name
+from netboot.model.boot.boot_client import ADDRESSES, BootClient, Machine, Stage, arch_name
 from netboot.model.boot.boot_progress import RunningTransfer
 from netboot.model.boot.boot_record import BootStep
 from netboot.model.boot.machine_facts import Facts
@@ -30,7 +30,6 @@ from netboot.model.install.install import Arming
 from netboot.store.machines import Machines
 
 UNREGISTERED_KEPT: Final = 1024  # unregistered machines; the one that was not seen for the longest time is removed
-ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script; long enough for a slow loader by TFTP
 SAME_BOOT_S: Final = 75.0  # firmware sends requests for at most 60 s, with pauses of up to 32
 LOADER_RUNS_S: Final = 60.0  # after a loader's last request: an iPXE request within it is that loader's
@@ -92,6 +91,7 @@ class SeenMachine:
     ended: BootTrace | None = None  # of the boot before, if it was offered anything, until it is evaluated
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
+    announced_elsewhere_s: float | None = None  # the same, of another appliance on the store
     took_installer: bool = False  # its present announcement was used for a boot into the installer
     once: OncePlan | None = field(default=None, repr=False)  # what it was used for instead; holds a token
     exchange: int | None = None  # of its firmware's last DISCOVER
@@ -106,8 +106,9 @@ class SeenMachine:
         return self.machine.mac
 
     def is_announced(self, now_s: float) -> bool:
-        """Return whether it requested a boot recently."""
-        return self.announced_s is not None and now_s - self.announced_s <= ANNOUNCED_S
+        """Return whether it requested a boot recently, of this or of another appliance on the store."""
+        times_s = (self.announced_s, self.announced_elsewhere_s)
+        return any(at_s is not None and now_s - at_s <= ANNOUNCED_S for at_s in times_s)
 
     def runs_loader(self, now_s: float) -> bool:
         """Return whether an iPXE request now comes from the loader that it got from us, not from its ROM."""
@@ -145,6 +146,10 @@ class SeenMachine:
         if is_firmware and client.exchange is not None:
             self.boot.trace.note_discover(client.elapsed, now_s)
         return begins
+
+    def note_announced_elsewhere(self, now_s: float, ago_s: float) -> None:
+        """Record that it requested a boot so long ago, of another appliance on the store."""
+        self.announced_elsewhere_s = now_s - max(ago_s, 0.0)
 
     def _begin_boot(self, now_s: float) -> None:
         before, self.boot = self.boot.trace, BootSession(BootTrace(began_s=now_s))
@@ -305,8 +310,34 @@ class SeenMachines:
 
     def keep(self, seen: SeenMachine, machine: Machine) -> None:
         """Change the record of a machine, and store it."""
-        seen.machine = machine
-        self._store.keep(machine)
+        before, seen.machine = seen.machine, machine
+        self._store.keep(machine, before)
+
+    async def read_changed(self, macs: Collection[str] | None) -> None:
+        """Take what another appliance stored of machines, None: of all; raise StoreError."""
+        for machine in await self._store.changed(macs):
+            self._follow(machine)
+
+    def _follow(self, machine: Machine) -> None:
+        """Take a machine as it is stored: its addresses, what was learned, and whether it requested a boot lately."""
+        seen = self.get(machine.mac) or self._add(Machine(machine.mac, machine.first_seen, machine.last_seen))
+        known, seen.machine = seen.machine, machine
+        if machine == known:
+            return
+        for address in {*known.addresses} - {*machine.addresses}:
+            if self._by_address.get(address) == machine.mac:
+                del self._by_address[address]
+        for address in (each for each in machine.addresses if each not in known.addresses):
+            if (owner := self.by_address(address)) is not None and owner is not seen:
+                self._take_address(owner, address)
+            self._by_address[address] = machine.mac
+        for firmware in {*known.variants, *machine.variants}:
+            if known.variants.get(firmware) != machine.variants.get(firmware):
+                seen.learned.pop(firmware, None)
+        if machine.arch is not None:
+            seen.note_announced_elsewhere(
+                self._clock.monotonic(), (self._clock.now() - machine.last_seen).total_seconds()
+            )
 
     def _take_address(self, seen: SeenMachine, address: IPv4Address) -> None:
         self._by_address.pop(address, None)

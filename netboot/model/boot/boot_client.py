@@ -126,6 +126,9 @@ class BootClient:
         return f"{self.protocol}/{self.cpu or arch_name(self.arch)}"
 
 
+ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
+
+
 @dataclass(slots=True)  # made for each boot; a frozen one takes twice as long
 class Machine:
     """One MAC that requested a boot or an address. `addresses`: oldest first."""
