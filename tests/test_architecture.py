@@ -25,6 +25,7 @@ NO_PATHS: Final = {
         "GAUGES",
         "HISTOGRAMS",
         "LEARNING",
+        "LOCAL_BOOTS",
         "NEWEST_VERSION",
         "TRANSITIONS",
         "UNLIMITED",

@@ -15,6 +15,7 @@ import pytest
 
 from netboot.app.from_settings import NEED_RESTART
 from netboot.boot.firmware.learning_states import LEARNING
+from netboot.boot.firmware.local_boot_learning import LOCAL_BOOTS
 from netboot.boot.token_documents import Refusal
 from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.cli.main import COMMANDS
@@ -311,7 +312,7 @@ def test_every_word_of_the_timeline_is_documented_with_its_events():
 def test_each_diagram_is_its_table():
     diagrams = re.findall(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
 
-    assert diagrams == [draw(LEARNING), draw(TRANSITIONS)]
+    assert diagrams == [draw(LEARNING), draw(LOCAL_BOOTS), draw(TRANSITIONS)]
 
 
 def test_the_readme_shows_every_command():

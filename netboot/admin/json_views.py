@@ -95,8 +95,9 @@ def _view(found: Any) -> Any:
             return _install(found)
         case ShownBoot():
             return _boot(found)
-        case InstallReport(status, _, deadlines, next_boot, _):
-            return {**_install(status), **_progress(found), "deadlines": deadlines, "next_boot": next_boot}
+        case InstallReport(status, _, deadlines, next_boot, _, local_boots):
+            shown = {"deadlines": deadlines, "next_boot": next_boot, "local_boots": local_boots}
+            return {**_install(status), **_progress(found), **shown}
         case ArmedHost(status, boot_media, reasons, warnings, deadlines):
             shown = {"boot_media": boot_media, "reasons": reasons, "warnings": warnings, "deadlines": deadlines}
             return {**_install(status), **shown}

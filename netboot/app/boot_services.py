@@ -15,6 +15,7 @@ from netboot.boot.records.running_boots import RunningBoots
 from netboot.boot.script_service import ScriptService
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
+from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.sessions.other_servers import OtherServers
 from netboot.boot.token_documents import DocumentService
@@ -57,23 +58,17 @@ class BootServices:
     ) -> None:
         self.install_moves, self.inspection_records, self.clock = install_moves, inspections, clock
         identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
+        self.local_boots = local_boots = LocalBoots(registry, seen, events, clock)
         self.other_servers = OtherServers(seen, hosts=registry.hosts, events=events, clock=clock)
         self.log_lines, self.capture = self._recording(RunningBoots(seen, identification, clock), writers)
-        self.offers = OfferService(
-            registry,
-            seen,
-            install_moves=install_moves,
-            inspections=inspections,
-            learning=learning,
-            events=events,
-            clock=clock,
-        )
+        self.offers = self._offers(registry, seen, learning, events)
         self.scripts = ScriptService(
             registry,
             seen,
             identification=identification,
             install_moves=install_moves,
             learning=learning,
+            local_boots=local_boots,
             machines=machines,
             inspections=inspections,
             served=served,
@@ -95,11 +90,28 @@ class BootServices:
             identification=identification,
             install_moves=install_moves,
             served=served,
+            local_boots=local_boots,
             events=events,
             clock=clock,
         )
-        self.node_reports = NodeReports(registry, nodes, identification=identification, events=events, clock=clock)
+        self.node_reports = NodeReports(
+            registry, nodes, identification=identification, local_boots=local_boots, events=events, clock=clock
+        )
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
+
+    def _offers(
+        self, registry: LiveRegistry, seen: SeenMachines, learning: VariantLearning, events: EventBus
+    ) -> OfferService:
+        return OfferService(
+            registry,
+            seen,
+            install_moves=self.install_moves,
+            inspections=self.inspection_records,
+            learning=learning,
+            local_boots=self.local_boots,
+            events=events,
+            clock=self.clock,
+        )
 
     def _recording(self, boots: RunningBoots, writers: RecordWriters) -> tuple[LogLines | None, PacketCapture | None]:
         logs, captures, moves = writers.logs, writers.captures, self.install_moves

@@ -31,6 +31,7 @@ from netboot.app.support.support_archives import RunningParts, SupportArchives
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.machines_seen import SeenMachines
+from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
@@ -99,7 +100,7 @@ class Daemon:
         self._shared = self._shared_changes()
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
-        self._overdue_watch = store.overdue_watch(self._boot_causes(clock), registry.hosts, clock)
+        self._overdue_watch = self._watch(clock)
         self._content_work = content_administration(
             self._path, settings, self._administration, self, events=store.events, hosts=registry.hosts, now=clock.now
         )
@@ -124,6 +125,10 @@ class Daemon:
             now=clock.now,
             on_content=self._content_replaced,
         )
+
+    def _watch(self, clock: Clock) -> OverdueWatch:
+        causes, local_boots = self._boot_causes(clock), self._services.local_boots
+        return self._store.overdue_watch(causes, self._registry.hosts, clock, on_unseen=local_boots.record_unseen)
 
     def _boot_services(self, clock: Clock) -> BootServices:
         store = self._store

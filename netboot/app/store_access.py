@@ -30,7 +30,7 @@ from netboot.events.newest_events import NewestEvents
 from netboot.model import urls
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
-from netboot.model.host.host import HostSet
+from netboot.model.host.host import Host, HostSet
 from netboot.model.install.token import TokenKind
 from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
@@ -110,13 +110,21 @@ class OpenStore:
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
 
-    def overdue_watch(self, causes: BootCauses, hosts: Callable[[], HostSet], clock: Clock) -> OverdueWatch:
+    def overdue_watch(
+        self,
+        causes: BootCauses,
+        hosts: Callable[[], HostSet],
+        clock: Clock,
+        *,
+        on_unseen: Callable[[Host], None],
+    ) -> OverdueWatch:
         return OverdueWatch(
             self.boot_recorder,
             self.durations,
             self.boots,
             hosts=hosts,
             causes=causes,
+            on_unseen=on_unseen,
             events=self.events,
             clock=clock,
         )

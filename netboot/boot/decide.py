@@ -7,8 +7,10 @@ offers name. Every branch has a row in tests/boot/test_decide.py.
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
+from netboot.boot.firmware.local_boot_learning import method_for
+from netboot.boot.firmware.local_boot_methods import local_boot_methods
 from netboot.boot.firmware.reply_variants import Choices, choices_for
-from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
+from netboot.model.boot.boot_client import BootClient, Stage
 from netboot.model.boot.offer import (
     HarmlessPlan,
     Ignored,
@@ -24,7 +26,7 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
-from netboot.model.host.firmware import BootVariant, RomIpxe
+from netboot.model.host.firmware import BY_SCRIPT, BootVariant, LocalBoot, LocalBootMethod, RomIpxe
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import failures
@@ -78,14 +80,16 @@ def decide(
     firmware: KnownFirmware,
     variant: BootVariant | None = None,
     inspection: Inspection | None = None,
+    local_boot: LocalBoot | None = None,
 ) -> Decision | Ignored:
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
     `variant` is the boot variant that its firmware accepted; the first one if it is None or not available.
-    `inspection` is what is known of what this card's machine boots once.
+    `inspection` is what is known of what this card's machine boots once; `local_boot` of how its firmware is led to
+    its disk.
     """
     client = effective_client(client, host, firmware)
-    return decide_at_stage(client, host, install, policy, variant=variant, inspection=inspection)
+    return decide_at_stage(client, host, install, policy, variant=variant, inspection=inspection, local_boot=local_boot)
 
 
 def decide_at_stage(
@@ -96,9 +100,10 @@ def decide_at_stage(
     *,
     variant: BootVariant | None,
     inspection: Inspection | None = None,
+    local_boot: LocalBoot | None = None,
 ) -> Decision | Ignored:
     """Return what this machine is offered; `client` is the result of `effective_client`."""
-    answer = _answer(client, host, install, policy, variant=variant, inspection=inspection)
+    answer = _answer(client, host, install, policy, variant=variant, inspection=inspection, local_boot=local_boot)
     return answer if isinstance(answer, Ignored) else Decision(client, host, answer)
 
 
@@ -110,15 +115,14 @@ def _answer(
     *,
     variant: BootVariant | None,
     inspection: Inspection | None,
+    local_boot: LocalBoot | None,
 ) -> Offer | Ignored:
     if client.stage is Stage.IPXE_WITHOUT_HTTP:
         return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # offering a loader again would loop
     if client.cpu is None and client.stage is Stage.FIRMWARE and not policy.loaders_for(client):
         return Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE)  # also for a local boot: no reply is known for it
     if client.mac in policy.left_out:
-        if _needs_a_script_for_its_disk(client):
-            return _lead_to_script(client, choices_for(client, None, policy), None)
-        return Offer(OfferKind.LOCAL_DISK, client.mac)
+        return _lead_to_disk(client, None, policy, variant=None, local_boot=local_boot)
     boots_once = one_time_boot(client.mac, host, install, policy, inspection) is not None
     if host is None or install is None:
         match policy.unknown:
@@ -128,9 +132,9 @@ def _answer(
                 return _lead_to_script(client, choices_for(client, None, policy), variant)
             case _:
                 assert_never(policy.unknown)
-    if install.is_armed or boots_once or _needs_a_script_for_its_disk(client):
+    if install.is_armed or boots_once:
         return _lead_to_script(client, choices_for(client, host, policy), variant)
-    return Offer(OfferKind.LOCAL_DISK, client.mac)
+    return _lead_to_disk(client, host, policy, variant=variant, local_boot=local_boot)
 
 
 def _lead_to_script(
@@ -144,10 +148,16 @@ def _lead_to_script(
     return Offer(OfferKind.LOADER, client.mac, chosen.loader, chosen.reply)
 
 
-def _needs_a_script_for_its_disk(client: BootClient) -> bool:
-    """No reply makes every BIOS ROM, or gPXE, boot the disk; iPXE's script does."""
-    is_bios = client.protocol is BootProtocol.PXE and client.cpu is Cpu.X86_BIOS
-    return client.stage is Stage.IPXE or client.is_etherboot or is_bios
+def _lead_to_disk(
+    client: BootClient, host: Host | None, policy: Policy, *, variant: BootVariant | None, local_boot: LocalBoot | None
+) -> Offer | Ignored:
+    """Lead a machine to its own disk: by a script, by an offer that ends its network boot, or by no reply."""
+    method = method_for(local_boot, local_boot_methods(client, host, policy))
+    if method in BY_SCRIPT:
+        return _lead_to_script(client, choices_for(client, host, policy), variant)
+    if method is LocalBootMethod.NO_OFFER:
+        return Ignored(IgnoreReason.BOOTS_LOCALLY)
+    return Offer(OfferKind.LOCAL_DISK, client.mac)
 
 
 def one_time_boot(

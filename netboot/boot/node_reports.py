@@ -11,6 +11,7 @@ from typing import Final
 
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.identity import Identification
+from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.token_documents import Refusal, emit_refusal
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
@@ -36,6 +37,7 @@ class NodeReports:
     nodes: Nodes
     _: KW_ONLY
     identification: Identification
+    local_boots: LocalBoots
     events: EventBus
     clock: Clock
     _taken_s: dict[HostName, float] = field(default_factory=dict, init=False)  # of declared hosts alone
@@ -52,6 +54,7 @@ class NodeReports:
         self._taken_s[host.name] = now_s
         if not await self.nodes.record_report(token, report, at=self.clock.now()):
             return Refusal.UNKNOWN  # the host was retired, or installed again, meanwhile
+        self.local_boots.record_sign(host, "report")
         if changes := _changes(node.report, report):
             self.events.emit("update.reported", changes, host=host, mac=host.mac)
         return None

@@ -14,6 +14,7 @@ from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.learning import VariantLearning
+from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
@@ -38,6 +39,7 @@ class OfferService:
     install_moves: InstallMoves
     inspections: InspectionRecords
     learning: VariantLearning
+    local_boots: LocalBoots
     events: EventBus
     clock: Clock
     _refused_arches: set[int] = field(default_factory=set, init=False)
@@ -51,11 +53,13 @@ class OfferService:
         """Record a boot request, and decide what its machine is offered now; the same for 67 and 4011. Never waits."""
         host, known, now_s = self.hosts.by_mac(client.mac), self.seen.get(client.mac), self.clock.monotonic()
         firmware = KnownFirmware(known.runs_loader(now_s), known.boot.trace.client) if known else NOTHING_KNOWN
-        client = effective_client(client, host, firmware)
+        client, before = effective_client(client, host, firmware), known.boot if known else None
         seen = self.seen.announce(client, now_s)
         if known is None and host is None:
             data = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
             self.events.emit("boot.machine_discovered", data, mac=client.mac)
+        if before is not None and seen.boot is not before:
+            self.local_boots.judge_begun(seen, client, host)
         if client.stage is Stage.FIRMWARE:
             self.learning.judge_ended(seen, host, policy=self.registry.now.policy, now_s=now_s)
             if seen.boot.trace.discovers >= WHOLE_CYCLE:
@@ -65,7 +69,9 @@ class OfferService:
             return decision
         if decision.reason is IgnoreReason.NO_LOADER_FOR_ARCH and self.registry.renew_boot_files():
             decision = self._decide(client, host, seen)
-        if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
+        if isinstance(decision, Ignored) and decision.reason is IgnoreReason.BOOTS_LOCALLY:
+            self._record_withheld(seen, client, host)
+        elif isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
             seen.boot.trace.lacks_http |= decision.reason is IgnoreReason.LOADER_WITHOUT_HTTP
             self._emit_refused(client, host, seen, decision.reason)
         return decision
@@ -74,7 +80,19 @@ class OfferService:
         install = self.install_moves.known(host.name) if host else None
         variant = seen.learned_of(client).variant
         policy, inspection = self.registry.now.policy, self.inspections.known(client.mac)
-        return decide_at_stage(client, host, install, policy, variant=variant, inspection=inspection)
+        local_boot = seen.machine.local_boots.get(client.firmware) if seen.machine.local_boots else None
+        return decide_at_stage(
+            client, host, install, policy, variant=variant, inspection=inspection, local_boot=local_boot
+        )
+
+    def _record_withheld(self, seen: SeenMachine, client: BootClient, host: Host | None) -> None:
+        """Record, once in each boot, that a machine is led to its disk by no reply."""
+        method = self.local_boots.record_led(seen, host)
+        if (step := self.seen.record_step(seen, Step.LOCAL_BOOT)) is not None:
+            data = {"method": method, "stage": client.stage, "arch": arch_name(client.arch)}
+            data |= {"protocol": client.protocol}
+            shown = {name: str(value) for name, value in data.items()}
+            self.events.emit("boot.offer_withheld", shown, host=host, mac=seen.mac, step=step)
 
     def record_offer(self, decision: Decision) -> None:
         """Record an offer that was sent."""
@@ -93,6 +111,8 @@ class OfferService:
                 data |= {"secs": client.elapsed}  # no earlier DISCOVER of this exchange came here
             data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
             data |= {"vendor_class": client.vendor_class or None}
+            if offer.kind is OfferKind.LOCAL_DISK:
+                data |= {"method": self.local_boots.record_led(seen, host)}
             step = boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
             self.events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
         elif client.stage is Stage.FIRMWARE and client.exchange is not None:  # it repeats its DISCOVER

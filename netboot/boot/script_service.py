@@ -20,6 +20,7 @@ from netboot.boot.live_registry import LiveRegistry, Registry
 from netboot.boot.scripts import Script, ScriptWriter
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
+from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.errors import (
     ContentError,
@@ -70,6 +71,7 @@ class ScriptService:
     identification: Identification
     install_moves: InstallMoves
     learning: VariantLearning
+    local_boots: LocalBoots
     machines: Machines
     inspections: InspectionRecords
     served: ServedDocuments
@@ -109,7 +111,8 @@ class ScriptService:
         """
         registry = self.registry.now
         host = registry.hosts.by_mac(mac)
-        writer = ScriptWriter(registry.documents, language, base_url)
+        method = self.local_boots.script_method(self.seen.get(mac), host)
+        writer = ScriptWriter(registry.documents, language, base_url, method)
         is_own = self.identification.is_own(mac, host, address)
         machine = self.seen.find_or_add(mac) if is_own and not is_head else None
         try:
@@ -318,13 +321,22 @@ class ScriptService:
             return
         seen.boot.served = kind, reason
         data = {"plan": kind, "address": str(address), **({"reason": reason} if reason else {})}
-        if isinstance(plan, OncePlan):
-            data["medium"] = plan.medium
-        elif isinstance(plan, InstallPlan) and (elsewhere := self.registry.now.documents.elsewhere(plan.host)):
-            data["elsewhere"] = " ".join(elsewhere)
+        data |= self._data_of(plan, seen, host)
         level = logging.WARNING if reason else logging.INFO
         taken = seen.boot.record_step(step) if step else None
         self.events.emit("boot.script_served", data, host=host, mac=seen.mac, step=taken, level=level)
+
+    def _data_of(self, plan: ScriptPlan, seen: SeenMachine, host: Host | None) -> dict[str, str]:
+        """Return what the event of a script has beside its kind; one for the local disk is recorded as such."""
+        match plan:
+            case InspectPlan() | RescuePlan():
+                return {"medium": plan.medium}
+            case InstallPlan() if elsewhere := self.registry.now.documents.elsewhere(plan.host):
+                return {"elsewhere": " ".join(elsewhere)}
+            case LocalBootPlan() if method := self.local_boots.record_led(seen, host) or plan.method:
+                return {"method": method.value}
+            case _:
+                return {}
 
     def _emit_held_back(self, seen: SeenMachine, host: Host | None, error: NetbootError) -> None:
         reason = str(error)

@@ -19,6 +19,7 @@ from netboot.boot.install_moves import ChangeCause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.records.shown_text import report_shown
 from netboot.boot.sessions.identity import Identification
+from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.errors import NetbootError, TransitionError
 from netboot.events.event_bus import EventBus
@@ -82,6 +83,7 @@ class DocumentService:
     identification: Identification
     install_moves: InstallMoves
     served: ServedDocuments
+    local_boots: LocalBoots
     events: EventBus
     clock: Clock
     _pinned: dict[str, IgnitionSet] = field(default_factory=dict, init=False)
@@ -152,6 +154,7 @@ class DocumentService:
 
     def _record_ignition(self, host: Host, part: IgnitionPart, token: str, *, address: IPv4Address) -> None:
         """Record that an installed system got its Ignition, and that it requested it again long after: a restart."""
+        self.local_boots.record_sign(host, "ignition")
         if self._record_served(host, TokenKind.IGNITION, token, address):
             data = {"address": str(address)}
             self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
@@ -246,6 +249,8 @@ class DocumentService:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:
             self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
+            if host is not None:
+                self.local_boots.record_sign(host, "ready")
         return None
 
     async def log_sender(self, token: str, address: IPv4Address) -> Host | HostName | Refusal:

@@ -336,7 +336,10 @@ class Administration:
         if not status.is_declared:
             situation = replace(situation, wait=None)
         wait = WaitStatus.of(situation.wait, now)
-        return host_status.InstallReport(status, cause_of(situation), deadlines.get(install.host, ()), next_boot, wait)
+        ends = deadlines.get(install.host, ())
+        return host_status.InstallReport(
+            status, cause_of(situation), ends, next_boot, wait, host_status.local_boots_of(machines)
+        )
 
     async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:
         return await asyncio.to_thread(deadlines_of, hosts)

@@ -1,7 +1,7 @@
 """The state of a host from its newest events, its history and its install: the same with and without a daemon. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from netboot.model.boot.boot_client import Machine
@@ -10,6 +10,7 @@ from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.causes.cause import Cause, Situation
 from netboot.model.boot.causes.evidence import BY_ANYBODY, explained
 from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.host import Host
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
@@ -58,6 +59,7 @@ class InstallReport:
     deadlines: Sequence[Deadline] = ()
     next_boot: RequestedBoot | None = None
     wait: WaitStatus | None = None  # None: it does not boot now, or waits for an operator
+    local_boots: Mapping[str, LocalBoot] = field(default_factory=dict)  # by firmware, of the cards that booted
 
     @property
     def blocked(self) -> Blocked | None:
@@ -108,6 +110,11 @@ class CancelledInstall:
 
     status: InstallStatus
     notes: Sequence[str]
+
+
+def local_boots_of(machines: Sequence[Machine]) -> dict[str, LocalBoot]:
+    """Return what is known of the local boot of each firmware of a host's cards; of several, the card seen last."""
+    return {firmware: known for machine in machines for firmware, known in machine.local_boots.items()}
 
 
 def situation_of(

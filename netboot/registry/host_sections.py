@@ -237,6 +237,9 @@ class SharedValues(Section):
     rom_ipxe: values.RomIpxeUse | None = described(
         None, "`replace`: an iPXE in ROM is too old for the script and is offered the loader first."
     )
+    local_boot: values.LocalBootUse | None = described(
+        None, "How the machine is led to its own disk, for a firmware that this fits; normally learned."
+    )
 
 
 class HostSection(SharedValues):

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from netboot.model.host.disk_rule import DiskChoice
-from netboot.model.host.firmware import ReplyVariant, RomIpxe
+from netboot.model.host.firmware import LocalBootMethod, ReplyVariant, RomIpxe
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.yamlfile.faults import did_you_mean, nearest, shown
@@ -347,3 +347,4 @@ AddressWithPrefix = Annotated[
 ]
 Firmware = Annotated[ReplyVariant, choice(ReplyVariant, "reply variant")]
 RomIpxeUse = Annotated[RomIpxe, choice(RomIpxe, "value of rom_ipxe")]
+LocalBootUse = Annotated[LocalBootMethod, choice(LocalBootMethod, "method of local boot")]

@@ -132,6 +132,7 @@ def _host(
         loader=values.loader,
         firmware=values.firmware,
         rom_ipxe=values.rom_ipxe or RomIpxe.KEEP,
+        local_boot=values.local_boot,
         declared_at=declared_at,
         faults=anchors.missing,
     )

@@ -76,7 +76,8 @@ def boot_script(
             )
             context |= _kernel(arguments, medium, base_url=base_url, place=place)
             return _script(engine, language, "rescue", subject=subject, context=context)
-        case LocalBootPlan():
+        case LocalBootPlan(method=method):
+            context |= {"method": method.value if method else ""}
             return _script(engine, language, "local", subject=subject, context=context)
         case WaitPlan(reason=reason, found=found):
             context |= {"reason": reason, "would_boot": _would_boot(plan, base_url=base_url, place=place)}

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from netboot.errors import StoreError
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.machine_facts import MachineFact
+from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.mac import Mac
 from netboot.store import tables
 from netboot.store.changes.notification import Changed, notify
@@ -175,6 +176,11 @@ def _machine(row: RowMapping) -> Machine:
         facts={MachineFact(name): text for name, text in (row["facts"] or {}).items()},
         first_path=_path(row["first_path"]),
         last_path=_path(row["last_path"]),
+        local_boots={
+            firmware: known
+            for firmware, stored in (row["local_boots"] or {}).items()
+            if (known := LocalBoot.from_json(stored)) is not None
+        },
     )
 
 
@@ -204,4 +210,5 @@ def _columns(machine: Machine) -> dict[str, Any]:
         "facts": dict(machine.facts),
         "first_path": _path_columns(machine.first_path),
         "last_path": _path_columns(machine.last_path),
+        "local_boots": {name: known.as_json() for name, known in machine.local_boots.items()} or None,
     }

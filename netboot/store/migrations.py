@@ -188,6 +188,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             id INTEGER NOT NULL, digest TEXT NOT NULL, is_alone INTEGER NOT NULL, PRIMARY KEY (id)
         )
         """,
+        "ALTER TABLE machines ADD COLUMN local_boots JSON",
     ),
 )
 

@@ -100,6 +100,7 @@ machines = Table(
     Column("facts", JSON),  # NULL as above
     Column("first_path", JSON(none_as_null=True)),  # NULL also for a machine whose DISCOVERs came without a relay
     Column("last_path", JSON(none_as_null=True)),
+    Column("local_boots", JSON(none_as_null=True)),  # `Machine.local_boots`; NULL: none yet
 )
 
 accepted_files = Table(

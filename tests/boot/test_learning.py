@@ -389,6 +389,7 @@ def test_a_host_that_is_led_to_its_disk_is_never_judged(with_services: WithServi
         machine = Machine1(services)
         for _ in range(6):
             machine.discovers(4)
+            services.clock.pass_(300)  # it does not come back at once
 
         assert await emitted(services) == []
 

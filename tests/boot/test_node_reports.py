@@ -30,6 +30,7 @@ class Node:
             services.registry,
             self.nodes,
             identification=Identification(services.seen, services.registry.hosts),
+            local_boots=services.local_boots,
             events=services.event_bus,
             clock=services.clock,  # type: ignore[arg-type]  # the clock of the services
         )

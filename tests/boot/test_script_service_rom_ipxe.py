@@ -26,7 +26,7 @@ async def arm(services: BuiltServices, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -
     )
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders())
     services.use(hosts=hosts, policy=policy, boot_files=bootfiles)
-    await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+    await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=30)
 
 
 def offered(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:

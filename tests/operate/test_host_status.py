@@ -265,6 +265,7 @@ def test_a_host_shows_when_it_was_last_heard_its_last_offer_and_the_last_reason(
         "arch": "x64-uefi",
         "protocol": "pxe",
         "vendor_class": None,
+        "method": "no-file",
     }
     assert after["last_reason"]["reason"].startswith("cp1 gets no offer (it boots as arm64-uefi by pxe): ")
 

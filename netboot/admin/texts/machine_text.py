@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from netboot.admin.texts.ages import ago
+from netboot.model.host.firmware import LocalBoot, local_boot_reason
 
 DISCOVERED_COLUMNS: Final = ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN", "REPORTED (UNVERIFIED)", "PORT")
 _LINES: Final = ("manufacturer", "product", "serial")  # facts that are shown in a table
@@ -32,6 +33,9 @@ def machine_lines(machine: Mapping[str, Any]) -> Iterator[str]:
     for name, path in (("first", machine["first_path"]), ("last", machine["last_path"])):
         if path is not None:
             yield f"  {name} request {path_text(path)}"
+    for firmware, stored in machine["local_boots"].items():
+        if (known := LocalBoot.from_json(stored)) is not None:
+            yield f"  local boot of {firmware}: {known.method}, {local_boot_reason(known)}"
     if machine["facts"]:
         facts = ", ".join(f"{fact_label(name)} {text}" for name, text in machine["facts"].items())
         yield f"  reported by the machine, unverified: {facts}"

@@ -43,6 +43,8 @@ class BootSession:
     """The running boot of one machine: its steps, and what was reported about it. Replaced at the next boot."""
 
     trace: BootTrace = field(default_factory=BootTrace)
+    client: BootClient | None = None  # of its first DISCOVER: its firmware, or an iPXE in its ROM
+    is_led_to_disk: bool = False
     began_at: datetime | None = None  # as `trace.began_s`, when its first record was written
     steps: set[Step] = field(default_factory=set)
     last_offer: OfferKind | None = None
@@ -130,11 +132,13 @@ class SeenMachine:
         True if it does.
         """
         is_firmware = client.stage is Stage.FIRMWARE
+        is_other = client.exchange is not None and client.exchange != self.requested
         self.requested = client.exchange if client.exchange is not None else self.requested
         last_s, self.announced_s = self.announced_s, now_s
         self.took_installer = False
         self.once = None
         went_on = is_firmware and not self.boot.steps <= _STEPS_BEFORE_LOADER
+        went_on = went_on or (not is_firmware and is_other and Step.LOCAL_BOOT in self.boot.steps)
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
         is_anew = is_firmware and client.exchange is not None and self._note_exchange(client.exchange, client.elapsed)
         if is_anew and last_s is not None and now_s - last_s < SHORTEST_BOOT_S:
@@ -143,6 +147,7 @@ class SeenMachine:
         begins = pause or is_anew or went_on
         if begins:
             self._begin_boot(now_s)
+        self.boot.client = self.boot.client or client
         if is_firmware and client.exchange is not None:
             self.boot.trace.note_discover(client.elapsed, now_s)
         return begins

@@ -20,7 +20,7 @@ from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.clock import Clock
-from netboot.model.host.host import HostSet
+from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.store.boots.boot_store import Boots
@@ -37,6 +37,7 @@ class OverdueWatch:
     """Compares the running boots of hosts with what is expected of them, once a second.
 
     It counts from its own start, and again after the clock was set: a step may have come in the time before.
+    `on_unseen` is called with a host whose installed system did not show itself after its first local boot.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class OverdueWatch:
         *,
         hosts: Callable[[], HostSet],
         causes: BootCauses,
+        on_unseen: Callable[[Host], None],
         events: EventBus,
         clock: Clock,
     ) -> None:
         self._recorder, self._durations, self._boots, self._causes = recorder, durations, boots, causes
-        self._hosts = hosts
+        self._hosts, self._on_unseen = hosts, on_unseen
         self._events, self._clock = events, clock
         self._judged: set[_Key] = set()
         self._since, self._monotonic_epoch = clock.now(), self._epoch()
@@ -82,6 +84,8 @@ class OverdueWatch:
                 is_store_answering = False
             cause = await self._causes.of(boot, wait, is_store_answering=is_store_answering)
             self._emit(boot, wait, cause)
+            if is_unseen_after_local_boot(boot, wait) and (host := self._hosts().by_mac(boot.mac)) is not None:
+                self._on_unseen(host)
 
     def readings(self) -> Iterator[Reading]:
         """Read how many running boots wait for a step whose event was emitted."""
@@ -137,3 +141,9 @@ class OverdueWatch:
             **cause_data(cause),
         }
         self._events.emit("boot.step_overdue", data, host=boot.host, mac=boot.mac, level=logging.WARNING)
+
+
+def is_unseen_after_local_boot(boot: BootRecord, wait: Wait) -> bool:
+    """Return whether a boot waits for the first that its installed system sends after it was led to its disk."""
+    is_first = wait.step is Step.IGNITION or (wait.step is Step.READY and boot.step(Step.IGNITION) is None)
+    return is_first and boot.step(Step.LOCAL_BOOT) is not None

@@ -36,6 +36,7 @@ _IGNORED: Final[Mapping[IgnoreReason, str]] = {
     IgnoreReason.UNKNOWN_ARCHITECTURE: "no loader is known for its architecture; bootfiles.loaders can name one",
     IgnoreReason.NO_LOADER_FOR_ARCH: "bootfiles.directories have no loader for it; netboot check names the package",
     IgnoreReason.LOADER_WITHOUT_HTTP: "its iPXE is built without HTTP, so it cannot fetch its script",
+    IgnoreReason.BOOTS_LOCALLY: "its host boots its own disk, by local_boot: no-offer",
     IgnoreReason.LOADER_FOR_ANOTHER_CPU: "the loader of its host's entry is built for another CPU",
 }
 _UNREGISTERED: Final[Mapping[UnknownHosts, str]] = {

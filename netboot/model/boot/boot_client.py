@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.model.boot.machine_facts import NO_FACTS, Facts
+from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.mac import Mac
 
 
@@ -144,3 +145,4 @@ class Machine:
     facts: Facts = field(default_factory=lambda: NO_FACTS)  # as it reported them last; unverified
     first_path: RelayPath | None = None  # of the first and the last DISCOVER that had one
     last_path: RelayPath | None = None
+    local_boots: Mapping[str, LocalBoot] = field(default_factory=dict)  # by `BootClient.firmware`

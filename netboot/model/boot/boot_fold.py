@@ -36,10 +36,11 @@ _ENDS_OF_ONCE: Final = {
     "boot.machine_wiped": BootEnd.WIPED,
     "boot.wipe_refused": BootEnd.FAILED,
 }
+OFFERED: Final = frozenset({"boot.offered", "boot.offer_withheld"})  # the answer to its DISCOVER, or that none was sent
 # Events that are no step and show something of a boot. Others may be caused by another machine.
 _NOTED: Final = frozenset(
     {
-        "boot.offered",
+        *OFFERED,
         "boot.script_served",
         "boot.document_held_back",
         "boot.ignition_embedded",
@@ -100,10 +101,10 @@ def _begins_boot(boot: BootRecord, event: Event, step: Step) -> bool:
     if boot.end is BootEnd.LOCAL_DISK:
         return step not in _AFTER_LOCAL_DISK
     if boot.end is not None:  # a failure is followed by the checks that failed, or by the script that leads to the disk
-        return step is not Step.CHECKS and (step is not Step.LOCAL_BOOT or event.name == "boot.offered")
+        return step is not Step.CHECKS and (step is not Step.LOCAL_BOOT or event.name in OFFERED)
     if step is Step.OFFER:
         return True
-    if event.name == "boot.offered":
+    if event.name in OFFERED:
         furthest = boot.furthest
         return furthest is None or furthest.step is not Step.INSTALLED
     return step in _FIRST and boot.step(step) is not None
@@ -220,7 +221,7 @@ def _with_plan(boot: BootRecord, event: Event) -> BootRecord:
 
 def _facts(facts: BootFacts, event: Event) -> BootFacts:
     data = event.data
-    if event.name == "boot.offered" and "arch" in data:
+    if event.name in OFFERED and "arch" in data:
         arch, protocol, vendor_class = (str(data.get(key) or "") for key in ("arch", "protocol", "vendor_class"))
         is_first = not facts.arch or data.get("stage") == Stage.FIRMWARE
         return replace(facts, arch=arch, protocol=protocol, vendor_class=vendor_class) if is_first else facts
@@ -271,6 +272,8 @@ def _detail(data: Mapping[str, object], step: Step) -> str:
             return str(data.get("release") or "")
         case Step.FAILED:
             return str(data.get("note") or "")
+        case Step.LOCAL_BOOT:
+            return str(data.get("method") or "")
         case Step.KICKSTART | Step.IGNITION:
             return str(data.get("address") or "")
         case _:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootClient, BootProtocol, Cpu
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
-from netboot.model.host.firmware import ReplyVariant
+from netboot.model.host.firmware import LocalBootMethod, ReplyVariant
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.wipe import Wipe
@@ -20,6 +20,7 @@ class IgnoreReason(StrEnum):
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
     LOADER_WITHOUT_HTTP = "loader-without-http"  # its loader is an iPXE that cannot fetch its script
     LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
+    BOOTS_LOCALLY = "boots-locally"  # its firmware is led to its disk by the absence of a reply
 
 
 class OfferKind(StrEnum):
@@ -95,6 +96,7 @@ class LocalBootPlan:
 
     mac: Mac
     host: Host | None
+    method: LocalBootMethod | None = None  # one of BY_SCRIPT; None: the first for the platform
 
 
 @dataclass(frozen=True, slots=True)

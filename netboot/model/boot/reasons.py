@@ -180,6 +180,19 @@ def _arming_ended(data: Data, host: str) -> Explanation:
     return Explanation("disarmed", f"the arming of {host} ended: {sentence or cure}", cure if sentence else "")
 
 
+def _local_boot_changed(data: Data, host: str) -> Explanation:
+    what = f"{host} {_LOCAL_BOOT_FAULTS[data['reason']]} after its local boot by {data['from']}"
+    cure = f"restart it: it is led to its disk by {data['to']} at its next network boot"
+    return Explanation("changed", what, cure, is_blocking=False)
+
+
+def _local_boot_failed(data: Data, host: str) -> Explanation:
+    what = (
+        f"{host} {_LOCAL_BOOT_FAULTS[data['reason']]} after its local boot by {data['method']}, and no method is left"
+    )
+    return Explanation("dead-end", what, str(data["cure"]))
+
+
 def _overdue(data: Data, host: str) -> Explanation:
     waits = f"{host} waits for {WAITED_FOR[data['waits_for']]} since {data['since'][11:19]} UTC"
     usual = usual_text(data["expected_s"], data["limit_s"], data["boots"])
@@ -244,6 +257,11 @@ _TRANSFER_CURES: Final = {
     "cut": "the machine or the LAN closed the connection: read the machine's screen; check cable, switch port and MTU",
 }
 
+_LOCAL_BOOT_FAULTS: Final = {
+    "came-back": "came back to the network boot at once, three times,",
+    "unseen": "showed no sign of its installed system",
+}
+
 _ENDINGS: Final = {ending.value: what for ending, what in WHAT_HAPPENED.items()}
 
 _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
@@ -257,6 +275,11 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
         "restarted during its first boot, and Ignition may stop there",
         "if it does not become ready, install it again: netboot install arm {host}; or at its boot menu, remove "
         "ignition.firstboot=1 from the kernel line if the first run was complete",
+    ),
+    "boot.local_boot_changed": _local_boot_changed,
+    "boot.local_boot_failed": _local_boot_failed,
+    "boot.local_boot_learned": _sentence(
+        "learned", "{host} starts its disk by {method} ({firmware}), as its {by} shows", is_blocking=False
     ),
     "boot.machine_wiped": _sentence("wiped", "the disk of {host} was wiped: {result}", is_blocking=False),
     "boot.offered_elsewhere": _sentence(

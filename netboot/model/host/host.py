@@ -10,7 +10,7 @@ from typing import NewType
 
 from netboot.errors import UnknownHostError
 from netboot.model.host.disk_rule import DiskRule
-from netboot.model.host.firmware import ReplyVariant, RomIpxe
+from netboot.model.host.firmware import LocalBootMethod, ReplyVariant, RomIpxe
 from netboot.model.host.host_network import BY_DHCP, HostNetwork
 from netboot.model.host.image_trust import CaAnchor, RegistryMirror
 from netboot.model.host.mac import Mac
@@ -51,6 +51,7 @@ class Host:
     loader: str | None = None  # fixes the loader: a name below `bootfiles.directories`
     firmware: ReplyVariant | None = None  # fixes the reply variant
     rom_ipxe: RomIpxe = RomIpxe.KEEP
+    local_boot: LocalBootMethod | None = None  # fixes the method, for a firmware that it fits
     declared_at: str = ""  # file:line:column, for messages
     faults: tuple[str, ...] = ()  # why it may not be installed although it is registered
 

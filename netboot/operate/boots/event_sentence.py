@@ -15,6 +15,7 @@ _OF_LOGINS: Final = {
     "access.token_refused": "the API token {token} was refused at {address}: {reason}",
 }
 _OF_BOOTS: Final = {
+    "boot.offer_withheld": "{subject} got no offer, so that its firmware ({arch}) continues with its disk",
     "boot.machine_discovered": "{subject} requested a boot for the first time: {arch}, {vendor_class}",
     "boot.pxe_requested": "the firmware of {subject} sent its request on port 4011, and was offered {boot_file}",
     "boot.loader_sent": "{subject} received the loader {name}, {bytes}",

@@ -4,11 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet
+from netboot.boot.firmware.local_boot_learning import method_for
+from netboot.boot.firmware.local_boot_methods import local_boot_methods
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import read_ignition
 from netboot.ignition.masked import masked
@@ -18,6 +21,7 @@ from netboot.ignition.schema import Json
 from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
+from netboot.model.host.firmware import LocalBoot, local_boot_reason
 from netboot.model.host.host import Host
 from netboot.model.host.host_secrets import document_shown, secret_values, without_values
 from netboot.model.host.mac import Mac
@@ -164,16 +168,55 @@ def plan_texts(plan: HostPlan) -> Iterator[tuple[str, str, str]]:
         yield f"ignition {part}", f"ignition-{part}.ign", text
 
 
-def offers(host: Host, policy: Policy, install: Install, inspection: Inspection | None = None) -> dict[str, str]:
-    """Return what each kind of firmware of a host is offered by DHCP; `inspection`: what it boots once."""
+def offers(
+    host: Host,
+    policy: Policy,
+    install: Install,
+    inspection: Inspection | None = None,
+    local_boots: Mapping[str, LocalBoot] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Return what each kind of firmware of a host is offered by DHCP.
+
+    `inspection`: what it boots once. `local_boots`: what is known of its local boots, by firmware.
+    """
     clients = {
         name: BootClient(host.mac, arch, protocol, Stage.FIRMWARE) for name, (arch, protocol) in FIRMWARE.items()
     }
-    return {name: _offer(client, host, policy, install, inspection) for name, client in clients.items()}
+    return {
+        name: _offer(client, host, policy, install, inspection, local_boots.get(client.firmware))
+        for name, client in clients.items()
+    }
 
 
-def _offer(client: BootClient, host: Host, policy: Policy, install: Install, inspection: Inspection | None) -> str:
-    match decide(client, host, install, policy, firmware=KnownFirmware(), inspection=inspection):
+def local_boot_texts(host: Host, policy: Policy, local_boots: Mapping[str, LocalBoot]) -> dict[str, str]:
+    """Return by which method each kind of firmware of a host is led to its own disk, and why."""
+    found = {}
+    for name, (arch, protocol) in FIRMWARE.items():
+        client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
+        methods, known = local_boot_methods(client, host, policy), local_boots.get(client.firmware)
+        method = method_for(known, methods)
+        if host.local_boot is method:
+            why = "local_boot of the host"
+        elif known is None or known.method is not method:
+            why = f"the first of {', '.join(methods)}"
+        else:
+            why = local_boot_reason(known)
+        found[name] = f"{method}: {why}"
+    return found
+
+
+def _offer(
+    client: BootClient,
+    host: Host,
+    policy: Policy,
+    install: Install,
+    inspection: Inspection | None,
+    local_boot: LocalBoot | None,
+) -> str:
+    decided = decide(
+        client, host, install, policy, firmware=KnownFirmware(), inspection=inspection, local_boot=local_boot
+    )
+    match decided:
         case Decision(offer=offer):
             return f"{offer.kind.value} {offer.boot_file}".strip()
         case Ignored(reason):

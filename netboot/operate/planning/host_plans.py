@@ -41,7 +41,8 @@ class HostPlans:
         if host is None:
             return NO_BOOT
         report = await self.install_of(host.name)
-        return next_boot(host, registry, report.status.install, report.next_boot, base_url=self.base_url())
+        install, requested = report.status.install, report.next_boot
+        return next_boot(host, registry, install, requested, local_boots=report.local_boots, base_url=self.base_url())
 
     async def explain(self, name: str) -> HostExplanation:
         """Return where each value of a host comes from, and what its machine gets now and why.

@@ -1,16 +1,17 @@
 """What the machine of a host gets at its next network boot: the offer to each firmware, and the URLs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netboot.boot.live_registry import Registry
 from netboot.model import urls
+from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.host import Host
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import Install
-from netboot.operate.planning.host_plan import offers
+from netboot.operate.planning.host_plan import local_boot_texts, offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +22,25 @@ class NextBoot:
     urls: Mapping[str, str | None]
     ignition: IgnitionWay | None  # None: of a host that is not in force
     updates: str | None = None  # why its node does not get its updates from here although it could
+    local_boot: Mapping[str, str] = field(default_factory=dict)  # by kind of firmware: the method, and why
 
 
 NO_BOOT: Final = NextBoot({}, {}, None)
 
 
 def next_boot(
-    host: Host, registry: Registry, install: Install, requested: RequestedBoot | None, *, base_url: str
+    host: Host,
+    registry: Registry,
+    install: Install,
+    requested: RequestedBoot | None,
+    *,
+    local_boots: Mapping[str, LocalBoot],
+    base_url: str,
 ) -> NextBoot:
-    """Return what the machine of a host gets now; `requested` is what it boots once before. May read a small file."""
+    """Return what the machine of a host gets now; `requested` is what it boots once before. May read a small file.
+
+    `local_boots`: what is known of its local boots, by firmware.
+    """
     inspection = Inspection(host.mac)
     if requested is not None:
         kind, medium, at = requested.kind, requested.medium, requested.requested_at
@@ -43,4 +54,5 @@ def next_boot(
     }
     way = IgnitionWay.EMBED if documents.embeds_ignition else IgnitionWay.URL
     problem = documents.updates.problem(host)
-    return NextBoot(offers(host, registry.policy, install, inspection), places, way, problem)
+    offered = offers(host, registry.policy, install, inspection, local_boots)
+    return NextBoot(offered, places, way, problem, local_boot_texts(host, registry.policy, local_boots))

@@ -318,6 +318,15 @@ class GrubRun:
     def exit(self, words: list[str]) -> bool:
         raise _EndedError(BootsLocally(" ".join(["exit", *words[:1]])))
 
+    def search(self, words: list[str]) -> bool:
+        """Find the disk of the machine, which has the loader of an installed system and nothing else."""
+        names = [word for word in words if not word.startswith("-")]
+        is_found = "--file" in words and bool(names) and names[-1].startswith("/EFI/")
+        for word in words if is_found else ():
+            if word.startswith("--set="):
+                self._assign(word.removeprefix("--set="), "hd0,gpt1")
+        return is_found
+
     def reboot(self, _words: list[str]) -> bool:
         raise _EndedError(Restarts("reboot"))
 
@@ -358,14 +367,13 @@ _COMMANDS: Final[Mapping[str, Callable[[GrubRun, list[str]], bool]]] = {
     "exit": GrubRun.exit,
     "halt": GrubRun.halt,
     "reboot": GrubRun.reboot,
+    "search": GrubRun.search,
     "set": GrubRun.set,
     "sleep": GrubRun.sleep,
     "test": GrubRun.test,
     "unset": GrubRun.unset,
 }
-_FAILING: Final = frozenset(
-    {"false", "keystatus", "regexp", "search", "search.file", "search.fs_label", "search.fs_uuid"}
-)
+_FAILING: Final = frozenset({"false", "keystatus", "regexp", "search.file", "search.fs_label", "search.fs_uuid"})
 _NOT_SIMULATED: Final = frozenset({"eval", "return", "setparams", "shift"})
 # They change nothing in what the machine requests.
 _WITHOUT_EFFECT: Final = frozenset(

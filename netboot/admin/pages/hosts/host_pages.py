@@ -90,6 +90,7 @@ class HostPages:
             host_url(name),
             str(install.blocked or ""),
             plan_view.offer_facts(found),
+            plan_view.local_boot_facts(found),
             plan_view.url_facts(found),
             plan_view.is_embedded(found),
             plan_view.planned_documents(plan),

@@ -49,6 +49,7 @@ class PlanView:
     url: str
     reason: str  # why the machine gets this and nothing else; empty: it proceeds
     offers: tuple[Fact, ...]
+    local_boots: tuple[Fact, ...]
     urls: tuple[Fact, ...]
     is_embedded: bool
     plan: tuple[DocumentView, ...]
@@ -61,6 +62,11 @@ class PlanView:
 def offer_facts(found: NextBoot) -> tuple[Fact, ...]:
     """Show what each kind of firmware is offered now."""
     return tuple(Fact(firmware, offer) for firmware, offer in found.offers.items())
+
+
+def local_boot_facts(found: NextBoot) -> tuple[Fact, ...]:
+    """Show by which method each kind of firmware is led to the machine's own disk, and why."""
+    return tuple(Fact(firmware, method) for firmware, method in found.local_boot.items())
 
 
 def url_facts(found: NextBoot) -> tuple[Fact, ...]:

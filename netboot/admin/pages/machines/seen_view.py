@@ -8,6 +8,7 @@ from typing import Any
 from netboot.admin.json_views import json_view
 from netboot.admin.texts.machine_text import box_text, fact_label, path_text, wipe_text
 from netboot.model.boot.boot_client import Machine
+from netboot.model.host.firmware import local_boot_reason
 from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.words import printable, shown_size
@@ -89,6 +90,9 @@ def _facts(machine: Machine) -> Iterator[Fact]:
         "UUID": machine.uuid,
         "Addresses": ", ".join(map(str, machine.addresses)),
         "Boots by": ", ".join(f"{firmware}: {variant}" for firmware, variant in machine.variants.items()),
+        "Local boot": "; ".join(
+            f"{firmware}: {known.method}, {local_boot_reason(known)}" for firmware, known in machine.local_boots.items()
+        ),
     }
     for fact, text in machine.facts.items():
         texts[f"Reported {fact_label(fact)}"] = text

@@ -23,6 +23,7 @@ from netboot.control_socket import RefusedError
 from netboot.doctor.configuration.listening_checks import links_here
 from netboot.errors import UnknownHostError
 from netboot.model.clock import utc_now
+from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.host import HostName
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.install.inspection import OneTimeBoot, RequestedBoot
@@ -81,7 +82,9 @@ async def _next_boot(configuration: Configuration, name: str, state: Mapping[str
     if state is not None and (request := state["next_boot"]) is not None:
         requested = RequestedBoot(OneTimeBoot(request["kind"]), utc_now(), request["medium"])
     base_url = from_settings.base_urls_of(configuration.settings, await links_here())[0]
-    return next_boot(host, registry, install, requested, base_url=base_url)
+    stored = state["local_boots"] if state is not None else {}
+    known = {name: found for name, value in stored.items() if (found := LocalBoot.from_json(value)) is not None}
+    return next_boot(host, registry, install, requested, local_boots=known, base_url=base_url)
 
 
 def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
@@ -102,6 +105,7 @@ def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
         yield from (f"next boot: {text}" for text in next_boot_texts(install["next_boot"]))
         yield from (f"deadline: {text}" for text in deadline_texts(install["deadlines"]))
     yield from (f"offer to {firmware}: {offer}" for firmware, offer in found["offers"].items())
+    yield from (f"local boot of {firmware}: {method}" for firmware, method in found["local_boot"].items())
     yield from (f"{name.replace('_', ' ')}: {url}" for name, url in found["urls"].items() if url)
     if found["ignition"] == IgnitionWay.EMBED:
         yield "ignition: the installer puts it into /boot, and the first boot requests none (install.ignition: embed)"

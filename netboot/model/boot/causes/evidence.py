@@ -155,6 +155,7 @@ _ENDINGS: Final = {
     "boot.other_file_requested": Ending.WRONG_LOADER,
 }
 _RESTORED: Final = {
+    "boot.local_boot_learned": "boot.local_boot_failed",
     "install.content_found": "install.content_lost",
     "install.secret_renewed": "install.secret_ended",
 }

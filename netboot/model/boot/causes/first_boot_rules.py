@@ -5,13 +5,19 @@ from typing import Final
 
 from netboot.model.boot.causes.cause import CauseSeverity, Finding
 from netboot.model.boot.causes.evidence import Evidence, evidence_lines
-from netboot.model.boot.causes.rule import Rule, blocked_by, overdue
+from netboot.model.boot.causes.rule import Rule, blocked_by, overdue, waiting_for
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import InstallState
 
 _FIRST_BOOT: Final = (
     "at its boot menu, remove ignition.firstboot=1 from the kernel line; then on the node: "
     "rpm-ostree kargs --delete ignition.firstboot=1"
+)
+
+_NO_IGNITION: Final = (
+    "read its screen. If its firmware or loader hangs there: restart it, and it is led to its disk by the next method; "
+    "hosts.{host}.local_boot fixes one, and the firmware's boot menu has the disk. If the kernel waits: its card, VLAN "
+    "or bond gets no link, or move-gpt-header waits for a disk; then do not reset it in its first boot"
 )
 
 
@@ -32,7 +38,25 @@ def _is_refused_ignition(event: Event) -> bool:
     return event.name == "boot.token_refused" and event.data.get("document") == "ignition"
 
 
-READY: Final = (Rule("ignition-after-ready", CauseSeverity.ERROR, _ignition_after_ready),)
+def _no_ignition_request(evidence: Evidence) -> Finding | None:
+    """Find an installed system that does not show itself after its local boot: firmware, disk, or its network."""
+    waits = waiting_for(evidence, Step.IGNITION)
+    if waits is None:
+        return None
+    record = evidence.situation.record
+    local = record.step(Step.LOCAL_BOOT) if record is not None else None
+    by = f" by {local.detail}" if local is not None and local.detail else ""
+    sentence = f"the installed system of {evidence.host} requests no Ignition after its local boot{by}"
+    method = f"local boot: {local.detail}" if local is not None and local.detail else None
+    return Finding(
+        sentence, _NO_IGNITION.format(host=evidence.host), evidence_lines(*waits.evidence, method), waits.since
+    )
+
+
+READY: Final = (
+    Rule("ignition-after-ready", CauseSeverity.ERROR, _ignition_after_ready),
+    Rule("no-local-boot", CauseSeverity.ERROR, blocked_by("boot.local_boot_failed")),
+)
 
 FIRST_BOOT: Final = (
     Rule("first-boot-reset", CauseSeverity.ERROR, blocked_by("boot.ignition_repeated")),
@@ -48,12 +72,7 @@ FIRST_BOOT: Final = (
     Rule(
         "no-ignition-request",
         CauseSeverity.ERROR,
-        overdue(
-            Step.IGNITION,
-            sentence="the installed system of {host} does not request its Ignition",
-            cure="read its screen. In the firmware's setup or boot menu, choose the disk. If the kernel waits: its "
-            "card, VLAN or bond gets no link, or move-gpt-header waits for a disk. Do not reset it in its first boot",
-        ),
+        _no_ignition_request,
     ),
     Rule(
         "not-ready",
