@@ -101,6 +101,7 @@ ignition          ./ign/init.ign
 loader            –
 firmware          –
 rom_ipxe          keep
+local_boot        –
 declared_at       ./hosts.yaml:7:3
 state             registered, changed never
 armed             no

@@ -138,7 +138,9 @@ class SeenMachine:
         self.took_installer = False
         self.once = None
         went_on = is_firmware and not self.boot.steps <= _STEPS_BEFORE_LOADER
-        went_on = went_on or (not is_firmware and is_other and Step.LOCAL_BOOT in self.boot.steps)
+        # an iPXE in a ROM that comes back after its script led it to the disk
+        is_back = not is_firmware and is_other and self.boot.served is not None
+        went_on = went_on or (is_back and Step.LOCAL_BOOT in self.boot.steps)
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
         is_anew = is_firmware and client.exchange is not None and self._note_exchange(client.exchange, client.elapsed)
         if is_anew and last_s is not None and now_s - last_s < SHORTEST_BOOT_S:

@@ -23,6 +23,7 @@ from netboot.model.boot.boot_record import BootRecord, BootStep
 from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.boot.other_server import OtherServer
+from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.hardware import Hardware, InspectedCard, InspectedDisk
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
@@ -129,7 +130,7 @@ _WRITTEN: Final[Mapping[type, Fields]] = {
         "inspections": Sequence[Inspection],
     },
     InstallStatus: _INSTALL,
-    InstallReport: {**_INSTALL, **_PROGRESS},
+    InstallReport: {**_INSTALL, **_PROGRESS, "local_boots": Mapping[str, LocalBoot]},
     DiscoveredMachine: {**_fields(Machine), "inspection": Inspection | None},
     ArmedHost: {
         **_INSTALL,
