@@ -127,8 +127,17 @@ class Daemon:
         )
 
     def _watch(self, clock: Clock) -> OverdueWatch:
-        causes, local_boots = self._boot_causes(clock), self._services.local_boots
-        return self._store.overdue_watch(causes, self._registry.hosts, clock, on_unseen=local_boots.record_unseen)
+        store = self._store
+        return OverdueWatch(
+            store.boot_recorder,
+            store.durations,
+            store.boots,
+            hosts=self._registry.hosts,
+            causes=self._boot_causes(clock),
+            on_unseen=self._services.local_boots.record_unseen,
+            events=store.events,
+            clock=clock,
+        )
 
     def _boot_services(self, clock: Clock) -> BootServices:
         store = self._store

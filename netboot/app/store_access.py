@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING
 from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
-from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.boot_records.kept_records import KeptRecords
 from netboot.boot_records.record_files import RecordFiles
 from netboot.boot_records.record_writer import RecordWriter
@@ -30,7 +28,7 @@ from netboot.events.newest_events import NewestEvents
 from netboot.model import urls
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
-from netboot.model.host.host import Host, HostSet
+from netboot.model.host.host import HostSet
 from netboot.model.install.token import TokenKind
 from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.administration import Administration
@@ -109,25 +107,6 @@ class OpenStore:
 
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
-
-    def overdue_watch(
-        self,
-        causes: BootCauses,
-        hosts: Callable[[], HostSet],
-        clock: Clock,
-        *,
-        on_unseen: Callable[[Host], None],
-    ) -> OverdueWatch:
-        return OverdueWatch(
-            self.boot_recorder,
-            self.durations,
-            self.boots,
-            hosts=hosts,
-            causes=causes,
-            on_unseen=on_unseen,
-            events=self.events,
-            clock=clock,
-        )
 
     def access(self, clock: Clock = SYSTEM_CLOCK, metrics: Metrics | None = None) -> AccessUses:
         """Build the use cases of users, API tokens and logins."""
