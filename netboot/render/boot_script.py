@@ -7,6 +7,7 @@ Pure: a plan in, text out; makes no decisions. Written for iPXE of 2019 (Debian 
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, assert_never
 
 from netboot.errors import RenderError
@@ -22,6 +23,7 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
+from netboot.model.host.host_secrets import argument_for_anybody
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import HIDDEN_TOKEN
 from netboot.model.urls import HERE, ContentPlace
@@ -123,10 +125,14 @@ def _script(engine: Engine, language: ScriptLanguage, name: str, *, subject: str
 
 
 def _would_boot(plan: WaitPlan, *, base_url: str, place: ContentPlace) -> tuple[str, ...]:
-    """List the kernel arguments of a host that gets its installer once its machine is announced, for a comment."""
+    """List the kernel arguments of a host that gets its installer once its machine is announced, for a comment.
+
+    Any machine on the LAN can read it, so the host's own arguments have only values that are no secrets.
+    """
     if plan.reason is WaitReason.NOT_ANNOUNCED and plan.host is not None and plan.host.boot_media is not None:
         with suppress(RenderError):  # a line that is too long; the host is not ready, and this script waits
+            shown = replace(plan.host, kernel_arguments=tuple(map(argument_for_anybody, plan.host.kernel_arguments)))
             return kernel_line.installer(
-                plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN, place=place
+                shown, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN, place=place
             )
     return ()

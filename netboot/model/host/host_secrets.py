@@ -82,6 +82,14 @@ def variable_shown(name: str, value: str) -> str:
     return HIDDEN if is_name_of_secret(name) else without_secrets_in(value)
 
 
+def argument_for_anybody(argument: str) -> str:
+    """Return a kernel argument as a machine may read it that is not known to be the host's."""
+    if is_public_argument(argument):
+        return argument
+    name, sign, _ = argument.partition("=")
+    return f"{name}={HIDDEN}" if sign else HIDDEN
+
+
 def argument_shown(argument: str) -> str:
     """Return a kernel argument as it is shown."""
     return without_secrets_in(argument)
