@@ -20,8 +20,10 @@ from netboot.telemetry.health import Health, HealthPart, PartState
 
 ANSWER_S: Final = 2.0  # a check that takes longer has failed
 FRESH_S: Final = 1.0
+SLOW_CURE: Final = "check the load of its disk, or of its server and the network to it"
 FREE_BYTES: Final = 16 << 20  # less than this is no place for a release, nor for the pieces of an upload
 FREE_DESCRIPTORS: Final = 10  # one of so many parts
+LEAST_DESCRIPTORS: Final = 16
 
 
 class ApplianceHealth:
@@ -63,7 +65,8 @@ class _BoundedCheck:
         running = self._running
         await asyncio.wait([running], timeout=max(0.0, self._began_s + ANSWER_S - now_s))
         if not running.done():
-            return HealthPart.of(self._part, f"the check of the {self._part} did not end within {ANSWER_S:g} s")
+            late = f"the check of the {self._part} did not end within {ANSWER_S:g} s"
+            return HealthPart.of(self._part, f"{late}; {SLOW_CURE}")
         return running.result()
 
     async def close(self) -> None:
@@ -113,5 +116,5 @@ def _descriptors() -> HealthPart:
         used = most
     cure = "set LimitNOFILE=65536 in its unit, or find who holds many connections: ss -tn"
     fault = f"the daemon uses {used} of its {most} descriptors; {cure}"
-    is_short = most - used < most // FREE_DESCRIPTORS
+    is_short = most - used < max(LEAST_DESCRIPTORS, most // FREE_DESCRIPTORS)
     return HealthPart.of("descriptors", fault if is_short else None, at_worst=PartState.DEGRADED)

@@ -123,9 +123,8 @@ class ScriptService:
                 self._record_request(machine, host, address, registry.policy)
                 script = await self._script_of(machine, host, address, registry=registry, writer=writer)
         except StoreError as error:
-            is_without_key = isinstance(error, StoreKeyError)
-            reason = WaitReason.NOT_READY if is_without_key else WaitReason.STORE_UNREACHABLE
-            script = writer.write(WaitPlan(mac, reason, host), error)
+            without = self._plan_without_store(mac, host, error)
+            script = writer.write(without, error if isinstance(without, WaitPlan) else None)
         if not is_own:
             self._record_refused(mac, host, address, plan=script.plan)
         if machine is not None:
@@ -156,6 +155,17 @@ class ScriptService:
     async def _harmless_plan(self, mac: Mac, host: Host | None, policy: Policy) -> HarmlessPlan:
         install = await self.install_moves.read(host.name) if host else None
         return script_without_install(mac, host, install, policy) or WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
+
+    def _plan_without_store(self, mac: Mac, host: Host | None, error: StoreError) -> LocalBootPlan | WaitPlan:
+        """Return what a machine boots while the store fails: its own disk, if memory has no arming of it.
+
+        An arming or request that another appliance stored meanwhile stays for its next boot.
+        """
+        if isinstance(error, StoreKeyError):
+            return WaitPlan(mac, WaitReason.NOT_READY, host)
+        if host is None or self.install_moves.known(host.name).is_armed or self.inspections.known(mac) is not None:
+            return WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host)
+        return LocalBootPlan(mac, host)
 
     async def _script_of(
         self,

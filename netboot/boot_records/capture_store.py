@@ -20,10 +20,11 @@ from typing import Final, NamedTuple
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.boot_records.log_store import Written
-from netboot.boot_records.record_files import PART, Owner, RecordKind, append, opened
+from netboot.boot_records.record_files import PART, Owner, RecordKind, append, cure_of, opened
 from netboot.errors import WireError
 from netboot.model.captured_packet import CapturedPacket, Endpoint, Protocol
 from netboot.model.host.mac import Mac
+from netboot.store.failure import DISK_CURES
 from netboot.wire import frames, pcapng
 from netboot.wire.pcapng import BlockType
 
@@ -101,7 +102,7 @@ class CaptureStore:
     def write(self, batch: Iterable[ReceivedPacket]) -> Written:
         """Append packets to their captures; a fault of the disk drops them."""
         dropped: Counter[RecordDrop] = Counter()
-        problem, is_full = None, False
+        problem, is_full, is_of_disk = None, False, False
         for _, group in groupby(sorted(batch, key=_boot), key=_boot):
             packets = list(group)
             owner = packets[0].owner
@@ -117,10 +118,11 @@ class CaptureStore:
             except OSError as error:
                 dropped[RecordDrop.WRITE_FAILED] += len(packets)
                 what = f"cannot write the capture of {owner} in {self.budget.files.directory}"
-                problem = f"{what}: {error.strerror}; see records.directory"
+                problem = f"{what}: {error.strerror}; {cure_of(error)}"
+                is_of_disk = error.errno in DISK_CURES
         with suppress(OSError):  # a problem of the next batch
             self.budget.keep()
-        return Written(+dropped, problem)
+        return Written(+dropped, problem, is_of_disk)
 
     def _append(self, owner: Owner, path: Path, packets: Sequence[ReceivedPacket]) -> int:
         """Append packets; return how many older ones were removed for them."""

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.drop_reasons import RecordDrop
-from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord, append, opened
+from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord, append, cure_of, opened
 from netboot.model.boot.log_line import LogLine, Severity
+from netboot.store.failure import DISK_CURES
 
 LONGEST_LOG_BYTES: Final = 16 << 20
 READ_AT_ONCE_BYTES: Final = 256 * 1024
@@ -36,6 +37,7 @@ class Written(NamedTuple):
 
     dropped: Mapping[RecordDrop, int]
     problem: str | None
+    is_of_disk: bool = False  # the problem is one of the disk, which may end without a new record
 
 
 class LogStore:
@@ -45,7 +47,7 @@ class LogStore:
     def write(self, batch: Iterable[ReceivedLine]) -> Written:
         """Append lines to their logs; a fault of the disk drops them."""
         dropped: Counter[RecordDrop] = Counter()
-        problem, is_full = None, False
+        problem, is_full, is_of_disk = None, False, False
         for (owner, began_at), group in groupby(batch, key=lambda each: each[:2]):
             lines = [each.line for each in group]
             try:
@@ -60,10 +62,11 @@ class LogStore:
             except OSError as error:
                 dropped[RecordDrop.WRITE_FAILED] += len(lines)
                 what = f"cannot write the log of {owner} in {self.budget.files.directory}"
-                problem = f"{what}: {error.strerror}; see records.directory"
+                problem = f"{what}: {error.strerror}; {cure_of(error)}"
+                is_of_disk = error.errno in DISK_CURES
         with suppress(OSError):  # a problem of the next batch
             self.budget.keep()
-        return Written(+dropped, problem)
+        return Written(+dropped, problem, is_of_disk)
 
     def _append(self, owner: Owner, path: Path, lines: Sequence[LogLine]) -> int:
         """Append what still fits; return how many lines that were."""

@@ -18,10 +18,12 @@ from typing import Final
 from netboot.errors import NetbootError
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.store.failure import DISK_CURES
 
 Owner = HostName | Mac
 
 PART: Final = ".part"  # how the name of a record ends that is written anew
+_VERIFIED_BYTES: Final = 4096
 _TIME: Final = "%Y%m%dT%H%M%S.%fZ"
 _MAC_DIRECTORY: Final = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5,7}")
 
@@ -35,6 +37,11 @@ class RecordKind(StrEnum):
 
 class NoRecordError(NetbootError):
     """No record of this kind is kept of a machine or boot."""
+
+
+def cure_of(error: OSError) -> str:
+    """Return what to do about a record that cannot be written."""
+    return DISK_CURES.get(error.errno or 0, "see records.directory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +81,18 @@ class RecordFiles:
         """List the records of a machine, the oldest boot first."""
         return _in_order(_records_in(self._directory_of(owner)))
 
+    def verify_writable(self) -> None:
+        """Write a block where the records are, and delete it; raise OSError."""
+        self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        part = self.directory / f"verified{PART}"
+        try:
+            part.write_bytes(bytes(_VERIFIED_BYTES))
+        finally:
+            part.unlink(missing_ok=True)
+
     def remove_parts(self) -> None:
         """Delete what a killed daemon was writing anew; the records themselves are whole."""
-        for path in self.directory.glob(f"*/*{PART}"):
+        for path in [*self.directory.glob(f"*{PART}"), *self.directory.glob(f"*/*{PART}")]:
             path.unlink(missing_ok=True)
 
     def all(self) -> list[StoredRecord]:

@@ -15,10 +15,11 @@ from netboot.boot_records.capture_store import CaptureStore, ReceivedPacket
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.boot_records.log_store import LogStore, ReceivedLine, Written, read_log
-from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord
+from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord, cure_of
 from netboot.errors import StoreError
 from netboot.model.boot.log_line import LogLine
 from netboot.model.host.mac import Mac
+from netboot.store.failure import DISK_CURES
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 
@@ -32,6 +33,7 @@ PAUSE_OF_PACKETS_S: Final = 0.1
 REST: Final = 39  # times as long as a batch of packets took
 LONGEST_REST_S: Final = 10.0
 MEASURE_S: Final = 300.0
+VERIFY_S: Final = 2.0  # how often a disk that took no records is tried again
 BEAT_S: Final = 1.0  # how soon a follower finds that its reader has gone
 
 MeasureStore = Callable[[], Awaitable[int]]  # its bytes; raises StoreError
@@ -52,6 +54,7 @@ class RecordWriter:
         self._logs, self._captures = LogStore(budget), CaptureStore(budget, application=application)
         self._store_size = store_size
         self._problems: dict[RecordKind | None, str] = {}  # why records are not written now; None: any of them
+        self._of_disk: set[RecordKind | None] = set()  # those of them that end when the disk can be written again
         self._lines: list[ReceivedLine] = []
         self._packets: list[ReceivedPacket] = []
         self._packet_bytes = 0
@@ -100,12 +103,12 @@ class RecordWriter:
         try:
             await asyncio.to_thread(self.budget.open)
         except OSError as error:
-            self._note_problem(
-                None, f"cannot use {self.budget.files.directory}: {error.strerror}; see records.directory"
-            )
+            cannot = f"cannot use {self.budget.files.directory}: {error.strerror}; {cure_of(error)}"
+            self._note_problem(None, cannot, is_of_disk=error.errno in DISK_CURES)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_writing_lines())
             tasks.create_task(self._keep_writing_packets())
+            tasks.create_task(self._keep_verifying())
             if self._store_size is not None:
                 tasks.create_task(self._keep_measuring(self._store_size))
 
@@ -122,6 +125,17 @@ class RecordWriter:
             await self._has_packets.wait()
             await asyncio.sleep(min(max(PAUSE_OF_PACKETS_S, REST * took_s), LONGEST_REST_S))
             took_s = await asyncio.shield(self._write_packets())
+
+    async def _keep_verifying(self) -> None:
+        """Find that a disk that took no records can be written again, also while no machine boots."""
+        while True:
+            await asyncio.sleep(VERIFY_S)
+            if self._of_disk:
+                with suppress(OSError):
+                    await asyncio.to_thread(self.budget.files.verify_writable)
+                    for kind in self._of_disk:
+                        self._problems.pop(kind, None)
+                    self._of_disk.clear()
 
     async def _keep_measuring(self, store_size: MeasureStore) -> None:
         while True:
@@ -186,13 +200,15 @@ class RecordWriter:
         self._problems.pop(None, None)
         if written.problem is None:
             self._problems.pop(kind, None)
+            self._of_disk.discard(kind)
         else:
-            self._note_problem(kind, written.problem)
+            self._note_problem(kind, written.problem, is_of_disk=written.is_of_disk)
 
-    def _note_problem(self, kind: RecordKind | None, problem: str) -> None:
+    def _note_problem(self, kind: RecordKind | None, problem: str, *, is_of_disk: bool) -> None:
         if self._problems.get(kind) != problem:
             log.error("records.write_failed", reason=problem)
         self._problems[kind] = problem
+        (self._of_disk.add if is_of_disk else self._of_disk.discard)(kind)
 
     def end(self) -> None:
         """End every `follow`, now and from now on."""

@@ -32,6 +32,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 TIMEOUT_S = 5.0  # after this a machine gets a script that waits
+LATE_S: Final = 1.0  # as long as a reader waits for a store that answered late and has not answered since
 BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
 LONGEST_TURN_S: Final = 30.0  # in the queue of writers; iPXE waits 120 s for an answer
 STEP_S: Final = 0.05  # of `burst_ended`
@@ -64,6 +65,7 @@ class Database:
         self.writer = uuid4().hex  # names what this process writes, see `store.changes`
         self._engine = engine.execution_options(writer=self.writer)
         self._record_use = record_use
+        self._is_late = False
         self.write_fault: str | None = None  # why the last writing transaction failed
         self._key_file = key_file
         self.sealing = Sealing(None, "this program opened the store without its key")
@@ -171,7 +173,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open one writing transaction of at most `TIMEOUT_S`; raise StoreError if the store fails."""
         try:
-            async with self._turn_to_write(), self._recorded("write", self._engine) as connection:
+            async with self._turn_to_write(), self._recorded("write", self._engine, TIMEOUT_S) as connection:
                 yield connection
         except StoreError as error:
             self.write_fault = str(error)
@@ -181,7 +183,8 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open one reading transaction, which waits for no writer; raise StoreError if the store fails."""
-        async with self._recorded("read", self._reader) as connection:
+        wait_s = LATE_S if self._is_late else TIMEOUT_S  # a page reads several times
+        async with self._recorded("read", self._reader, wait_s) as connection:
             yield connection
 
     @asynccontextmanager
@@ -202,7 +205,7 @@ class Database:
                 break
             except TimeoutError:
                 if self.write_fault is not None or time.monotonic() > until_s:
-                    raise StoreError(_late()) from None
+                    raise StoreError(_late(TIMEOUT_S)) from None
         try:
             yield
         finally:
@@ -229,14 +232,15 @@ class Database:
             return int(await connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
 
     @asynccontextmanager
-    async def _recorded(self, access: str, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _recorded(self, access: str, engine: AsyncEngine, wait_s: float) -> AsyncIterator[AsyncConnection]:
         """Open a transaction, and record how long it took and how the store failed."""
         began_s, fault = time.monotonic(), None
         try:
-            async with _begun(engine) as connection:
+            async with _begun(engine, wait_s) as connection:
                 yield connection
+            self._is_late = False
         except StoreError as error:
-            fault = error
+            fault, self._is_late = error, isinstance(error.__context__, TimeoutError)
             raise
         finally:
             if self._record_use is not None:
@@ -288,18 +292,18 @@ async def burst_ended(waiting: Callable[[], int], *, most: int) -> None:
 
 
 @asynccontextmanager
-async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _begun(engine: AsyncEngine, wait_s: float) -> AsyncIterator[AsyncConnection]:
     try:
-        async with asyncio.timeout(TIMEOUT_S), engine.begin() as connection:
+        async with asyncio.timeout(wait_s), engine.begin() as connection:
             yield connection
     except TimeoutError:
-        raise StoreError(_late()) from None
+        raise StoreError(_late(wait_s)) from None
     except (SQLAlchemyError, OSError) as error:
         raise store_failed(error) from error
 
 
-def _late() -> str:
-    return f"the store did not answer within {TIMEOUT_S:g} s; check the load of its disk, or of its database server"
+def _late(wait_s: float) -> str:
+    return f"the store did not answer within {wait_s:g} s; check the load of its disk, or of its database server"
 
 
 def prepared_engine(url: str) -> AsyncEngine:

@@ -32,13 +32,8 @@ _CURES: Final = {
     "53300": "raise max_connections of the server",
     "57P": "start the database server",
 }
-_FILE_CURES: Final = {
-    errno.ENOSPC: _DISK_FULL,
-    errno.EDQUOT: _DISK_FULL,
-    errno.EROFS: _READ_ONLY,
-    errno.EACCES: NO_RIGHT,
-    errno.EPERM: NO_RIGHT,
-}
+DISK_CURES: Final = {errno.ENOSPC: _DISK_FULL, errno.EDQUOT: _DISK_FULL, errno.EROFS: _READ_ONLY}
+_FILE_CURES: Final = {**DISK_CURES, errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGHT}
 
 
 def store_failed(error: BaseException) -> StoreError:

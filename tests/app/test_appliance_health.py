@@ -112,7 +112,8 @@ def test_a_hanging_store_delays_no_answer_and_is_queried_once(
 
     found, first_s, later_s = in_health(sqlite_url, tmp_path, scenario)  # type: ignore[misc]
 
-    reason = "the check of the store did not end within 0.2 s"
+    cure = "check the load of its disk, or of its server and the network to it"
+    reason = f"the check of the store did not end within 0.2 s; {cure}"
     assert {health.parts[0] for health in found} == {HealthPart("store", "", PartState.FAILED, (reason,))}
     assert (pings, first_s < 2, later_s < 0.2) == (1, True, True)
 

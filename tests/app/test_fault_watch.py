@@ -53,7 +53,12 @@ class Watched:
 
 @pytest.fixture
 def watched(sqlite_url: str) -> Watched:
-    return Watched(asyncio.run(Database.open(sqlite_url)))
+    async def closed() -> Database:
+        database = await Database.open(sqlite_url)
+        await database.close()
+        return database  # events wait for it in memory
+
+    return Watched(asyncio.run(closed()))
 
 
 def test_a_fault_and_its_end_are_one_event_each_and_a_problem_meanwhile(watched: Watched):

@@ -201,6 +201,21 @@ def test_a_store_that_does_not_answer_makes_the_machine_wait_and_never_install(w
     with_services(scenario)
 
 
+def test_a_host_that_is_not_armed_boots_its_disk_while_the_store_does_not_answer(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        services.boots(FIRMWARE, IPXE)
+        armed, other = services.hosts.get("cp1"), services.hosts.get("w1")
+        async with services.database.transaction() as connection:
+            await connection.exec_driver_sql("DROP TABLE installs")
+
+        plans = [await services.script_for(mac, ADDRESS) for mac in (MAC, OTHER_MAC)]
+
+        assert plans == [WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, armed), LocalBootPlan(OTHER_MAC, other)]
+
+    with_services(scenario)
+
+
 def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(with_services: WithServices, hosts: object):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)

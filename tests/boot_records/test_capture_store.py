@@ -237,7 +237,7 @@ def test_a_full_disk_is_a_problem_and_leaves_whole_packets(store: CaptureStore, 
     assert written.dropped == {RecordDrop.WRITE_FAILED: 1}
     assert written.problem == (
         f"cannot write the capture of cp1 in {store.budget.files.directory}: No space left on device; "
-        "see records.directory"
+        "free some space on its file system"
     )
     assert [bytes(frame[UDP].payload) for frame, _ in read(store)] == [b"before", b"after"]
 
@@ -300,4 +300,5 @@ def test_a_disk_that_became_read_only_beyond_the_budget_is_a_problem(tmp_path: P
 
     assert [each.dropped for each in written] == [{}, {RecordDrop.WRITE_FAILED: 1}]
     assert written[1].problem is not None
-    assert written[1].problem.endswith("Read-only file system; see records.directory")
+    cure = "mount its file system writable, or add its directory to ReadWritePaths= of the unit"
+    assert written[1].problem.endswith(f"Read-only file system; {cure}")

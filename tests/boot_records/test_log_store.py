@@ -214,7 +214,8 @@ def test_a_full_disk_is_a_problem_and_leaves_no_half_line(
 
     assert written.dropped == {RecordDrop.WRITE_FAILED: 2}
     assert written.problem == (
-        f"cannot write the log of cp1 in {store.budget.files.directory}: No space left on device; see records.directory"
+        f"cannot write the log of cp1 in {store.budget.files.directory}: No space left on device; "
+        "free some space on its file system"
     )
     assert (after.dropped, after.problem, texts(store)) == ({}, None, [["before", "after"]])
 

@@ -1,6 +1,8 @@
 """Lines wait in memory for the disk, within a limit, and followers get them."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -282,3 +284,35 @@ def test_a_fault_of_ours_drops_the_batch_and_the_writer_continues(tmp_path: Path
 
     assert asyncio.run(inside()) == ["a batch of records was not written: a fault of netboot's own, see the log"]
     assert stored(tmp_path) == ["kept"]
+
+
+def test_a_disk_that_can_be_written_again_ends_its_problem_though_no_machine_boots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(record_writer, "VERIFY_S", 0.01)
+    write_bytes, is_full = Path.write_bytes, True
+
+    def full(path: Path, data: bytes) -> int:
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_bytes(path, data)
+
+    def refuse(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def scenario(writer: RecordWriter) -> str | None:
+        nonlocal is_full
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", refuse)
+            writer.take(received("x"))
+            await until(lambda: writer.problem is not None)
+        monkeypatch.setattr(Path, "write_bytes", full)
+        await asyncio.sleep(0.05)
+        problem, is_full = writer.problem, False
+        await until(lambda: writer.problem is None)
+        return problem
+
+    problem = run(tmp_path, scenario)
+    assert problem is not None
+    assert problem.endswith("No space left on device; free some space on its file system")
+    assert list(tmp_path.glob("*.part")) == []

@@ -193,7 +193,7 @@ class SetsIgnition:
         with self.acknowledged.change("ignition", "worker", hashlib.sha256(body).hexdigest()) as change:
             answer = self.operator.send("PUT", "/api/v1/cluster/ignition/worker?renewed=1", body)
             change.status = answer.status
-        if answer.status != 200:
+        if answer.status not in (200, 503):
             self.acknowledged.fault(f"the Ignition of workers is refused: {answer.text}")
 
 

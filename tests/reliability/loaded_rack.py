@@ -99,9 +99,11 @@ def receiving(namespace: str) -> Iterator[Deliveries]:
     with server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()
-        yield deliveries
-        server.shutdown()
-        serving.join()
+        try:
+            yield deliveries
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 @dataclass
@@ -175,8 +177,8 @@ class LoadedRack:
         running = {"loading", "offered", "installing"}
         permitted = {
             "armed": ({"registered", "offered", "installed", "ready", "loading", "failed"}, {True}),
-            "scripted": ({"loading"}, {True}),
-            "read": ({"loading", "installing"}, {True}),
+            "scripted": ({"offered", "loading"}, {True}),  # an offer is stored later than it is sent
+            "read": ({"offered", "loading", "installing"}, {True}),
             "started": ({"installing", "installed"}, {True, False}),
             "done": ({"installed"}, {False}),
             "local": ({"installed", "ready"}, {False}),
