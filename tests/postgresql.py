@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -27,11 +27,25 @@ class Server:
 
     directory: Path
 
-    def new_database(self) -> str:
-        """Create an empty database and return its URL, as `store.url` has it."""
+    def new_database(self, *, roles: Sequence[str] = ()) -> str:
+        """Create an empty database and return its URL, as `store.url` has it; each of `roles` may do all in it."""
         name = f"test{next(_numbers)}"
         command = [BINARIES / "createdb", "--host", self.directory, "--username", "postgres", name]
         subprocess.run(command, check=True, timeout=START_S)
+        for role in roles:
+            make = f"DO $$ BEGIN CREATE ROLE {role} SUPERUSER LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+            for statement in (make, f"ALTER ROLE {role} LOGIN"):
+                command = [
+                    BINARIES / "psql",
+                    "--host",
+                    self.directory,
+                    "--username",
+                    "postgres",
+                    "-qc",
+                    statement,
+                    name,
+                ]
+                subprocess.run(command, check=True, timeout=START_S)
         return f"postgresql+asyncpg://postgres@/{name}?host={self.directory}"
 
 

@@ -4,11 +4,13 @@ One process, a real store (a SQLite file), real files; the clock, random bytes a
 call nothing is under way; what netboot writes behind is written when `advance` moves the clock.
 """
 
+import asyncio
 import json
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import structlog
 from fixtures.api_answers import faults_of
 from fixtures.role_files import NEVER_ENDING, copy_role_files
-from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
+from safety.memory_network import BOX, INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
 
 from netboot.app.running.process import Signals
 from netboot.app.start import run
@@ -24,14 +26,15 @@ from netboot.model.clock import Clock
 from netboot.registry.load import read_written
 
 HTTP_PORT = 8080
+SECOND_SERVER = "192.0.2.11"  # of a second box on the LAN
 BASE = f"http://{SERVER}:{HTTP_PORT}"
 BROADCAST = "255.255.255.255"
 SETTINGS = f"""\
 network: {{interfaces: [{INTERFACE}]}}
-admin: {{socket: control.sock, listen: 127.0.0.1:8470}}
+admin: {{socket: control.sock, listen: 127.0.0.1:%(port)d}}
 bootfiles: {{directories: [boot]}}
 content: {{directory: content, deltas: false}}
-store: {{url: sqlite+aiosqlite:///netboot.db}}
+store: {{url: "%(store)s", key_file: store.key}}
 records: {{directory: records}}
 hosts: {{files: [%(files)s], unknown: %(unknown)s}}
 dhcp: {{mode: %(mode)s}}
@@ -68,18 +71,31 @@ class Appliance:
     """One box. `close` it at the end."""
 
     def __init__(
-        self, directory: Path, hosts: str, *, mode: str = "proxy", unknown: str = "ignore", files: str = "hosts.yaml"
+        self,
+        directory: Path,
+        hosts: str,
+        *,
+        mode: str = "proxy",
+        unknown: str = "ignore",
+        files: str = "hosts.yaml",
+        store: str = "sqlite+aiosqlite:///netboot.db",
+        beside: "Appliance | None" = None,
     ) -> None:
-        """Start on the files in `directory`, which `prepare` has filled."""
+        """Start on the files in `directory`, which `prepare` has filled, on the LAN of `beside` if there is one."""
         self.directory = directory
-        self.clock = FakeClock()
-        self._loop = MemoryLoop(self.clock)
-        self._port = 20_000
-        (directory / "netboot.yaml").write_text(SETTINGS % {"mode": mode, "unknown": unknown, "files": files})
+        self.clock = FakeClock() if beside is None else beside.clock
+        self._loop = MemoryLoop(self.clock) if beside is None else beside._loop
+        self._port, self.server, port = 20_000, SERVER, 8470
+        if beside is not None:
+            self._port, self.server, port = 30_000, SECOND_SERVER, 8471
+        chosen = {"mode": mode, "unknown": unknown, "files": files, "store": store, "port": port}
+        (directory / "netboot.yaml").write_text(SETTINGS % chosen)
         self.edit_hosts(hosts)
         self._stack = ExitStack()
-        self._stack.enter_context(_quiet())
-        self._stack.enter_context(in_memory(self._loop))
+        if beside is None:
+            self._stack.enter_context(_quiet())
+            self._stack.enter_context(in_memory(self._loop))
+        self._is_beside = beside is not None
         self._start()
 
     # The wire
@@ -92,7 +108,7 @@ class Appliance:
         self, port: int, datagram: bytes, source: Address, *, wait_s: float = 0.0
     ) -> list[tuple[Address, Address, bytes]]:
         """Send one datagram; return all that is sent within `wait_s`, each with its source and destination."""
-        sent = self._loop.network.send(datagram, source, (BROADCAST if port == 67 else SERVER, port))
+        sent = self._loop.network.send(datagram, source, (BROADCAST if port == 67 else self.server, port))
         if wait_s:
             for _ in range(10):
                 self.advance(wait_s / 10)
@@ -104,7 +120,7 @@ class Appliance:
         self._port += 1
         peer, received = (source, self._port), b""
         request = b"\0\1" + name.encode("latin-1") + b"\0octet\0"
-        answers, expected = self._loop.network.send(request, peer, (SERVER, 69)), 1
+        answers, expected = self._loop.network.send(request, peer, (self.server, 69)), 1
         while True:
             mine = [(ours, data) for ours, to, data in answers if to == peer]
             if not mine:
@@ -128,25 +144,25 @@ class Appliance:
         transports = []
         for method, path, source, body in requests:
             self._port += 1
-            head = f"{method} {path} HTTP/1.1\r\nHost: {SERVER}:{HTTP_PORT}\r\n"
+            head = f"{method} {path} HTTP/1.1\r\nHost: {self.server}:{HTTP_PORT}\r\n"
             head += f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
             data = head.encode("latin-1") + b"\r\n" + body
             transports.append(
-                self._loop.network.connect((SERVER, HTTP_PORT), (source, self._port), data),
+                self._loop.network.connect((self.server, HTTP_PORT), (source, self._port), data),
             )
         self._loop.settle()
         return [self._ended(transport, method) for transport, (method, *_) in zip(transports, requests, strict=True)]
 
     def http_cut(self, method: str, path: str, source: str, body: bytes = b"") -> None:
         """Send one request and close the connection before its answer."""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {SERVER}\r\nContent-Length: {len(body)}\r\n\r\n"
-        transport = self._loop.network.connect((SERVER, HTTP_PORT), (source, 1), head.encode() + body)
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.server}\r\nContent-Length: {len(body)}\r\n\r\n"
+        transport = self._loop.network.connect((self.server, HTTP_PORT), (source, 1), head.encode() + body)
         self._loop.call_soon(transport.close)
         self._loop.settle()
 
     def http_bytes(self, data: bytes, source: str, *, wait_s: float = 0.0) -> bytes:
         """Send bytes on one connection to the boot LAN's HTTP; return what came back on it within `wait_s`."""
-        transport = self._loop.network.connect((SERVER, HTTP_PORT), (source, 1), data)
+        transport = self._loop.network.connect((self.server, HTTP_PORT), (source, 1), data)
         self._loop.settle()
         if wait_s:
             self.advance(wait_s)
@@ -219,6 +235,27 @@ class Appliance:
                 path.write_bytes(data)
         self._start()
 
+    def end_without_store(self) -> None:
+        """Stop a box that does not reach the store any longer: nothing that it still does has an effect."""
+        self._loop.call_soon(self._signals.stopping.set)
+        for _ in range(_STOP_S):
+            self._loop.settle()
+            if self._run.done():
+                break
+            self.clock.seconds += 1
+        assert self._run.done(), "the appliance does not stop"
+        self._run.exception()  # its lock on the store is lost
+
+    def start_again(self) -> None:
+        self._start()
+
+    def begin_http(self, method: str, path: str, source: str, *, steps: int) -> None:
+        """Send one request, and let the box work on it for so many steps of its loop; its answer is lost."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.server}\r\n\r\n"
+        self._loop.network.connect((self.server, HTTP_PORT), (source, 1), head.encode())
+        for _ in range(steps):
+            self._loop.run_until_complete(asyncio.sleep(0))
+
     # Time
 
     def advance(self, seconds: float) -> None:
@@ -241,15 +278,19 @@ class Appliance:
             if not self._run.done():
                 self._stop()
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._stack.close()
-            self._loop.close()
+            if not self._is_beside:
+                self._loop.run_until_complete(self._loop.shutdown_default_executor())
+                self._stack.close()
+                self._loop.close()
 
     def _start(self) -> None:
         path, clock = self.directory / "netboot.yaml", self.clock
         self._signals = Signals()
         faked = Clock(clock.now, clock.monotonic, clock.random_bytes)
-        self._run = self._loop.create_task(run(path, read_written(path), self._signals, clock=faked))
+        context = copy_context()
+        context.run(BOX.set, self.server)
+        serving = run(path, read_written(path), self._signals, clock=faked)
+        self._run = self._loop.create_task(serving, context=context)
         self._loop.settle()
         if self._run.done():
             self._run.result()

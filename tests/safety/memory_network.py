@@ -16,13 +16,17 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import aiosqlite.core
 import pyroute2
+import sqlalchemy.connectors.asyncio
+import sqlalchemy.dialects.postgresql.asyncpg
 
 SERVER = "192.0.2.10"
 INTERFACE, INDEX = "boot0", 7
@@ -30,6 +34,7 @@ _PKTINFO = struct.Struct("=I4s4s")
 _IP_PKTINFO = 8
 _Socket = socket.socket
 Address = tuple[str, int]
+BOX: ContextVar[str] = ContextVar("BOX", default=SERVER)  # the address of the box whose daemon runs
 
 
 class FakeClock:
@@ -117,6 +122,14 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._end_of_thread_work)
         return future
 
+    def count_while(self, work: Callable[[Any], Any], awaited: Any) -> Any:
+        """Count what `work` waits for, an answer of PostgreSQL, as work under way."""
+        self._in_threads += 1
+        try:
+            return work(awaited)
+        finally:
+            self._end_of_thread_work(None)
+
     def _end_of_thread_work(self, _future: object) -> None:
         self._in_threads -= 1
         if self._thread_ended is not None and not self._thread_ended.done():
@@ -130,7 +143,7 @@ class MemoryListener(asyncio.AbstractServer):
     """A TCP or Unix listener."""
 
     def __init__(self, network: "MemoryNetwork", where: Any, factory: Callable[[], asyncio.Protocol]) -> None:
-        self._network, self._where, self.factory = network, where, factory
+        self._network, self._where, self.factory, self.context = network, where, factory, copy_context()
         self.sockets: tuple[object, ...] = ()
         network.listeners[where] = self
 
@@ -208,6 +221,7 @@ class MemorySocket(_Socket):
     def __init__(self) -> None:
         super().__init__(socket.AF_UNIX, socket.SOCK_DGRAM)  # for a file descriptor of its own
         self.reader: Callable[[], object] | None = None
+        self.box, self.context = BOX.get(), copy_context()
         self.bound: Any = ("0.0.0.0", 0)
         self.inbox: deque[tuple[bytes, Address, str]] = deque()
         self.descriptor = self.fileno()
@@ -248,7 +262,7 @@ class MemorySocket(_Socket):
 
     def recvmsg(self, *_sizes: int) -> Any:
         data, source, destination = self._next()
-        local = ipaddress.IPv4Address(SERVER).packed
+        local = ipaddress.IPv4Address(self.box).packed
         info = _PKTINFO.pack(INDEX, local, ipaddress.IPv4Address(destination).packed)
         return data, [(socket.IPPROTO_IP, _IP_PKTINFO, info)], 0, source
 
@@ -287,22 +301,24 @@ class MemoryNetwork:
     def send(self, data: bytes, source: Address, to: Address) -> list[tuple[Address, Address, bytes]]:
         """Deliver one datagram and return what was sent because of it: source, destination, bytes."""
         self.sent.clear()
-        for sock in [each for each in self.sockets.values() if each.reader and each.bound[1] == to[1]]:
+        bound = [each for each in self.sockets.values() if each.reader and each.bound[1] == to[1]]
+        for sock in [each for each in bound if to[0] in (each.box, "255.255.255.255")]:
             sock.inbox.append((data, source, to[0]))
-            self._loop.call_soon(sock.reader)
+            self._loop.call_soon(sock.reader, context=sock.context)
         self._loop.settle()
         return list(self.sent)
 
     def connect(self, where: Any, peer: Any, data: bytes) -> MemoryTransport:
         """Open a connection and send `data` on it; `settle` brings the answer."""
-        protocol = self.listeners[where].factory()
+        listener = self.listeners[where]
+        protocol = listener.factory()
         transport = MemoryTransport(self._loop, protocol, peer, where)
 
         def opened() -> None:
             protocol.connection_made(transport)
             transport.feed(data)
 
-        self._loop.call_soon(opened)
+        self._loop.call_soon(opened, context=listener.context)
         return transport
 
 
@@ -321,7 +337,7 @@ class _Route:
         pass
 
     async def get_addr(self, **_family: int) -> Any:
-        return _each(_Record(index=INDEX, scope=0, flags=0, prefixlen=24, attrs={"IFA_LOCAL": SERVER}))
+        return _each(_Record(index=INDEX, scope=0, flags=0, prefixlen=24, attrs={"IFA_LOCAL": BOX.get()}))
 
     async def get_links(self) -> Any:
         return _each(_Record(index=INDEX, flags=0x41, attrs={"IFLA_IFNAME": INTERFACE, "IFLA_MTU": 1500}))
@@ -363,8 +379,11 @@ def in_memory(loop: MemoryLoop) -> Iterator[None]:
     def wrapped(future: Any, *, loop: Any = None) -> Any:
         return (loop or asyncio.get_running_loop()).watch(wrap(future, loop=loop))
 
+    drivers = (sqlalchemy.connectors.asyncio, sqlalchemy.dialects.postgresql.asyncpg)
+    waits = {module: vars(module)["await_"] for module in drivers if "await_" in vars(module)}
     patches = [
         mock.patch("socket.socket", _SocketFactory),
+        *(mock.patch.object(each, "await_", partial(loop.count_while, work)) for each, work in waits.items()),
         mock.patch("asyncio.wrap_future", wrapped),
         mock.patch("asyncio.futures.wrap_future", wrapped),
         mock.patch.object(aiosqlite.core, "SimpleQueue", _WatchedQueue),
