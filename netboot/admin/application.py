@@ -19,6 +19,7 @@ from netboot.admin.access.turns import end_turn
 from netboot.admin.api.problems import errors_as_json
 from netboot.admin.pages.page_engine import PageEngine, errors_as_pages
 from netboot.control_socket import CONFIGURATION_HEADER
+from netboot.model.urls import ALIVE_PATH
 from netboot.operate.access.access_uses import AccessUses
 from netboot.telemetry.metrics import Metrics
 
@@ -47,7 +48,14 @@ def admin_application(
     `configuration` is the daemon's file, links resolved; `public_host` the host of `admin.public_url`.
     """
     origin, of_configuration = no_browser_from_elsewhere(public_host), _of_configuration(configuration)
-    middlewares = [_after_events(store_events), errors_as_json, errors_as_pages(engine), origin, of_configuration]
+    middlewares = [
+        _alive,
+        _after_events(store_events),
+        errors_as_json,
+        errors_as_pages(engine),
+        origin,
+        of_configuration,
+    ]
     middlewares += [guard(access, forms, metrics)]
     app = web.Application(middlewares=middlewares)
     app.on_response_prepare.append(end_turn)
@@ -72,6 +80,12 @@ def _after_events(store_events: Callable[[], asyncio.Future[bool]]) -> Middlewar
                 await asyncio.wait([store_events()], timeout=STORED_S)
 
     return answer
+
+
+@web.middleware
+async def _alive(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer before all else that the event loop runs: the guard may wait for the store."""
+    return web.Response(status=204) if request.path == ALIVE_PATH else await handler(request)
 
 
 def _of_configuration(ours: Path) -> Middleware:

@@ -26,6 +26,7 @@ from netboot.app.health.fault_watch import FaultWatch
 from netboot.app.listeners import BootListeners, ended
 from netboot.app.running.process import Signals
 from netboot.app.running.systemd_status import SystemdStatus
+from netboot.app.running.watchdog import Watchdog
 from netboot.app.store_access import OpenStore
 from netboot.app.support.support_archives import RunningParts, SupportArchives
 from netboot.boot.live_registry import LiveRegistry
@@ -108,7 +109,7 @@ class Daemon:
         self._fault_watch = FaultWatch(self._health.check, store.events, on_change=self._systemd.note_problems)
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
-        self._admin = self._admin_listener(metrics, clock)
+        self._admin, self._watchdog = self._admin_listener(metrics, clock), self._verified_listeners()
         metrics.read_gauges(self._gauge_readings().read)
 
     def _configuration_in_force(self, configuration: Configuration, clock: Clock) -> ConfigurationInForce:
@@ -167,6 +168,13 @@ class Daemon:
             registry=self._registry,
         )
 
+    def _verified_listeners(self) -> Watchdog:
+        return Watchdog(
+            lambda: [*self._admin.endpoints(), *self._listeners.endpoints()],
+            self._listeners.unread,
+            on_problems=self._systemd.note_problems,
+        )
+
     def _boot_listeners(self, metrics: Metrics) -> BootListeners:
         return BootListeners(
             self._settings,
@@ -200,7 +208,8 @@ class Daemon:
         """List the parts whose state is in memory."""
         stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
         records = HealthPart.of("records", *self._record_problems(), at_worst=PartState.DEGRADED)
-        return [stop, records, *self._in_force.parts(), *self._listeners.parts(), *self._admin.parts()]
+        others = [*self._listeners.parts(), *self._admin.parts(), *self._watchdog.parts()]
+        return [stop, records, *self._in_force.parts(), *others]
 
     def _admin_listener(self, metrics: Metrics, clock: Clock) -> AdminListener:
         administration = self._administration
@@ -273,7 +282,12 @@ class Daemon:
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         sealing = self._store.database.sealing.problem()
-        others = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
+        others = [
+            *self._in_force.problems(),
+            *self._listeners.problems(),
+            *self._admin.problems,
+            *self._watchdog.problems,
+        ]
         others += [sealing] if sealing else []
         return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
 
@@ -325,7 +339,9 @@ class Daemon:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 gc.collect()
                 gc.freeze()  # later collections do not walk the hosts; with 5,000 of them each took 50 ms
+                await self._watchdog.verify()
                 self._systemd.send_ready()
+                stack.push_async_callback(ended, tasks.create_task(self._watchdog.run()))
                 stack.push_async_callback(ended, tasks.create_task(self._admin.run()))
                 running.append(tasks.create_task(self._services.scripts.run()))
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())

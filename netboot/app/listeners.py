@@ -12,6 +12,7 @@ from aiohttp import web
 
 from netboot.app import from_settings
 from netboot.app.boot_services import BootServices
+from netboot.app.running.round_trip import Endpoint
 from netboot.app.tls.registry_listener import RegistryListener
 from netboot.content.serving.index import ContentIndex
 from netboot.leasing.lease_service import LeaseService
@@ -155,6 +156,19 @@ class BootListeners:
         if self._registry is not None:
             listeners += self._registry.parts()
         return [*interfaces, *listeners, HealthPart.of("udp", *self._shadows)]
+
+    def endpoints(self) -> list[Endpoint]:
+        """List where HTTP is served now."""
+        found = [Endpoint(address, self._settings.http.port) for address in self._http.endpoints()]
+        if self._registry is not None:
+            port = self._settings.registry.tls_port
+            found += [Endpoint(address, port, has_tls=True) for address in self._registry.endpoints()]
+        return found
+
+    def unread(self) -> Iterator[str]:
+        """Yield the UDP ports whose datagrams the loop does not read."""
+        if self._dhcp is not None:
+            yield from chain(self._dhcp.unread(), self._tftp.unread())
 
     def readings(self) -> Iterator[Reading]:
         """Read the queues of the listeners, and count the other servers."""

@@ -31,6 +31,7 @@ async def serve(path: Path) -> None:
     signals = Signals()
     signals.listen()
     process.disable_core_files()
+    process.dump_stack_at_abort()
     process.raise_descriptor_limit()
     logs.configure(level="info", form="auto")
     try:

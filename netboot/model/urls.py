@@ -40,6 +40,7 @@ _OF_ONE_BOOT: Final = re.compile(
     r"(?:/boot/[^/]+\.ipxe|.*/grub\.cfg[^/]*|/(?:ks|inspect|ign|report|node)(?:/.*)?)", re.IGNORECASE
 )
 
+ALIVE_PATH: Final = "/livez"  # answered by each HTTP server of netboot as long as its event loop runs
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
 LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # a kernel line that fits with it fits with any
 

@@ -35,6 +35,7 @@ BOOT_LAN = {
     "http": "ok",
     "udp": "ok",
     "admin": "ok",
+    "listener": "ok",
 }
 
 
@@ -72,6 +73,7 @@ def test_every_part_of_a_rack_that_works_is_ok_and_has_its_name(rack: Rack):
         ("http", "192.0.2.10:8080"),
         ("udp", ""),
         ("admin", "127.0.0.1:8470"),
+        ("listener", ""),
     ]
     assert at(rack, "/healthz") == (200, {})
 

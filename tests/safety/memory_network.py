@@ -95,6 +95,16 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         Path(path).touch()  # noqa: ASYNC240 - as bind(2) does
         return MemoryListener(self.network, str(path), factory)
 
+    async def create_connection(  # type: ignore[override]
+        self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_options: object
+    ) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        return self.network.connect_within(factory(), (host, port))
+
+    async def create_unix_connection(  # type: ignore[override]
+        self, factory: Callable[[], asyncio.Protocol], path: str, **_options: object
+    ) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        return self.network.connect_within(factory(), path)
+
     # Nothing left to do
 
     def settle(self) -> None:
@@ -213,6 +223,21 @@ class MemoryTransport(asyncio.Transport):
         pass
 
 
+class _LinkedTransport(MemoryTransport):
+    """One end of a connection of the box with itself: what is written arrives at the other end."""
+
+    other: "_LinkedTransport"
+
+    def write(self, data: Any) -> None:
+        self._loop.call_soon(self.other.feed, bytes(data))
+
+    def close(self) -> None:
+        super().close()
+        self._loop.call_soon(super(_LinkedTransport, self.other).close)
+
+    abort = close
+
+
 class MemorySocket(_Socket):
     """A datagram or packet socket that is connected only to the network in memory."""
 
@@ -320,6 +345,17 @@ class MemoryNetwork:
 
         self._loop.call_soon(opened, context=listener.context)
         return transport
+
+    def connect_within(self, client: asyncio.Protocol, where: Any) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        """Connect the box to a listener of its own."""
+        if where not in self.listeners:
+            raise ConnectionRefusedError
+        server, peer = self.listeners[where].factory(), (SERVER, self.next_port())
+        ends = _LinkedTransport(self._loop, client, where, peer), _LinkedTransport(self._loop, server, peer, where)
+        ends[0].other, ends[1].other = ends[1], ends[0]
+        for protocol, transport in ((server, ends[1]), (client, ends[0])):
+            protocol.connection_made(transport)
+        return ends[0], client
 
 
 class _Record(dict[str, Any]):

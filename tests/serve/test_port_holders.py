@@ -19,8 +19,8 @@ UDP = """\
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A /proc with one socket on port 69, of no process yet."""
-    (tmp_path / "net").mkdir()
-    (tmp_path / "net" / "udp").write_text(UDP)
+    (tmp_path / "self" / "net").mkdir(parents=True)
+    (tmp_path / "self" / "net" / "udp").write_text(UDP)
     monkeypatch.setattr(port_holders, "_PROC", tmp_path)
     return tmp_path
 

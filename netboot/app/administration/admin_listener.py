@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from netboot.app.running.round_trip import Endpoint
 from netboot.app.tls.certificate_in_force import CertificateInForce
 from netboot.app.tls.tls_listener import MOST_OF_ALL, MOST_OF_CLIENT, TlsListener
 from netboot.errors import NetbootError
@@ -83,6 +84,11 @@ class AdminListener:
         """What should be corrected in the certificate."""
         settings = self._settings
         return self._certificate.warnings(expected_names(settings.listen, self._here, public_url=settings.public_url))
+
+    def endpoints(self) -> list[Endpoint]:
+        """List where the administration is served now."""
+        found = [Endpoint(str(each.address), each.port, has_tls=each.needs_tls) for each in self._opened]
+        return [Endpoint(self._settings.socket), *found]
 
     def readings(self) -> Iterator[Reading]:
         """Read the remaining time of the certificate."""

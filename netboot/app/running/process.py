@@ -5,6 +5,7 @@ which takes a second; `Signals` handles those that were received during this tim
 """
 
 import asyncio
+import faulthandler
 import os
 import resource
 import signal
@@ -58,6 +59,12 @@ def disable_core_files() -> None:
     """Disable core files, which would contain cluster keys and the tokens of running installs."""
     _, hardest = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hardest))
+
+
+def dump_stack_at_abort() -> None:
+    """Let SIGABRT, as systemd's watchdog sends it, write the stack of each thread to the log and end the process."""
+    with suppress(OSError, ValueError):  # standard error is closed
+        faulthandler.enable()
 
 
 def raise_descriptor_limit() -> None:

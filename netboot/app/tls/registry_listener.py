@@ -99,6 +99,10 @@ class RegistryListener:
         problems = self._certificate.problems()
         yield HealthPart.of("registry", *problems, name="certificate", at_worst=PartState.DEGRADED)
 
+    def endpoints(self) -> list[str]:
+        """List the addresses that it listens on."""
+        return sorted(self._opened)
+
     def readings(self) -> Iterator[Reading]:
         """Read the connections, and the remaining time of the certificate."""
         yield Reading("registry_connections", self._engine.open.limit.open_count)

@@ -16,6 +16,7 @@ import os
 import stat
 import sys
 import zlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -151,7 +152,8 @@ def header_without_size(header: bytes) -> bytes:
 
 def main() -> None:
     """Check the directory of each line of standard input until it ends, also because the parent was killed."""
-    os.nice(10)  # machines that boot come first
+    with suppress(PermissionError):  # in the sandbox of netboot.service
+        os.nice(10)  # machines that boot come first
     objects = Path(sys.argv[1])
     for line in sys.stdin:
         found = check_directory(objects, line.strip())

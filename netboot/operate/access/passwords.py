@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -69,7 +70,8 @@ def _hasher() -> "PasswordHasher":
 
 def _lower_priority() -> None:
     thread = threading.get_native_id()  # Linux has a priority for each
-    os.setpriority(os.PRIO_PROCESS, thread, max(_NICE, os.getpriority(os.PRIO_PROCESS, thread)))
+    with suppress(PermissionError):  # in the sandbox of netboot.service
+        os.setpriority(os.PRIO_PROCESS, thread, max(_NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def _normal(password: str) -> bytes:

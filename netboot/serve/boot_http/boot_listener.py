@@ -57,6 +57,10 @@ class BootHttpListener:
             at_worst = PartState.DEGRADED if is_absent else PartState.FAILED
             yield HealthPart.of("http", reason, name=name, at_worst=at_worst)
 
+    def endpoints(self) -> list[str]:
+        """List the addresses that it listens on."""
+        return sorted(self._listeners)
+
     def readings(self) -> Iterator[Reading]:
         """Read the connections, and the machines that wait for a large body."""
         yield Reading("http_connections", self._engine.open.limit.open_count)

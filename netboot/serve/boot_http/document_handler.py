@@ -74,7 +74,12 @@ class DocumentHandler:
             web.post(urls.REPORT_ROUTE, self.report),
             web.post(urls.NODE_REPORT_ROUTE, self.node_report),
             web.get("/healthz", self.health),
+            web.get(urls.ALIVE_PATH, self.alive),
         ]
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """Answer as long as the event loop runs, whatever the state of the appliance is."""
+        return web.Response(status=204)
 
     async def ipxe_script(self, request: web.Request) -> web.Response:
         try:

@@ -84,6 +84,12 @@ class DhcpServer:
         """Read the queues of the open ports."""
         return chain.from_iterable(handler.readings() for handler in self._listeners.values())
 
+    def unread(self) -> Iterator[str]:
+        """Yield the ports whose datagrams the loop does not read; a watchdog calls it every few seconds."""
+        for (interface, number), handler in self._listeners.items():
+            if handler.is_unread():
+                yield f"UDP port {number} on {interface.name}"
+
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others, in the running loop.
 

@@ -97,6 +97,10 @@ class LeaseHandler:
         self._ignored = IgnoredRequests(socket.interface, socket.port, offer_service=offer_service, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
 
+    def is_unread(self) -> bool:
+        """Return whether datagrams wait on this port that the loop does not read."""
+        return self._socket.is_unread()
+
     def readings(self) -> Iterator[Reading]:
         """Read the queue of this port, and the requests that wait for a probe or the disk."""
         yield self._socket.measure_queue()

@@ -78,6 +78,10 @@ class ProxyDhcpHandler:
         self._server = self._servers[str(interface.address)]
         self._captured = None if capture is None else CapturedDhcp(capture, interface.name, socket.port)
 
+    def is_unread(self) -> bool:
+        """Return whether datagrams wait on this port that the loop does not read."""
+        return self._socket.is_unread()
+
     def readings(self) -> Iterator[Reading]:
         """Read the queue of this port."""
         yield self._socket.measure_queue()

@@ -39,10 +39,13 @@ def shadow_problems(port: int, addresses: Iterable[IPv4Address], *, what: str) -
 
 
 def _sockets(protocol: str, port: int) -> Iterator[tuple[IPv4Address, str]]:
-    """Read addresses and inodes from /proc/net/{udp,tcp,udp6,tcp6}: proc(5); addresses are in the machine's order."""
+    """Read addresses and inodes from net/{udp,tcp,udp6,tcp6}: proc(5); addresses are in the machine's order.
+
+    /proc/net itself is hidden in the sandbox of netboot.service (ProcSubset=pid).
+    """
     for table in (protocol, f"{protocol}6"):
         with suppress(OSError):
-            for line in (_PROC / "net" / table).read_text().splitlines()[1:]:
+            for line in (_PROC / "self" / "net" / table).read_text().splitlines()[1:]:
                 fields = line.split()
                 address, _, held = fields[1].partition(":")
                 if int(held, 16) == port and (protocol == "udp" or fields[3] == _LISTEN):

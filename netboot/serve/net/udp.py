@@ -64,6 +64,7 @@ class DatagramPort(ABC):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._faults = LineLimit()
         self._dropped = 0  # by the kernel, at the last `measure_queue`
+        self._wakes = self._known_wakes = 0  # how often the loop read it: now, and at the last `is_unread`
 
     def watch(self, receive: Callable[[Sequence[Datagram]], object]) -> None:
         """Call `receive` for the datagrams that wait, from now on, in the running loop."""
@@ -95,6 +96,12 @@ class DatagramPort(ABC):
         self._dropped = dropped
         return Reading("datagrams_waiting_bytes", waiting_bytes, (self.interface.name, str(self.port)))
 
+    def is_unread(self) -> bool:
+        """Return whether datagrams wait although the loop has read none since the last call, seconds ago."""
+        meminfo = self._receiver.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        was_read, self._known_wakes = self._wakes > self._known_wakes, self._wakes
+        return _MEMINFO.unpack(meminfo)[0] > 0 and not was_read
+
     def close(self) -> None:
         """Close the port; closing twice is not a fault."""
         if self._loop is not None:
@@ -118,6 +125,7 @@ class DatagramPort(ABC):
 
     def _drain(self, receive: Callable[[Sequence[Datagram]], object]) -> None:
         """Take what waits, a bounded number at a time; the selector calls again for the rest."""
+        self._wakes += 1
         receive_next, ancillary_bytes = self._receiver.recvmsg, self._ancillary_bytes
         received = []
         for _ in range(DATAGRAMS_PER_WAKE):

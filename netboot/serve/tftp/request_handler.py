@@ -96,6 +96,10 @@ class TftpHandler:
         """How many bytes the running reads have sent."""
         return self._transfers.bytes_running
 
+    def is_unread(self) -> bool:
+        """Return whether datagrams wait on this port that the loop does not read."""
+        return self._udp.is_unread()
+
     def readings(self) -> Iterator[Reading]:
         """Read the queue of this port, and the requests that wait for the disk or the store."""
         yield self._udp.measure_queue()

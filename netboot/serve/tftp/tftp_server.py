@@ -77,6 +77,12 @@ class TftpServer:
             yield from handler.readings()
         yield from (Reading("tftp_transfers_running", count, (name,)) for name, count in running.items())
 
+    def unread(self) -> Iterator[str]:
+        """Yield the ports whose datagrams the loop does not read; a watchdog calls it every few seconds."""
+        for interface, handler in self._listeners.items():
+            if handler.is_unread():
+                yield f"UDP port {self._settings.port} on {interface.name}"
+
     def bytes_running(self) -> int:
         """Return how many bytes the running transfers have sent, which no counter has yet."""
         return sum(handler.bytes_running for handler in (*self._listeners.values(), *self._retired))
