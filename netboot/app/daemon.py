@@ -103,7 +103,15 @@ class Daemon:
         self._hook_uses = store.hook_uses(clock.now)
         self._overdue_watch = self._watch(clock)
         self._content_work = content_administration(
-            self._path, settings, self._administration, self, events=store.events, hosts=registry.hosts, now=clock.now
+            self._path,
+            settings,
+            self._administration,
+            self,
+            events=store.events,
+            hosts=registry.hosts,
+            now=clock.now,
+            withheld=self._content.withheld,
+            content_changed=self._content_changed,
         )
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._fault_watch = FaultWatch(self._health.check, store.events, on_change=self._systemd.note_problems)
@@ -201,6 +209,7 @@ class Daemon:
                 self._overdue_watch.readings,
                 self._admin.readings,
                 self._updates.readings,
+                self._content_work.scrubbing.readings,
             ),
         )
 
@@ -257,6 +266,7 @@ class Daemon:
 
     def _content_replaced(self) -> None:
         self._listeners.content_changed()
+        self._content_work.scrubbing.content_changed()
         self._content_changed.set()
 
     def status(self) -> DaemonStatus:
@@ -288,7 +298,7 @@ class Daemon:
             *self._admin.problems,
             *self._watchdog.problems,
         ]
-        others += [sealing] if sealing else []
+        others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
         return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
 
     def _record_problems(self) -> list[str]:

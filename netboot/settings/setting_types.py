@@ -176,6 +176,7 @@ Count = Annotated[int, whole_number(1, 100_000, "whole number, at least 1")]
 Attempts = Annotated[int, whole_number(1, MOST_ATTEMPTS, f"whole number, 1–{MOST_ATTEMPTS}")]
 Budget = Annotated[int, whole_number(64 << 20, 10**15, "whole number of bytes, at least 67108864")]
 Rate = Annotated[int, whole_number(0, 10**12, "whole number of bytes per second, 0 for no limit")]
+ScrubDays = Annotated[int, whole_number(0, 365, "whole number of days, 0–365; 0 never")]
 LeaseSeconds = Annotated[int, whole_number(60, 31_536_000, "whole number, 60–31536000")]
 _EVERY_ADDRESS: Final = {"type": ["string", "integer", "null"]}
 EveryAddress = Annotated[int, ValueKind(_every_address, "0.0.0.0 with a port, or empty", _EVERY_ADDRESS, empty=0)]

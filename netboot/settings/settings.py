@@ -140,6 +140,8 @@ class ContentSettings(SettingSection):
         Path("/var/lib/netboot/content"), "The boot media and OSTree archives that are served."
     )
     deltas: values.Flag = described(True, "Make a static delta and a summary of each release in the background.")
+    scrub_days: kinds.ScrubDays = described(7, "Days from one verification of all content to the next.")
+    scrub_rate: kinds.Rate = described(20_000_000, "Bytes per second that this verification reads at most.")
     url: kinds.WebUrl | None = described(None, "A web server elsewhere that has the content.")
 
 

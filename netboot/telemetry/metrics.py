@@ -73,6 +73,8 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "hosts": ("Declared hosts by the state of their install", ("state", "armed")),
     "hosts_not_ready": ("Declared hosts that could not be installed now: what they need is missing", ("armed",)),
     "boots_overdue": ("Running boots of hosts that wait for a step longer than its limit", ()),
+    "content_damaged_files": ("Files that are damaged and not served", ()),
+    "content_scrubbed_timestamp_seconds": ("When the last verification of all content ended", ()),
     "nodes": ("Declared hosts by the state of their updates, counted every minute", ("state",)),
     "unregistered_machines": ("Machines that requested a boot and are not declared", ()),
     "other_servers": ("Other DHCP and PXE servers that were seen in the last day", ("effect",)),

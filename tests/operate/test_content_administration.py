@@ -16,12 +16,14 @@ from netboot.content.images.image_import import import_images
 from netboot.content.library.library import InvalidNameError, Library, NameUsedError, UnknownContentError
 from netboot.content.library.progress import ProgressReport
 from netboot.content.library.uploads import Uploads
+from netboot.content.serving.withheld_files import WithheldFiles
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostSet
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.content.content_changes import ContentRefusedError
 from netboot.operate.content.content_users import ContentUsers
+from netboot.operate.content.scrubbing import Scrubbing
 from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.content.verifications import (
     UnknownVerificationError,
@@ -86,6 +88,15 @@ def with_content(with_services: WithServices, content: Path, hosts: HostSet, tmp
                 daemon.library,
                 UploadImports(Uploads(own), lambda *_: [], events=services.event_bus, now=services.clock.now),
                 Verifications(daemon.command, events=services.event_bus, now=services.clock.now),
+                Scrubbing(
+                    daemon.library,
+                    WithheldFiles(),
+                    days=0,
+                    rate=0,
+                    events=services.event_bus,
+                    now=services.clock.now,
+                    on_repair=lambda: None,
+                ),
                 events=services.event_bus,
                 users=users,
                 users_in_force=users,

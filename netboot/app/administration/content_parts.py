@@ -10,11 +10,13 @@ from typing import Final
 
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
+from netboot.content.serving.withheld_files import WithheldFiles
 from netboot.events.event_bus import EventBus
 from netboot.model.host.host import HostSet
 from netboot.operate.administration import Administration
 from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.content.content_users import ContentUsers
+from netboot.operate.content.scrubbing import Scrubbing
 from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.content.verifications import Verifications
 from netboot.operate.running_daemon import RunningDaemon
@@ -31,14 +33,30 @@ def content_administration(
     events: EventBus,
     hosts: Callable[[], HostSet],
     now: Callable[[], datetime],
+    withheld: WithheldFiles,
+    content_changed: asyncio.Event,
 ) -> ContentAdministration:
-    """Build the use cases of the content of the daemon whose `netboot.yaml` is `path`; `hosts` are those in force."""
+    """Build the use cases of the content of the daemon whose `netboot.yaml` is `path`; `hosts` are those in force.
+
+    `withheld` are the files that are not served; `content_changed` has lacking deltas made.
+    """
     directory, commands = settings.content.directory, _ContentCommands(path)
     users = _FoundUsers(path, settings, administration, hosts)
+    library = Library(directory)
+    scrubbing = Scrubbing(
+        library,
+        withheld,
+        days=settings.content.scrub_days,
+        rate=settings.content.scrub_rate,
+        events=events,
+        now=now,
+        on_repair=content_changed.set,
+    )
     return ContentAdministration(
-        Library(directory),
+        library,
         UploadImports(Uploads(directory), commands.import_upload, events=events, now=now),
         Verifications(commands.verify, events=events, now=now),
+        scrubbing,
         events=events,
         users=users.as_written,
         users_in_force=users.in_force,

@@ -1,6 +1,6 @@
 """Verifies the images of the store, every blob by its digest, and replaces damaged ones from an archive. Blocks."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from netboot.content.library.disk import sha256
 from netboot.content.library.library import Staging
 from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.errors import ContentError
+from netboot.model.urls import REGISTRY_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +108,17 @@ def repair_images(
         images_of(container, blobs)  # makes the manifest of a Docker archive
     progress.step(f"repairing {verdict.name}", 0)
     return tuple(digest for digest in verdict.faults if blobs.repair(digest))
+
+
+def repair_blobs(
+    staging: Staging, store: ImageStore, verdict: ImageVerdict, fetch: Callable[[str, Path], bool], *, repository: str
+) -> tuple[str, ...]:
+    """Replace damaged and missing blobs by what `fetch` writes for a path of a registry; return those replaced."""
+    new, replaced = staging.directory / "fetched", []
+    for digest in verdict.faults:
+        for part in ("blobs", "manifests"):
+            if fetch(f"{REGISTRY_PREFIX}{repository}/{part}/{digest}", new) and f"sha256:{sha256(new)}" == digest:
+                store.replace_blob(new, digest)
+                replaced.append(digest)
+                break
+    return tuple(replaced)

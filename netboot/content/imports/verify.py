@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from netboot.content.imports.appliance_source import ApplianceSource
 from netboot.content.imports.archive_source import OstreeImageError, Repository, open_source
 from netboot.content.imports.iso import members_on
 from netboot.content.imports.layers import REPOSITORY
@@ -28,6 +29,7 @@ from netboot.content.ostree.repository import SUMMARY, read_ref, summary_fault
 from netboot.content.tar_stream import ByteStream, tar_members
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
+from netboot.model.urls import MEDIA_ROOT, RELEASES_ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +89,20 @@ def _verify_medium(entry: LibraryEntry, progress: Progress) -> Verdict:
 
 
 def repair(
-    staging: Staging, entry: LibraryEntry, verdict: Verdict, source: Path, *, progress: Progress
+    staging: Staging, entry: LibraryEntry, verdict: Verdict, source: Path | ApplianceSource, *, progress: Progress
 ) -> tuple[str, ...]:
-    """Replace the bad files of a medium or release from an ISO, an archive or a directory; return those replaced.
+    """Replace bad files of a medium or release from an ISO, archive, directory or appliance; return those replaced.
 
     Uses no file of the source that is not verified; the other files stay unchanged.
     """
     new = staging.directory / "new"
     repaired = []
-    found = (
-        _from_iso(entry, verdict, source, new)
-        if entry.kind is EntryKind.MEDIUM
-        else _from_archive(verdict, _archive(staging, entry, source, progress), new)
-    )
+    if isinstance(source, ApplianceSource):
+        found = _from_appliance(entry, verdict, source, new)
+    elif entry.kind is EntryKind.MEDIUM:
+        found = _from_iso(entry, verdict, source, new)
+    else:
+        found = _from_archive(verdict, _archive(staging, entry, source, progress), new)
     progress.step(f"repairing {entry.name}", 0)
     with explaining_write_errors(staging.library.directory):
         for member in found:
@@ -112,6 +115,23 @@ def repair(
             if len(repaired) == len(verdict.faults):
                 break
     return tuple(repaired)
+
+
+def _from_appliance(entry: LibraryEntry, verdict: Verdict, appliance: ApplianceSource, new: Path) -> Iterator[str]:
+    """Write each good file to `new` in turn, and yield its member name."""
+    wanted = entry.record.files if entry.record else {}
+    for member in verdict.faults:
+        if entry.kind is EntryKind.MEDIUM:
+            path = f"/{MEDIA_ROOT}/{entry.name}/{member}"
+            if member in wanted and appliance.fetch(path, new) and sha256(new) == wanted[member]:
+                yield member
+        elif member.startswith("objects/") and appliance.fetch(f"/{RELEASES_ROOT}/{entry.name}/{member}", new):
+            with new.open("rb") as file:
+                try:
+                    check_object(member[8:10] + member[11:], file)
+                except ContentError:
+                    continue  # bad there too
+            yield member
 
 
 def _from_iso(entry: LibraryEntry, verdict: Verdict, source: Path, new: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ again. Objects of the release are never written to. `ostree` runs at the lowest 
 import asyncio
 import base64
 import fcntl
+import json
 import os
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE
@@ -22,6 +23,7 @@ import structlog
 from netboot.content.library.disk import (
     explaining_write_errors,
     megabytes,
+    sha256,
     sync,
     sync_file_system,
     tree_size,
@@ -32,6 +34,7 @@ from netboot.content.ostree.repository import SIGNATURE, SUMMARY, read_ref, summ
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
 
+DIGESTS: Final = ".netboot.deltas"  # beside the release's files, never served
 _SCRATCH: Final = ".deltas"
 _TIMEOUT_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
 _BUSY_INTERVAL_S: Final = 2.0
@@ -174,7 +177,35 @@ def _publish(library: Library, entry: LibraryEntry, scratch: Path, commit: str) 
         _move(scratch, entry.path, staging.directory)
 
 
+def delta_digests(release: Path) -> dict[str, str]:
+    """Read the SHA-256 of each file of a release's delta and of its summary; empty if they were not recorded."""
+    try:
+        read = json.loads((release / DIGESTS).read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(read, dict):
+        return {}
+    return {name: digest for name, digest in read.items() if isinstance(digest, str) and ".." not in name.split("/")}
+
+
+def remove_delta(release: Path, old: Path) -> None:
+    """Move delta and summary of a release into the directory `old`; a pull gets single objects until they are made."""
+    for name in (SUMMARY, "delta-indexes", "deltas", DIGESTS):  # first the summary that names the delta
+        with suppress(FileNotFoundError):
+            (release / name).rename(old / name)
+    sync(release)
+
+
+def _record_digests(scratch: Path, release: Path) -> None:
+    """Write the digests of what was made, so that later damage is found; a signed summary is another's."""
+    made = [scratch / SUMMARY, *(path for name in _DERIVED[:2] for path in sorted((scratch / name).rglob("*")))]
+    digests = {path.relative_to(scratch).as_posix(): sha256(path) for path in made if path.is_file()}
+    (release / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n")
+    (release / DIGESTS).chmod(0o644)  # whatever the umask
+
+
 def _move(scratch: Path, release: Path, old: Path) -> None:
+    _record_digests(scratch, release)
     for path in scratch.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)

@@ -16,6 +16,7 @@ from netboot.content.serving.image_index import ImageIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.content.serving.trees import TREES, ReleaseTree, Tree, sorted_entries
 from netboot.content.serving.url_path import is_plain, segments
+from netboot.content.serving.withheld_files import WithheldFiles
 from netboot.model.release import EntryKind, EntryName
 from netboot.model.urls import MEDIA_ROOT, REGISTRY_PREFIX, RELEASES_ROOT
 
@@ -31,6 +32,7 @@ class ContentIndex:
         """Start empty; `refresh` reads the directory. `monotonic` returns seconds."""
         self.directory = directory
         self.images = ImageIndex(directory, monotonic)
+        self.withheld = WithheldFiles()
         self._monotonic = monotonic
         self._trees: Mapping[EntryName, Tree] = {}
         self._recent: dict[str, ServedFile] = {}  # machines that install at once request the same objects

@@ -24,6 +24,7 @@ from netboot.operate.content.content_users import ContentUsers
 from netboot.operate.content.image_changes import describe_image, remove_image
 from netboot.operate.content.image_listing import ImageDetails, ListedRepository, find_image, is_image, list_images
 from netboot.operate.content.library_listing import ContentDetails, listed
+from netboot.operate.content.scrubbing import Scrubbing, ScrubProgress
 from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.content.verifications import Verification, Verifications
 from netboot.operate.running_daemon import RescanResult
@@ -47,6 +48,7 @@ class ContentAdministration:
         library: Library,
         uploads: UploadImports,
         verifications: Verifications,
+        scrubbing: Scrubbing,
         *,
         events: EventBus,
         users: FindUsers,
@@ -58,16 +60,17 @@ class ContentAdministration:
         """`users` reads the hosts files as they are now, `users_in_force` only what the daemon serves; `rescan` makes
         the daemon read an entry again, or all.
         """
-        self.uploads, self.verifications = uploads, verifications
+        self.uploads, self.verifications, self.scrubbing = uploads, verifications, scrubbing
         self._library, self._events = library, events
         self._users, self._users_in_force = users, users_in_force
         self._pulls, self._image_pulls, self._rescan = pulls, image_pulls, rescan
 
     async def run(self) -> None:
-        """Run imports and verifications until cancelled."""
+        """Run imports, verifications and the scrub until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.uploads.run())
             tasks.create_task(self.verifications.run())
+            tasks.create_task(self.scrubbing.run())
 
     async def all(self) -> list[ContentDetails]:
         """List media, releases and aliases, with their users among the hosts in force."""
@@ -108,6 +111,11 @@ class ContentAdministration:
         if name is not None:
             await asyncio.to_thread(self._find, name)
         return self.verifications.begin(name, actor=actor)
+
+    def begin_scrub(self, *, actor: Actor) -> ScrubProgress:
+        """Begin to verify all content in the background now."""
+        with audited(self._events, "verify content", actor, subject="all, in the background"):
+            return self.scrubbing.request()
 
     def _find(self, name: str) -> None:
         if is_image(self._library, name):

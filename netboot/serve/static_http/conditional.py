@@ -83,6 +83,11 @@ def document(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> FileAn
 
 NOT_FOUND: Final = refusal(HTTPStatus.NOT_FOUND, "no such file")
 METHOD_NOT_ALLOWED: Final = refusal(HTTPStatus.METHOD_NOT_ALLOWED, "files are only given", ("Allow", "GET, HEAD"))
+# libostree and skopeo fail cleanly on a 503, curl in the installer tries again; a 404 would state that there is none.
+WITHHELD_RETRY: Final = ("Retry-After", "60")
+WITHHELD: Final = refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "the file is damaged and is repaired first; retry", WITHHELD_RETRY
+)
 NOT_NOW: Final = document(HTTPStatus.SERVICE_UNAVAILABLE, "not now\n", ("Retry-After", "5"))
 
 

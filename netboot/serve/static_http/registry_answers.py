@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from netboot.content.serving.image_index import API_VERSION, ImageFault
-from netboot.serve.static_http.conditional import FileAnswer
+from netboot.serve.static_http.conditional import WITHHELD_RETRY, FileAnswer
 
 F = ImageFault
 _ANSWERS: Final[Mapping[ImageFault, tuple[HTTPStatus, str]]] = {
@@ -35,4 +35,7 @@ UNSUPPORTED: Final = registry_error(
 )
 UNREADABLE: Final = registry_error(
     HTTPStatus.INTERNAL_SERVER_ERROR, "UNKNOWN", "the file cannot be read; the reason is in netboot's log"
+)
+WITHHELD_BLOB: Final = registry_error(
+    HTTPStatus.SERVICE_UNAVAILABLE, "UNKNOWN", "the file is damaged and is repaired first", WITHHELD_RETRY
 )

@@ -28,10 +28,18 @@ from netboot.model.host.network import ipv4_of
 from netboot.model.release import ContentKind
 from netboot.model.words import printable_line
 from netboot.serve.static_http.captured_requests import CapturedRequests, Ends
-from netboot.serve.static_http.conditional import METHOD_NOT_ALLOWED, NOT_FOUND, NOT_NOW, FileAnswer, document, refusal
+from netboot.serve.static_http.conditional import (
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_NOW,
+    WITHHELD,
+    FileAnswer,
+    document,
+    refusal,
+)
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
-from netboot.serve.static_http.registry_answers import UNREADABLE, UNSUPPORTED, registry_refusal
+from netboot.serve.static_http.registry_answers import UNREADABLE, UNSUPPORTED, WITHHELD_BLOB, registry_refusal
 from netboot.serve.static_http.send import SentCount
 from netboot.serve.static_http.shares import Shares
 from netboot.telemetry.logs import LineLimit
@@ -61,6 +69,8 @@ class StaticFiles:
     def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
         """Find what a path means for the machine at the address `remote`, without reading a directory."""
         content = self.content.find(path)
+        if content is not None and self.content.withheld.of(content) is not None:
+            return None
         named = urls.boot_file_in(path) if content is None else None
         if named is None or named[1] == urls.LOCAL_DISK_NAME:
             return content
@@ -76,9 +86,16 @@ class StaticFiles:
     async def find_new(self, path: str) -> ServedFile | FileAnswer:
         """Find on disk what is not in memory, or changed; the answer if there is nothing. Raises ContentError."""
         if not urls.is_of_registry(path):
-            return await self.content.find_new(path) or NOT_FOUND
+            file = await self.content.find_new(path)
+            return NOT_FOUND if file is None else self._unless_withheld(file, WITHHELD)
         found = await self.content.images.find_new(path)
-        return found if isinstance(found, ServedFile) else registry_refusal(found)
+        return self._unless_withheld(found, WITHHELD_BLOB) if isinstance(found, ServedFile) else registry_refusal(found)
+
+    def _unless_withheld(self, file: ServedFile, answer: FileAnswer) -> ServedFile | FileAnswer:
+        """Return a file, or the answer if it is damaged; a pull without a delta requests single objects instead."""
+        if self.content.withheld.of(file) is None:
+            return file
+        return NOT_FOUND if file.member.startswith("deltas/") else answer
 
     def refusal_of_method(self, path: str) -> FileAnswer:
         """Return the answer to a request that is neither GET nor HEAD."""

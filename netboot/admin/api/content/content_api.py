@@ -17,6 +17,7 @@ from netboot.errors import ContentError
 from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.content.content_changes import CollectedContent, ContentRefusedError
 from netboot.operate.content.library_listing import ContentDetails
+from netboot.operate.content.scrubbing import ScrubProgress
 from netboot.operate.content.verifications import UnknownVerificationError, Verification
 
 _PATH: Final = "/api/v1/content"
@@ -67,6 +68,8 @@ class ContentApi:
             web.delete(f"{_PATH}/entries/{{name}}", self.remove),
             web.post(f"{_PATH}/promote", self.promote),
             web.post(f"{_PATH}/collect", self.collect),
+            web.get(f"{_PATH}/scrub", self.scrub),
+            web.post(f"{_PATH}/scrub", self.begin_scrub),
             web.get(verifications, self.verifications),
             web.post(verifications, self.verify),
             web.delete(f"{verifications}/{{id}}", self.cancel_verification),
@@ -112,6 +115,16 @@ class ContentApi:
         pull a release.
         """
         return json_answer(await self._content.collect(actor=actor_of(request)))
+
+    @operation(ScrubProgress)
+    async def scrub(self, _request: web.Request) -> web.Response:
+        """Show how far the verification in the background is, and the damaged files that are not served."""
+        return json_answer(self._content.scrubbing.progress())
+
+    @operation(ScrubProgress, status=202)
+    async def begin_scrub(self, request: web.Request) -> web.Response:
+        """Begin to verify all content in the background now, if no round runs."""
+        return json_answer(self._content.begin_scrub(actor=actor_of(request)), status=202)
 
     @operation(list[Verification])
     async def verifications(self, _request: web.Request) -> web.Response:

@@ -88,6 +88,7 @@ class ContentPage:
             images,
             disk=disk,
             verify_refusal=content.verifications.refusal(),
+            scrub=content.scrubbing.progress(),
         )
         return await self._engine.answer(request, "content.html.j2", page=page)
 

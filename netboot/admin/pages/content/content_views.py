@@ -13,6 +13,7 @@ from netboot.content.library.uploads import Upload, UploadKind, UploadState
 from netboot.operate.content.content_administration import ContentDisk
 from netboot.operate.content.image_listing import ListedRepository
 from netboot.operate.content.library_listing import ContentDetails, ListedContent
+from netboot.operate.content.scrubbing import ScrubProgress, cure_of
 from netboot.operate.content.verifications import Verification, VerificationState
 
 SHOWN_USERS: Final = 3
@@ -117,6 +118,8 @@ class ContentView:
     verifications: Sequence[VerificationRow]
     verify_all: ActionLink
     disk: ContentDisk
+    scrub: ScrubProgress | None = None
+    damaged: Sequence[tuple[str, str, str]] = ()  # what each damaged file is, its fault, and what repairs it
 
     @classmethod
     def of(
@@ -128,6 +131,7 @@ class ContentView:
         *,
         disk: ContentDisk,
         verify_refusal: str | None,
+        scrub: ScrubProgress | None = None,
     ) -> Self:
         newest = newest_of_each(verifications)
         images = image_rows(repositories, verify_refusal=verify_refusal, newest=newest)
@@ -144,6 +148,8 @@ class ContentView:
             [VerificationRow.of(each) for each in verifications[:SHOWN_VERIFICATIONS]],
             ActionLink("verify", "Verify everything", "/content/-/verify", verify_refusal),
             disk,
+            scrub,
+            [(f"{each.owner}: {each.member}", each.fault, cure_of(each)) for each in scrub.damaged] if scrub else [],
         )
 
     @property
