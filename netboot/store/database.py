@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 TIMEOUT_S = 5.0  # after this a machine gets a script that waits
 LATE_S: Final = 1.0  # as long as a reader waits for a store that answered late and has not answered since
+WHOLE_STORE_S: Final = 600.0  # for a change of every row: a migration, another key
 BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
 LONGEST_TURN_S: Final = 30.0  # in the queue of writers; iPXE waits 120 s for an answer
 STEP_S: Final = 0.05  # of `burst_ended`
@@ -109,7 +110,7 @@ class Database:
             missing = await connection.run_sync(lacking)
         if SEALED_SINCE in missing:
             self.sealing = await self._sealing_with(None)
-        async with self.transaction() as connection:
+        async with self.transaction(limit_s=WHOLE_STORE_S) as connection:
             await connection.run_sync(partial(migrate, sealing=self.sealing))
             if digest := self.sealing.key_digest:
                 await connection.run_sync(partial(record_key, digest=digest, is_alone=1 in missing))
@@ -170,10 +171,10 @@ class Database:
             await database.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open one writing transaction of at most `TIMEOUT_S`; raise StoreError if the store fails."""
+    async def transaction(self, *, limit_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
+        """Open one writing transaction of at most `limit_s`; raise StoreError if the store fails."""
         try:
-            async with self._turn_to_write(), self._recorded("write", self._engine, TIMEOUT_S) as connection:
+            async with self._turn_to_write(), self._recorded("write", self._engine, limit_s) as connection:
                 yield connection
         except StoreError as error:
             self.write_fault = str(error)

@@ -67,6 +67,7 @@ def hostile(
         "old_tokens": old_tokens,
         "own_tokens": own_tokens,
         "stolen": ["192.0.2.77"],  # of nobody
+        "pause_s": 0.1,
         "sniffs": False,  # they share cp1's card
     }
     command = ("ip", "netns", "exec", rack.client_namespace)

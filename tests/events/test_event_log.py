@@ -112,7 +112,7 @@ def test_the_newest_events_of_several_hosts_are_those_of_each_and_the_newest_of_
 def test_an_error_of_the_store_never_shows_what_was_to_be_written(store_url: str):
     async def scenario() -> BaseException:
         database = await Database.open(store_url)
-        row = {"host": "cp1", "state": "loading", "version": 1, "kickstart_token": "c0ffee"}
+        row = {"host": "cp1", "state": "loading", "version": 1, "kickstart_sha256": "c0ffee"}
 
         async def write_twice() -> None:
             async with database.transaction() as connection:

@@ -42,7 +42,7 @@ def test_a_connection_that_postgresql_refuses_is_an_error_of_the_store():
 
     assert asyncio.run(scenario()) == (
         'the store failed: password authentication failed for user "netboot"; '
-        "correct user and password in store.url, or pg_hba.conf of the server"
+        "correct user and password in store.url and store.password_file, or pg_hba.conf of the server"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from netboot.errors import StoreError, StoreKeyError
 from netboot.model.access.secret_file import is_credential
-from netboot.store.database import Database
+from netboot.store.database import WHOLE_STORE_S, Database
 from netboot.store.locks.exclusive import HeldError, held_alone, lock_of_store
 from netboot.store.sealing.key_file import (
     KeyFileError,
@@ -64,7 +64,7 @@ async def _rekey(url: str, path: Path, *, discards: bool, new_key: Path | None) 
         if old.fault is not None and not discards:
             raise StoreKeyError(old.fault)
         key = await asyncio.to_thread(_new_key, path, new_key)
-        async with database.transaction() as connection:
+        async with database.transaction(limit_s=WHOLE_STORE_S) as connection:
             lost = await connection.run_sync(partial(reseal, old=old, new=Sealing(key), discards=discards))
         if new_key is None:
             await asyncio.to_thread(_put_in_place, path)
