@@ -10,6 +10,7 @@ import structlog
 from netboot.app import from_settings
 from netboot.app.daemon import Daemon
 from netboot.app.running import process
+from netboot.app.running.accept_faults import limit_accept_faults
 from netboot.app.running.process import Signals, notify_systemd
 from netboot.app.store_access import open_store
 from netboot.boot.live_registry import LiveRegistry
@@ -33,6 +34,7 @@ async def serve(path: Path) -> None:
     process.disable_core_files()
     process.dump_stack_at_abort()
     process.raise_descriptor_limit()
+    limit_accept_faults(asyncio.get_running_loop())
     logs.configure(level="info", form="auto")
     try:
         written = read_written(path)

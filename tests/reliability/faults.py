@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fixtures.daemon import wait_until
 from fixtures.rack import Machine, Rack, token_in
+from reliability.requests import MachineRequests
 
 ARMED: Final = ("52:54:00:aa:bb:01", "192.0.2.50")  # cp1
 UNARMED: Final = ("52:54:00:12:34:56", "192.0.2.51")  # w1
@@ -91,7 +92,8 @@ class Faulted:
     def serves_no_installer(self) -> str:
         """Request the script of the armed host, which waits; return it."""
         self.armed.boots()
-        script = self.armed.script()
+        requests = MachineRequests(self.rack.client_namespace, ARMED[1])  # it waits longer than curl, as iPXE does
+        script = requests.send("GET", f"/boot/{ARMED[0]}.ipxe").text
         assert "/ks/" not in script
         assert "netboot:" in script
         return script
@@ -115,6 +117,10 @@ class Faulted:
         page = self.rack.curl_api("/appliance")
         assert page.status == 200
         assert text.split(";")[0].split(": ")[-1].replace("'", "&#39;") in page.body
+        return self.rack.wait_for("appliance.fault_found", part=part)
+
+    def shows_event(self, part: str) -> dict[str, Any]:
+        """Wait for the event of a fault that lets no administrator connect."""
         return self.rack.wait_for("appliance.fault_found", part=part)
 
     def has_recovered(self, part: str) -> None:
