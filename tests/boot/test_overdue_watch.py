@@ -211,16 +211,31 @@ def test_a_pull_that_proceeds_is_overdue_as_a_whole_and_not_between_its_parts(wi
     with_watched_boots(scenario)
 
 
+@pytest.mark.parametrize("ahead_s", [0, 2], ids=["the packets came at once", "it received them earlier"])
 def test_a_boot_that_goes_on_at_another_appliance_on_the_same_store_is_not_overdue(
-    with_watched_boots: Callable[..., Any],
+    with_watched_boots: Callable[..., Any], ahead_s: int
 ):
     async def scenario(boots: WatchedBoots) -> None:
         boots.boot()
         began = boots.clock.now()
         assert await boots.wait(10) == []
-        elsewhere = BootRecord(CP1, Mac("52:54:00:aa:bb:02"), began, began + timedelta(seconds=5))
+        began -= timedelta(seconds=ahead_s)
+        elsewhere = BootRecord(CP1, Mac("52:54:00:aa:bb:02"), began, began + timedelta(seconds=7))
         boots.boots.keep(elsewhere)
         await boots.boots.flush()
+        assert await boots.wait(limit_s(S.LOADER) + 10) == []
+
+    with_watched_boots(scenario)
+
+
+def test_of_two_appliances_that_wait_for_the_same_step_one_reports_it(with_watched_boots: Callable[..., Any]):
+    async def scenario(boots: WatchedBoots) -> None:
+        boots.boot()
+        await boots.boots.flush()
+        (stored,) = await boots.boots.of_host(CP1)
+        there = replace(stored, began_at=stored.began_at - timedelta(seconds=1))
+        assert await boots.boots.claim_overdue(there, S.LOADER)
+        assert not await boots.boots.claim_overdue(stored, S.LOADER)
         assert await boots.wait(limit_s(S.LOADER) + 10) == []
 
     with_watched_boots(scenario)

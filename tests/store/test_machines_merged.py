@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from netboot.model.boot.boot_client import Machine
+from netboot.model.host.firmware import LocalBoot, LocalBootMethod
 from netboot.model.host.mac import Mac
 from netboot.store.database import Database
 from netboot.store.machines import Machines
@@ -16,6 +17,7 @@ from netboot.store.shared.merged_machine import merged
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 A, B, C, D, E = (IPv4Address(f"192.0.2.{number}") for number in range(51, 56))
 KNOWN = Machine(Mac("52:54:00:aa:bb:01"), NOW, NOW, "x64-uefi", "PXEClient", addresses=(A, B), variants={"pxe": "one"})
+HERE, THERE = LocalBoot(LocalBootMethod.EXIT), LocalBoot(LocalBootMethod.SANBOOT)
 LATER = NOW + timedelta(minutes=1)
 
 
@@ -31,6 +33,12 @@ LATER = NOW + timedelta(minutes=1)
             {"variants": {"pxe": "three"}},
             {"variants": {"pxe": "three", "http": "two"}},
             id="learned of two firmwares",
+        ),
+        pytest.param(
+            {"local_boots": {"pxe": HERE}},
+            {"local_boots": {"http": THERE}},
+            {"local_boots": {"pxe": HERE, "http": THERE}},
+            id="own disks of two firmwares",
         ),
         pytest.param({"variants": {"pxe": "two"}}, {"variants": {}}, {"variants": {}}, id="no longer learned"),
         pytest.param(

@@ -78,7 +78,7 @@ class OverdueWatch:
                 continue
             self._judged.add(key)
             try:
-                if is_store_answering and await self._goes_on_elsewhere(boot):
+                if is_store_answering and await self._is_left_to_another(boot, wait.step):
                     continue
             except StoreError:
                 is_store_answering = False
@@ -121,6 +121,10 @@ class OverdueWatch:
         """Return the time at which the monotonic clock was 0."""
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
+    async def _is_left_to_another(self, boot: BootRecord, step: Step) -> bool:
+        """Return whether the boot goes on, or its overdue step was reported, at another appliance; raise StoreError."""
+        return await self._goes_on_elsewhere(boot) or not await self._boots.claim_overdue(boot, step)
+
     async def _goes_on_elsewhere(self, boot: BootRecord) -> bool:
         """Return whether the machine showed more to another appliance on the same store; raise StoreError.
 
@@ -128,7 +132,8 @@ class OverdueWatch:
         """
         stored = await self._boots.of_host(boot.host) if boot.host is not None else []
         now = self._clock.now()
-        return any(each.began_at >= boot.began_at and boot.last_at < each.last_at <= now for each in stored)
+        later = [each for each in stored if each.began_at >= boot.began_at or each.is_same_boot(boot)]
+        return any(boot.last_at < each.last_at <= now for each in later)
 
     def _emit(self, boot: BootRecord, wait: Wait, cause: Cause | None) -> None:
         expected = wait.expected

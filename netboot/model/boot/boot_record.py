@@ -14,6 +14,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 
 LONGEST_STEP: Final = timedelta(hours=4)  # beyond it the machine was off, or the clock was set
+APART: Final = timedelta(seconds=30)  # of the clocks and first packets of one boot, as two appliances received them
 ORDER_OF_STEPS: Final = {step: number for number, step in enumerate(Step)}
 
 
@@ -149,6 +150,10 @@ class BootRecord:
     def retries(self) -> int:
         """How many packets and requests were repeated, those of a transfer that ended early among them."""
         return sum(each.retries for each in self.steps) + (self.broken.times if self.broken is not None else 0)
+
+    def is_same_boot(self, other: "BootRecord") -> bool:
+        """Return whether two records of one card are of one boot, as two appliances received its packets."""
+        return abs(self.began_at - other.began_at) <= APART
 
     def is_running(self, now: datetime) -> bool:
         """Return whether it goes on: it has not ended, and showed something within `LONGEST_STEP`."""

@@ -5,6 +5,7 @@ The running boots are in the caller's memory; this copy survives a restart, and 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from netboot.errors import StoreError
 from netboot.model.boot.boot_record import BootEnd, BootPlan, BootRecord
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.event import Step
 from netboot.store import tables
 from netboot.store.boots.boot_columns import boot_of, columns_of
 from netboot.store.database import Database, burst_ended, upsert
@@ -89,6 +91,20 @@ class Boots:
         async with self._database.reading() as connection:
             return [boot_of(row) for row in (await connection.execute(query)).mappings()]
 
+    async def claim_overdue(self, boot: BootRecord, step: Step) -> bool:
+        """Store that a step of a boot is overdue; False if another appliance stored it of the same boot.
+
+        Each appliance that received the machine's packets has a record of its boot. Raises StoreError.
+        """
+        mine = select(_BOOTS).where(_BOOTS.c.host == boot.host).order_by(_BOOTS.c.mac, _BOOTS.c.began_at)
+        async with self._writing, self._database.transaction() as connection:
+            rows = (await connection.execute(mine.with_for_update())).mappings()
+            same = [each for each in map(boot_of, rows) if each.mac == boot.mac and each.end is None]
+            if any(step in each.overdue and each.is_same_boot(boot) for each in same):
+                return False
+            await upsert(connection, _BOOTS, [columns_of(replace(boot, overdue=boot.overdue | {step}))])
+        return True
+
     def keep(self, boot: BootRecord) -> None:
         """Store the current state of a boot; it is written shortly after."""
         self._changed[boot.mac, boot.began_at] = boot
@@ -138,7 +154,9 @@ class Boots:
 
     async def _write(self, boots: Sequence[BootRecord]) -> None:
         async with self._database.transaction() as connection:
-            await upsert(connection, _BOOTS, [columns_of(boot) for boot in boots])
+            # in this order, so that two appliances never wait for each other's rows
+            ordered = sorted(boots, key=lambda boot: (boot.mac, boot.began_at))
+            await upsert(connection, _BOOTS, [columns_of(boot) for boot in ordered])
             await _prune(connection, boots)
 
 

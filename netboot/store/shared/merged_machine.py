@@ -1,9 +1,13 @@
 """A machine as several appliances have seen it: what one of them changed, applied to what is stored. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import TypeVar
 
 from netboot.model.boot.boot_client import ADDRESSES, Machine
+
+T = TypeVar("T")
 
 
 def merged(stored: Machine, before: Machine | None, after: Machine) -> Machine:
@@ -12,11 +16,6 @@ def merged(stored: Machine, before: Machine | None, after: Machine) -> Machine:
     What both changed is as `after` has it; of addresses each keeps what it added, and removes what it took away.
     """
     known = before or Machine(after.mac, after.first_seen, after.last_seen)
-    variants = {**stored.variants}
-    for firmware in {*known.variants, *after.variants}:
-        if known.variants.get(firmware) != (learned := after.variants.get(firmware)):
-            variants.pop(firmware, None)
-            variants |= {firmware: learned} if learned is not None else {}
     return replace(
         stored,
         first_seen=min(stored.first_seen, after.first_seen),
@@ -25,11 +24,19 @@ def merged(stored: Machine, before: Machine | None, after: Machine) -> Machine:
         vendor_class=after.vendor_class if after.vendor_class != known.vendor_class else stored.vendor_class,
         uuid=after.uuid if after.uuid != known.uuid else stored.uuid,
         addresses=_addresses(stored.addresses, known.addresses, after.addresses),
-        variants=variants,
+        variants=_by_firmware(stored.variants, known.variants, after.variants),
+        local_boots=_by_firmware(stored.local_boots, known.local_boots, after.local_boots),
         facts=after.facts if after.facts != known.facts else stored.facts,
         first_path=stored.first_path or after.first_path,
         last_path=after.last_path if after.last_path != known.last_path else stored.last_path,
     )
+
+
+def _by_firmware(stored: Mapping[str, T], before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T]:
+    """Return what is known by firmware, with what changed of some of them."""
+    changed = {each for each in {*before, *after} if before.get(each) != after.get(each)}
+    kept = {firmware: known for firmware, known in stored.items() if firmware not in changed}
+    return kept | {firmware: after[firmware] for firmware in after if firmware in changed}
 
 
 def _addresses(
