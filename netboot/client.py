@@ -1,7 +1,6 @@
-"""The client of a running daemon's API, on its control socket or over the network; it has the methods of
-`operate.administration`.
+"""The client of a running daemon's API, by socket or network, with the methods of `operate.administration`.
 
-Used by the commands, by simulations and by the lab. Never opens the store or a file of the daemon.
+Used by commands, simulations and the lab. Never opens the store or a file of the daemon.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ from netboot.control_socket import (
 )
 from netboot.operate.access.api_tokens import NewToken
 from netboot.operate.access.user_accounts import NewUser, UserEdit
-from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.one_time_boots import RescueRequest
 from netboot.operate.registration.approval import ApprovalRequest
@@ -117,6 +116,9 @@ class ControlClient:
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
         return dict(await self._request("POST", f"{_host_path(name)}/cancel", {"reason": reason}))
+
+    async def confirm(self, request: ConfirmRequest) -> View:
+        return dict(await self._request("POST", f"{_host_path(request.host)}/confirm", request.body))
 
     async def cancel_all(self, request: CancelRequest) -> list[View]:
         return list(await self._request("POST", "installs/cancel", _selecting(request)))

@@ -35,6 +35,10 @@ class TransitionError(NetbootError):
     code = "transition-refused"
 
 
+class InstallHeldError(TransitionError):
+    """An installer may not go on: its install is held until a person confirms the machine."""
+
+
 class InspectionRefusedError(NetbootError):
     """A machine that cannot be inspected now, with every reason."""
 

@@ -22,6 +22,7 @@ from netboot.model.host.host import Host
 from netboot.model.host.host_secrets import host_shown
 from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
+from netboot.model.install.machine_identity import Hold
 from netboot.model.words import without_disks
 from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.arming import ArmingRefusedError
@@ -31,6 +32,7 @@ from netboot.operate.content_uses import ContentUse
 from netboot.operate.host_status import (
     ArmedHost,
     CancelledInstall,
+    ConfirmedInstall,
     DiscoveredMachine,
     Heard,
     HostReport,
@@ -113,6 +115,8 @@ def _view(found: Any) -> Any:
 
 def _record(found: Any) -> Any:
     match found:
+        case ConfirmedInstall(status, confirmed):
+            return {**_install(status), "confirmed": _hold(status.install.host, confirmed)}
         case Move():
             return _move(found)
         case Event():
@@ -188,7 +192,14 @@ def _install(status: InstallStatus) -> View:
             "changes": status.changes,
         },
         "declared": status.is_declared,
+        "hold": install.hold and _hold(install.host, install.hold),
+        "machine": install.identity.recorded,
     }
+
+
+def _hold(host: str, hold: Hold) -> View:
+    """Return why an install is held, with the sentence and the cure of its cause."""
+    return {"id": hold.id, **_fields(hold), "sentence": f"{host} is held: {hold.what}", "cure": hold.cure(host)}
 
 
 def _progress(report: InstallReport) -> View:

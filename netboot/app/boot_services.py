@@ -1,7 +1,8 @@
 """Builds what answers machines: the services behind the listeners, each with its dependencies."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
+from netboot.boot.identity.identity_watch import IdentityWatch
 from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
@@ -38,6 +39,16 @@ class RecordWriters(NamedTuple):
 NO_RECORDS: Final = RecordWriters(None, None)
 
 
+class _Shared(TypedDict):
+    """What each service that moves installs needs."""
+
+    install_moves: InstallMoves
+    identity: IdentityWatch
+    local_boots: LocalBoots
+    events: EventBus
+    clock: Clock
+
+
 class BootServices:
     """The services of one daemon, on one registry and one record of machines."""
 
@@ -59,21 +70,26 @@ class BootServices:
         self.install_moves, self.inspection_records, self.clock = install_moves, inspections, clock
         identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
         self.local_boots = local_boots = LocalBoots(registry, seen, events, clock)
+        identity = IdentityWatch(install_moves, events, hosts=registry.hosts, clock=clock)
+        shared: _Shared = {
+            "install_moves": install_moves,
+            "identity": identity,
+            "local_boots": local_boots,
+            "events": events,
+            "clock": clock,
+        }
         self.other_servers = OtherServers(seen, hosts=registry.hosts, events=events, clock=clock)
         self.log_lines, self.capture = self._recording(RunningBoots(seen, identification, clock), writers)
-        self.offers = self._offers(registry, seen, learning, events)
+        self.offers = OfferService(registry, seen, inspections=inspections, learning=learning, **shared)
         self.scripts = ScriptService(
             registry,
             seen,
             identification=identification,
-            install_moves=install_moves,
             learning=learning,
-            local_boots=local_boots,
             machines=machines,
             inspections=inspections,
             served=served,
-            events=events,
-            clock=clock,
+            **shared,
         )
         self.files = FileService(
             registry,
@@ -84,34 +100,11 @@ class BootServices:
             events=events,
             clock=clock,
         )
-        self.documents = DocumentService(
-            registry,
-            seen,
-            identification=identification,
-            install_moves=install_moves,
-            served=served,
-            local_boots=local_boots,
-            events=events,
-            clock=clock,
-        )
+        self.documents = DocumentService(registry, seen, identification=identification, served=served, **shared)
         self.node_reports = NodeReports(
             registry, nodes, identification=identification, local_boots=local_boots, events=events, clock=clock
         )
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
-
-    def _offers(
-        self, registry: LiveRegistry, seen: SeenMachines, learning: VariantLearning, events: EventBus
-    ) -> OfferService:
-        return OfferService(
-            registry,
-            seen,
-            install_moves=self.install_moves,
-            inspections=self.inspection_records,
-            learning=learning,
-            local_boots=self.local_boots,
-            events=events,
-            clock=self.clock,
-        )
 
     def _recording(self, boots: RunningBoots, writers: RecordWriters) -> tuple[LogLines | None, PacketCapture | None]:
         logs, captures, moves = writers.logs, writers.captures, self.install_moves

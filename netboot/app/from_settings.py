@@ -84,7 +84,12 @@ def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tup
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
     policy, problems = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
     address_announces = settings.dhcp.mode is DhcpMode.OFF
-    return replace(policy, address_announces=address_announces, inspect_media=settings.hosts.inspect_media), problems
+    return replace(
+        policy,
+        address_announces=address_announces,
+        inspect_media=settings.hosts.inspect_media,
+        requires=settings.install.require,
+    ), problems
 
 
 def readiness_for(settings: Settings, registry: Registry) -> Readiness:

@@ -32,6 +32,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.checks import failures
 from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.install import Install
+from netboot.model.install.machine_identity import HoldReason, Identity
 from netboot.model.words import first_line
 
 
@@ -224,4 +225,32 @@ def script_without_install(
         return LocalBootPlan(mac, host)
     if install.has_failed_checks:
         return WaitPlan(mac, WaitReason.CHECKS_FAILED, host, first_line("; ".join(failures(install.checks))))
+    if install.hold is not None:
+        return WaitPlan(mac, WaitReason.HELD, host, install.hold.what)
+    return None
+
+
+def hold_of(
+    host: Host, install: Install, shown: Identity, policy: Policy, *, rival: Identity | None = None
+) -> tuple[HoldReason, Identity | None] | None:
+    """Return why a person confirms this machine before it boots the installer, and what was expected; None: it may.
+
+    `shown` is of this boot, and `rival` another machine that used its MAC lately. What only DHCP requests show, which
+    any machine can forge, does not count after a person's confirmation, nor against a machine that reports what is
+    recorded.
+    """
+    known, expected = install.identity, install.identity.expected(host.macs)
+    counts = shown.is_reported or not known.is_confirmed
+    if counts and known.served is not None and shown.differences(known.served):
+        return HoldReason.TWO_MACHINES, known.served
+    if counts and expected is not None and shown.differences(expected):
+        return HoldReason.OTHER_MACHINE, expected
+    is_expected = expected is not None and shown.is_reported and shown.is_same_machine(expected)
+    if rival is not None and not known.is_confirmed and not is_expected:
+        return HoldReason.TWO_MACHINES, rival
+    is_confirmed_machine = known.is_confirmed and expected is not None and shown.is_same_machine(expected)
+    if expected is not None and expected.mac != shown.mac and not is_confirmed_machine:
+        return HoldReason.OTHER_CARD, expected
+    if policy.requires_approval(host) and not known.is_confirmed:
+        return HoldReason.APPROVAL, expected
     return None

@@ -7,7 +7,7 @@ of a boot to an armed host, because an offer never waits for the store.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,9 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.checks import ChecksReport, failures
 from netboot.model.install.event import Step
 from netboot.model.install.install import (
+    CONFIRMED,
+    HELD,
+    IDENTIFIED,
     RETIRED,
     Install,
     InstallEvent,
@@ -32,6 +35,7 @@ from netboot.model.install.install import (
     Move,
     checks_event,
 )
+from netboot.model.install.machine_identity import Hold, Identity, IdentitySource, RecordedIdentity, identity_in
 from netboot.model.install.token import TokenKind, Tokens, is_well_formed
 from netboot.model.words import DISKS_PRESENT, first_line
 from netboot.store.database import burst_ended
@@ -203,29 +207,67 @@ class InstallMoves:
         def moved(install: Install) -> Install:
             if not may_move(install):
                 raise TransitionError(f"{host}: its checks came too late, its install has moved on")
-            return install.checked(report.checks, at=self.now())
+            served = install.identity.served
+            shown = identity_in(report.checks, served.mac, served.address) if served is not None else None
+            return install.checked(report.checks, at=self.now(), shown=shown)
 
         reasons = failures(report.checks)
         note = f"{'; '.join(reasons)}\n{DISKS_PRESENT}\n{report.disks}" if reasons else ""
         await self._change(host, moved, what=checks_event(report.checks).value, cause=ChangeCause(mac, note))
 
+    async def hold(self, host: HostName, hold: Hold, *, mac: Mac) -> Install:
+        """Let an armed install wait for a person; raise TransitionError if it is not armed any longer."""
+        cause = ChangeCause(mac, f"{hold.what}; {hold.cure(host)}")
+        return (await self._change(host, lambda install: install.held(hold), what=HELD, cause=cause)).after
+
+    async def confirm(self, host: HostName, hold_id: str | None, *, reason: str, actor: Actor | None = None) -> Change:
+        """End a hold: the machine is that of the host. Raise TransitionError if that is not what is held now."""
+
+        def confirmed(install: Install) -> Install:
+            return install.confirmed(hold_id, at=self.now())
+
+        return await self._change(host, confirmed, what=CONFIRMED, cause=ChangeCause(note=reason, actor=actor))
+
+    async def identify(self, identities: Mapping[HostName, Identity], *, actor: Actor) -> None:
+        """Record the machines of hosts that a person registered."""
+        at, source = self.now(), IdentitySource.APPROVAL
+        moves = {
+            host: partial(Install.identified, recorded=RecordedIdentity(identity, at, source))
+            for host, identity in identities.items()
+        }
+
+        async def identified() -> None:
+            for change in await self.installs.change_all(moves, at=at, what=IDENTIFIED, actor=actor):
+                self._record(change, IDENTIFIED, ChangeCause(actor=actor))
+
+        await self.installs.finish(identified())
+
     async def boot_the_installer(
-        self, host: Host, tokens: Tokens, *, target: InstallTarget | None, cause: ChangeCause, write: Callable[[], str]
+        self,
+        host: Host,
+        tokens: Tokens,
+        *,
+        target: InstallTarget | None,
+        cause: ChangeCause,
+        write: Callable[[], str],
+        shown: Identity,
+        may_boot: Callable[[Install], bool],
     ) -> str:
         """Spend one boot into the installer and give it its tokens; return the script that `write` renders for it.
 
         `write` is called in the transaction, and what it raises undoes the boot. Raises HostChangedError if the
-        arming is not for `target`, which `host` is now, or if the files declare another host by now; TransitionError
-        if no boot is left.
+        arming is not for `target`, which `host` is now, if the files declare another host by now, or if `may_boot` is
+        false for the machine that `shown` describes; TransitionError if no boot is left.
         """
         self._offered.discard(host.name)  # the change below covers it
         text = ""
 
         def moved(install: Install) -> Install:
             nonlocal text
-            if self.hosts().get(host.name) != host or install.arming_changes(target):
+            is_held = install.is_armed and not may_boot(install)
+            if self.hosts().get(host.name) != host or install.arming_changes(target) or is_held:
                 raise HostChangedError(f"{host.name} is not what it was when its script was requested")
-            booting = install.booting_the_installer(tokens, at=self.now())
+            booting = install.booting_the_installer(tokens, at=self.now(), shown=shown)
             text = write()
             return booting
 
@@ -337,6 +379,6 @@ class InstallMoves:
             self.events.emit("install.arming_ended", data, host=host, mac=mac, level=logging.WARNING)
             return change
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
-        level = logging.ERROR if step is Step.FAILED else logging.INFO
+        level = logging.ERROR if step is Step.FAILED else logging.WARNING if what == HELD else logging.INFO
         self.events.emit("install.moved", data, host=host, mac=mac, step=step, level=level)
         return change

@@ -10,6 +10,7 @@ from typing import Final
 
 from netboot.boot.decide import NOTHING_KNOWN, Decision, KnownFirmware, decide_at_stage, effective_client
 from netboot.boot.firmware.reply_variants import WHOLE_CYCLE, ending
+from netboot.boot.identity.identity_watch import IdentityWatch
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
@@ -40,6 +41,7 @@ class OfferService:
     inspections: InspectionRecords
     learning: VariantLearning
     local_boots: LocalBoots
+    identity: IdentityWatch
     events: EventBus
     clock: Clock
     _refused_arches: set[int] = field(default_factory=set, init=False)
@@ -60,6 +62,7 @@ class OfferService:
             self.events.emit("boot.machine_discovered", data, mac=client.mac)
         if before is not None and seen.boot is not before:
             self.local_boots.judge_begun(seen, client, host)
+        self.identity.note_announcement(client, seen, host)
         if client.stage is Stage.FIRMWARE:
             self.learning.judge_ended(seen, host, policy=self.registry.now.policy, now_s=now_s)
             if seen.boot.trace.discovers >= WHOLE_CYCLE:

@@ -14,6 +14,7 @@ from typing import assert_never
 import structlog
 
 from netboot.boot.decide import script_without_install
+from netboot.boot.identity.identity_watch import IdentityWatch
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import ChangeCause, HostChangedError, InstallMoves
 from netboot.boot.live_registry import LiveRegistry, Registry
@@ -53,6 +54,7 @@ from netboot.model.host.host_secrets import secret_values
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
+from netboot.model.install.machine_identity import Identity
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens, new_tokens
 from netboot.store.machines import Machines
@@ -74,6 +76,7 @@ class ScriptService:
     local_boots: LocalBoots
     machines: Machines
     inspections: InspectionRecords
+    identity: IdentityWatch
     served: ServedDocuments
     events: EventBus
     clock: Clock
@@ -121,7 +124,8 @@ class ScriptService:
             else:
                 self.seen.record_facts(machine, facts)
                 self._record_request(machine, host, address, registry.policy)
-                script = await self._script_of(machine, host, address, registry=registry, writer=writer)
+                shown = self.identity.shown(machine, address, facts)
+                script = await self._script_of(machine, host, shown, registry=registry, writer=writer)
         except StoreError as error:
             without = self._plan_without_store(mac, host, error)
             script = writer.write(without, error if isinstance(without, WaitPlan) else None)
@@ -171,7 +175,7 @@ class ScriptService:
         self,
         machine: SeenMachine,
         host: Host | None,
-        address: IPv4Address,
+        shown: Identity,
         *,
         registry: Registry,
         writer: ScriptWriter,
@@ -184,18 +188,23 @@ class ScriptService:
             plan = script_without_install(
                 machine.mac, host, install, registry.policy, inspection=inspection, may_boot_once=is_announced
             )
+            if host is None or install is None or not install.is_armed:
+                self.identity.compare_script(shown, machine, host)
             if host is None or install is None:
                 return await self._without_install(machine, plan or LocalBootPlan(machine.mac, None), writer)
             machine.note_arming(install.arming)
             if plan is None and not is_announced:
                 plan = WaitPlan(machine.mac, WaitReason.NOT_ANNOUNCED, host)
+            elif plan is None or (isinstance(plan, WaitPlan) and plan.reason is WaitReason.HELD):
+                may_ask, policy = writer.language is ScriptLanguage.IPXE, registry.policy
+                plan = await self.identity.hold(machine, host, install, shown=shown, policy=policy, may_ask=may_ask)
             if plan is not None:
                 return await self._without_install(machine, plan, writer)
             problem = await self._problem(host, registry, writer.language)
             if problem is not None:
                 return writer.write(WaitPlan(machine.mac, WaitReason.NOT_READY, host), problem)
             await self.machines.flush()  # the address survives a kill of the daemon
-            return await self._boot_the_installer(machine, host, address, install=install, writer=writer)
+            return await self._boot_the_installer(machine, host, shown, install=install, writer=writer)
 
     async def _without_install(self, machine: SeenMachine, plan: HarmlessPlan, writer: ScriptWriter) -> Script:
         """Write a script that installs nothing. What the machine boots once begins with it.
@@ -264,7 +273,7 @@ class ScriptService:
         return next(iter(await registry.documents.problems(host, (language,))), None)
 
     async def _boot_the_installer(
-        self, seen: SeenMachine, host: Host, address: IPv4Address, *, install: Install, writer: ScriptWriter
+        self, seen: SeenMachine, host: Host, shown: Identity, *, install: Install, writer: ScriptWriter
     ) -> Script:
         """Move the install as far as this boot does, in one transaction; the script is written within it.
 
@@ -286,7 +295,13 @@ class ScriptService:
                 await moves.move(host.name, event, cause=cause, may_move=lambda now: now.has_spent_its_arming)
                 return writer.write(disk)
             text = await moves.boot_the_installer(
-                host, drawn, target=target, cause=cause, write=lambda: writer.render(plan)
+                host,
+                drawn,
+                target=target,
+                cause=cause,
+                write=lambda: writer.render(plan),
+                shown=shown,
+                may_boot=lambda now: not self.identity.holds(host, now, shown, self.registry.now.policy),
             )
         except RenderError as error:
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host), error)
@@ -295,7 +310,9 @@ class ScriptService:
         except TransitionError:
             return writer.write(disk)  # disarmed between the read and the change
         seen.took_installer = True
-        self._record_receiver(host, address, is_repeated=install.arming is not None and install.arming.spent > 0)
+        self._record_receiver(
+            host, IPv4Address(shown.address), is_repeated=install.arming is not None and install.arming.spent > 0
+        )
         return Script(plan, text)
 
     def _record_receiver(self, host: Host, address: IPv4Address, *, is_repeated: bool) -> None:

@@ -15,13 +15,14 @@ from typing import Final
 import structlog
 
 from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet, refuse_ended
+from netboot.boot.identity.identity_watch import IdentityWatch
 from netboot.boot.install_moves import ChangeCause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.records.shown_text import report_shown
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.sessions.machines_seen import SeenMachines
-from netboot.errors import NetbootError, TransitionError
+from netboot.errors import InstallHeldError, NetbootError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.reasons import Alarm
 from netboot.model.clock import Clock
@@ -50,6 +51,7 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown-token"
     SPENT = "spent-token"
     REMOVED = "removed-host"  # no file declares the host of this install any longer
+    HELD = "held"  # a person confirms the machine first: its installer waits
     UNAUTHORISED = "unauthorised-address"  # a valid token from an address that is not the machine's
 
 
@@ -82,6 +84,7 @@ class DocumentService:
     _: KW_ONLY
     identification: Identification
     install_moves: InstallMoves
+    identity: IdentityWatch
     served: ServedDocuments
     local_boots: LocalBoots
     events: EventBus
@@ -201,6 +204,9 @@ class DocumentService:
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         refused = failures(report.checks)
+        if host is not None and not refused:
+            seen, policy = self.seen.find_or_add(self._mac_at(host, address)), self.registry.now.policy
+            await self.identity.hold_checked(seen, host, install, checks=report.checks, policy=policy)
         if report.checks != install.checks:  # a repeated report is acknowledged again
             self._emit_checks(report.checks, host or install.host, mac, is_failed=bool(refused))
         return refused
@@ -245,6 +251,8 @@ class DocumentService:
             await self._move(
                 install, InstallEvent(f"reported-{report}"), TokenKind.REPORT, cause=ChangeCause(mac, note)
             )
+        except InstallHeldError:
+            return Refusal.HELD
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:

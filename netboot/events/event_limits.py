@@ -111,7 +111,7 @@ class EventLimits:
             return _Key(event.name, event.host or "")
         subject, address = event.host or event.mac or "", str(event.data.get("address") or "")
         if event.name == "boot.alarm_raised":  # a second address for another document is another alarm
-            address = f"{address} {event.data.get('document')}"
+            address = f"{address} {event.data.get('document') or event.data.get('reason')}"
         key = _Key(event.name, subject, address)
         if key in self._windows:
             return key

@@ -35,7 +35,7 @@ from netboot.model.words import one_line
 from netboot.operate import host_status
 from netboot.operate.actions.host_actions import HostActions
 from netboot.operate.actions.host_arming import HostArming
-from netboot.operate.arming import ArmRequest, CancelRequest, cancel_notes
+from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest, cancel_notes
 from netboot.operate.audit import audited
 from netboot.operate.boots.boot_history import BootHistory
 from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
@@ -211,6 +211,13 @@ class Administration:
         names = request.hosts or request.selection.names(self._hosts())
         known = [await self.known_host(name) for name in dict.fromkeys(names)]
         return [await self.cancel(name, reason=request.reason, actor=actor) for name in known]
+
+    async def confirm(self, request: ConfirmRequest, *, actor: Actor | None = None) -> host_status.ConfirmedInstall:
+        """Confirm the machine of a held install, which goes on by itself; raise TransitionError if none is held."""
+        host, by = await self.known_host(request.host), actor or self._user
+        change = await self._install_moves.confirm(host, request.hold, reason=one_line(request.reason), actor=by)
+        assert change.before.hold is not None
+        return host_status.ConfirmedInstall(self._status(change.after), change.before.hold)
 
     async def install(self, name: str) -> host_status.InstallReport:
         """Return a host's install, also of a host that is no longer declared.

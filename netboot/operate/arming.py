@@ -32,6 +32,20 @@ class CancelRequest:
     selection: HostSelection = EVERY_HOST
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmRequest:
+    """A held install whose machine a person confirms. `hold`: the id of what was read; None: what is held now."""
+
+    host: str
+    hold: str | None = None
+    reason: str = ""
+
+    @property
+    def body(self) -> Mapping[str, str | None]:
+        """What a request of the API has."""
+        return {"hold": self.hold, "reason": self.reason}
+
+
 class ArmingRefusedError(NetbootError):
     """Hosts that are not armed, with every reason of each. `is_forcible`: --force arms them anyway."""
 
@@ -60,6 +74,11 @@ def rescue_reasons(host: HostName, request: RequestedBoot | None) -> list[str]:
 def cancel_refusals(install: Install) -> list[str]:
     """Return why there is nothing to cancel; empty: the host is armed."""
     return [] if install.is_armed else [f"{install.host} is not armed"]
+
+
+def confirm_refusals(install: Install) -> list[str]:
+    """Return why there is nothing to confirm; empty: its install is held."""
+    return [] if install.hold is not None else [f"{install.host} is not held"]
 
 
 def cancel_notes(before: Install) -> list[str]:

@@ -16,6 +16,7 @@ from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
 from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import Install, Move
+from netboot.model.install.machine_identity import Hold
 from netboot.model.words import without_disks
 from netboot.operate.boots.boot_waits import WaitStatus
 
@@ -115,6 +116,14 @@ class CancelledInstall:
 def local_boots_of(machines: Sequence[Machine]) -> dict[str, LocalBoot]:
     """Return what is known of the local boot of each firmware of a host's cards; of several, the card seen last."""
     return {firmware: known for machine in machines for firmware, known in machine.local_boots.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedInstall:
+    """An install whose machine was confirmed, and what held it."""
+
+    status: InstallStatus
+    confirmed: Hold
 
 
 def situation_of(

@@ -240,6 +240,9 @@ class SharedValues(Section):
     local_boot: values.LocalBootUse | None = described(
         None, "How the machine is led to its own disk, for a firmware that this fits; normally learned."
     )
+    install_require: values.RequiredForInstall | None = described(
+        None, "What its machine needs to be installed, beside an arming; instead of the setting `install.require`."
+    )
 
 
 class HostSection(SharedValues):

@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from netboot.model.host.disk_rule import DiskChoice
 from netboot.model.host.firmware import LocalBootMethod, ReplyVariant, RomIpxe
-from netboot.model.host.host import HostName, Role
+from netboot.model.host.host import HostName, InstallRequire, Role
 from netboot.model.host.mac import Mac
 from netboot.yamlfile.faults import did_you_mean, nearest, shown
 from netboot.yamlfile.nodes import Scalar
@@ -348,3 +348,4 @@ AddressWithPrefix = Annotated[
 Firmware = Annotated[ReplyVariant, choice(ReplyVariant, "reply variant")]
 RomIpxeUse = Annotated[RomIpxe, choice(RomIpxe, "value of rom_ipxe")]
 LocalBootUse = Annotated[LocalBootMethod, choice(LocalBootMethod, "method of local boot")]
+RequiredForInstall = Annotated[InstallRequire, choice(InstallRequire, "value of install_require")]

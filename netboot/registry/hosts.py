@@ -133,6 +133,7 @@ def _host(
         firmware=values.firmware,
         rom_ipxe=values.rom_ipxe or RomIpxe.KEEP,
         local_boot=values.local_boot,
+        install_require=values.install_require,
         declared_at=declared_at,
         faults=anchors.missing,
     )

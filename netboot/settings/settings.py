@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from netboot.model.access.secret_file import URL_PARAMETER
 from netboot.model.boot.boot_client import BootProtocol, Cpu, arch_named
 from netboot.model.boot.offer import LoaderRule, UnknownHosts
+from netboot.model.host.host import InstallRequire
 from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
@@ -195,6 +196,9 @@ class InstallSettings(SettingSection):
     )
     ignition: Annotated[IgnitionWay, choice(IgnitionWay)] = described(
         IgnitionWay.URL, "How an installed system gets its Ignition."
+    )
+    require: Annotated[InstallRequire, choice(InstallRequire)] = described(
+        InstallRequire.ADDRESS, "What a machine needs to be installed, beside an arming."
     )
 
 

@@ -18,6 +18,7 @@ from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.install import RETIRED, Arming, Install, InstallState, InstallTarget, Move
+from netboot.model.install.machine_identity import as_columns, from_columns
 from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
 from netboot.store.changes.notification import Changed, notify
@@ -244,6 +245,7 @@ def _install(row: RowMapping | Mapping[str, Any], sealing: Sealing) -> Install:
         version=row["version"],
         target=_target(row["target"]) if row["target"] else None,
         checks=tuple(InstallCheck(name, CheckResult(result), found) for name, result, found in row["checks"] or ()),
+        identity=from_columns(row["identity"]),
     )
 
 
@@ -285,6 +287,7 @@ def _columns(install: Install) -> dict[str, Any]:
         "spent": arming.spent if arming else None,
         "target": _target_columns(install.target) if install.target else None,
         "checks": [[each.name, each.result.value, each.found] for each in install.checks] or None,
+        "identity": as_columns(install.identity),
     }
 
 

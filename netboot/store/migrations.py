@@ -189,6 +189,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         )
         """,
         "ALTER TABLE machines ADD COLUMN local_boots JSON",
+        "ALTER TABLE installs ADD COLUMN identity JSON",
     ),
 )
 

@@ -36,6 +36,7 @@ installs = Table(
     Column("checks", JSON(none_as_null=True)),  # before the disk is written; NULL: not reported in the last boot
     Column("node_sha256", Text),
     Column("tokens", Text),  # sealed; each is found by its SHA-256
+    Column("identity", JSON(none_as_null=True)),  # of its machine, and why it is held; NULL: nothing is known
     Index("installs_by_node_token", "node_sha256", unique=True),
 )
 

@@ -41,7 +41,7 @@ def test_the_reasons_are_those_of_the_409(box: Appliance):
 def test_every_action_is_listed_with_its_fields(box: Appliance):
     found = actions(box, "cp1")
 
-    assert list(found) == ["arm", "cancel", "inspect", "rescue", "cancel-rescue", "retire", "wipe", "remove"]
+    assert list(found) == ["arm", "confirm", "cancel", "inspect", "rescue", "cancel-rescue", "retire", "wipe", "remove"]
     assert set(found["cancel"]) == {"host", "verb", "reasons", "warnings", "is_forcible", "refusal"}
     assert found["cancel"]["refusal"] == "cp1 is not armed"
 

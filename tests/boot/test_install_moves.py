@@ -21,6 +21,7 @@ from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState, InstallTarget
+from netboot.model.install.machine_identity import Identity
 from netboot.model.install.token import Tokens, new_tokens
 from netboot.store.database import STEP_S
 
@@ -157,6 +158,8 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
                     target=InstallTarget.of(host, None),
                     cause=ChangeCause(),
                     write=lambda: "",
+                    shown=Identity(MAC),
+                    may_boot=lambda _install: True,
                 )
 
         install = await services.install_moves.read(CP1)

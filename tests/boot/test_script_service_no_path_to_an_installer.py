@@ -42,6 +42,7 @@ from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallEvent, InstallState
+from netboot.model.install.machine_identity import Identity
 from netboot.model.install.token import new_tokens
 
 CP1 = HostName("cp1")
@@ -87,7 +88,13 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     if state is not InstallState.OFFERED:
         drawn, target = new_tokens(services.clock.random_bytes), await services.install_moves.target(CP1)
         await services.install_moves.boot_the_installer(
-            services.hosts.hosts[CP1], drawn, target=target, cause=ChangeCause(), write=lambda: ""
+            services.hosts.hosts[CP1],
+            drawn,
+            target=target,
+            cause=ChangeCause(),
+            write=lambda: "",
+            shown=Identity(MAC),
+            may_boot=lambda _install: True,
         )
     for event in {
         InstallState.INSTALLING: [InstallEvent.REPORTED_STARTED],

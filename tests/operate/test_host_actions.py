@@ -114,6 +114,7 @@ def test_of_a_host_at_rest_only_what_there_is_nothing_to_end_of_is_refused(with_
         declared_by_commands(services, site)
 
         assert await uses(services).refused("w1") == {
+            HostVerb.CONFIRM: ["w1 is not held"],
             HostVerb.CANCEL: ["w1 is not armed"],
             HostVerb.CANCEL_RESCUE: ("no rescue of w1 was requested",),
         }

@@ -1,5 +1,6 @@
 """What the installer verifies before it writes: each check passes, fails once, or is skipped, with what was found."""
 
+import shutil
 from dataclasses import replace
 from email.utils import formatdate
 from ipaddress import IPv4Address
@@ -7,7 +8,7 @@ from pathlib import Path
 from time import time
 
 import pytest
-from fixtures.kickstart_machine import FakeDisk, Machine, ReportServer, reports_answered_with
+from fixtures.kickstart_machine import DMI, FakeDisk, Machine, ReportServer, reports_answered_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def test_a_machine_that_passes_reports_each_check_once_and_starts(machine: Machi
     assert (server.events, len(server.checks), errors) == (["started"], 1, "")
     assert server.found == {
         "firmware": ("pass", "booted by UEFI"),
+        "identity": ("pass", "UUID 4c4c4544-0042-3510-8052-b4c04f4e3332, serial 7XK1"),
         "disk": ("pass", "/dev/sda, 480 GB"),
         "members": ("pass", NOBODY),
         "memory": ("pass", "7812 MiB"),
@@ -65,6 +67,27 @@ def test_a_machine_that_passes_reports_each_check_once_and_starts(machine: Machi
         "server 192.0.2.1 iburst server ntp.example.com iburst\n"
     )
     assert machine.done == []
+
+
+def test_a_machine_without_smbios_shows_no_identity_and_one_with_an_empty_serial_shows_its_uuid(machine: Machine):
+    machine.write(f"{DMI}/product_serial", "\n")
+    without_serial, _ = install(machine)
+    shutil.rmtree(machine.home / DMI)
+    without_smbios, _ = install(machine)
+
+    found = [server.found["identity"] for server in (without_serial, without_smbios)]
+    assert found == [
+        ("pass", "UUID 4c4c4544-0042-3510-8052-b4c04f4e3332, serial "),
+        ("skipped", "the machine has no SMBIOS"),
+    ]
+
+
+def test_a_held_machine_waits_on_its_console_until_a_person_confirms_it(machine: Machine):
+    with reports_answered_with(423, 423, 200) as server:
+        ended = machine.runs("pre", server)
+
+    assert (ended.returncode, server.events) == (0, ["started", "started", "started"])
+    assert ended.stdout.count("cp1 is held until a person confirms the machine: netboot install confirm cp1\n") == 2
 
 
 def is_bios(machine: Machine) -> None:

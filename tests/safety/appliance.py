@@ -206,6 +206,17 @@ class Appliance:
         """Cancel an arming; return the status of the answer."""
         return self.api("POST", f"/hosts/{host}/cancel", {"reason": "a test"}).status
 
+    def hold(self, host: str) -> dict[str, Any] | None:
+        """Return why the armed install of a host waits for a person; None: it does not."""
+        answer = self.api("GET", f"/hosts/{host}/install")
+        held: dict[str, Any] | None = answer.json()["hold"] if answer.status == 200 else None
+        return held
+
+    def confirm(self, host: str) -> dict[str, Any] | None:
+        """Confirm the machine of a held install; return what it showed, None if it is refused."""
+        answer = self.api("POST", f"/hosts/{host}/confirm", {"reason": "a test"})
+        return answer.json()["confirmed"]["shown"] if answer.status == 200 else None
+
     def edit_hosts(self, text: str) -> None:
         """Write the hosts file; nothing is read yet."""
         (self.directory / "hosts.yaml").write_text(text)

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from uuid import UUID
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
@@ -15,7 +16,8 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from safety import wire
 from safety.appliance import Appliance, Response, TftpError, link_shared
-from safety.declared import A1, AT_FIRST, CARDS, EDIT_OF, EDITS, POOL, B, C, X
+from safety.declared import A1, A2, AT_FIRST, CARDS, EDIT_OF, EDITS, POOL, B, C, X
+from safety.identities import Known, uuid_in
 from safety.oracle import Boot, Invariant, Oracle, ViolationError
 
 STEPS = 30  # calls in one example
@@ -28,7 +30,7 @@ cards, pool = some.sampled_from(CARDS), some.sampled_from(POOL)
 hosts = some.sampled_from([host.name for host in AT_FIRST.hosts])
 firmwares = some.sampled_from(wire.FIRMWARES)
 often, seldom = some.integers(0, 9).map(bool), some.integers(0, 9).map(lambda drawn: drawn == 0)
-ways = some.sampled_from(("ipxe", "grub-http", "grub-tftp-mac", "grub-tftp"))
+ways = some.sampled_from(("ipxe", "ipxe-reports", "grub-http", "grub-tftp-mac", "grub-tftp"))
 how_far = some.sampled_from(
     (1, 1, 2, 2, *range(3, 10), 9, 9)
 )  # steps of a boot before something stops it; 9: to `ready`
@@ -51,6 +53,7 @@ class Rack(RuleBasedStateMachine):
         self.oracle = Oracle(self.shared / "ign" / "init.ign")
         self.addresses = dict(zip(CARDS, (POOL[3], POOL[3], *POOL[:3]), strict=True))  # as the LAN gives them
         self.firmware = dict.fromkeys(CARDS, wire.UEFI)
+        self.uuids = {card: wire.uuid_of(A1 if card == A2 else card) for card in CARDS}  # A1 and A2: one machine
         self.sent: list[tuple[int, bytes, tuple[str, int], str, str]] = []  # DHCP datagrams, to be sent again
         self.boots: list[Boot] = []
         self._booted = ""  # the card that booted last
@@ -73,7 +76,8 @@ class Rack(RuleBasedStateMachine):
                 self._request_address(card)
             case "4011":
                 address = self.addresses[card]
-                datagram = wire.boot_server_request(self.firmware[card], card, next(self._xids), address)
+                firmware, uuid = self.firmware[card], self.uuids[card]
+                datagram = wire.boot_server_request(firmware, card, next(self._xids), address, uuid=uuid)
                 self._dhcp(4011, datagram, card, source=(address, 4011))
             case "ipxe":
                 self._discover_as_ipxe(card)
@@ -110,7 +114,7 @@ class Rack(RuleBasedStateMachine):
             if host is not None and host.name in self.oracle.armings:
                 self.oracle.armings[host.name].is_uncertain = True
         for response in self.box.http_together([("GET", f"/boot/{card}.ipxe", source, b"")] * 2):
-            token = self.oracle.check_script(response.body, source, (card,))
+            token = self.oracle.check_script(response.body, source, (card,), now_s=self.box.clock.monotonic())
             self._note_led(token)
             if token is None:
                 self.oracle.led_nowhere(source)
@@ -159,6 +163,9 @@ class Rack(RuleBasedStateMachine):
         self._request_address(card)
         self._discover_as_ipxe(card)
         token, source = self._led_by_script(card, card, way), self.addresses[card]
+        if token is None and (host := self.oracle.in_force.of_card(card)) is not None and steps > 1:
+            self.confirm(host.name)
+            token = self._led_by_script(card, card, way)
         if token is None:
             return
         boot = self.oracle.boots[token]
@@ -201,6 +208,21 @@ class Rack(RuleBasedStateMachine):
     def cancel(self, host: str) -> None:
         if self.box.cancel(host) == 200:
             self.oracle.end(host)
+
+    @rule(host=hosts)
+    def confirm(self, host: str) -> None:
+        """Confirm the machine of a held install."""
+        shown = self.box.confirm(host)
+        if shown is not None:
+            self.happened["confirmed"] += 1
+            self.oracle.confirmed(host, Known(shown["mac"], uuid_in(shown["uuid"])))
+
+    @rule(card=cards, board=some.integers(0, 1))
+    def replace_the_board(self, card: str, board: int) -> None:
+        """Give a machine a new mainboard, or the old one again: all of its cards show another UUID."""
+        uuid = wire.uuid_of(A1 if card == A2 else card)
+        for each in (A1, A2) if card in (A1, A2) else (card,):
+            self.uuids[each] = uuid[:-1] + bytes([uuid[-1] + board])
 
     @rule(edit=some.sampled_from(sorted(EDITS)), is_reloaded=often)
     def edit_hosts(self, edit: str, is_reloaded: bool) -> None:
@@ -275,13 +297,14 @@ class Rack(RuleBasedStateMachine):
     def _power_on(self, card: str, firmware: wire.Firmware) -> None:
         self.firmware[card] = firmware
         self.oracle.power_ons[card] = self.oracle.power_ons.get(card, 0) + 1
-        self._dhcp(67, wire.discover(firmware, card, next(self._xids)), card)
+        self._dhcp(67, wire.discover(firmware, card, next(self._xids), uuid=self.uuids[card]), card)
 
     def _request_address(self, card: str) -> None:
         self._dhcp(67, wire.lan_request(card, next(self._xids), self.addresses[card]), card)
 
     def _discover_as_ipxe(self, card: str) -> None:
-        self._dhcp(67, wire.discover(self.firmware[card], card, next(self._xids), is_ipxe=True), card)
+        xid, uuid = next(self._xids), self.uuids[card]
+        self._dhcp(67, wire.discover(self.firmware[card], card, xid, is_ipxe=True, uuid=uuid), card)
 
     def _dhcp(self, port: int, datagram: bytes, card: str, source: tuple[str, int] = ("0.0.0.0", 68)) -> None:
         address = self.addresses[card]
@@ -293,6 +316,8 @@ class Rack(RuleBasedStateMachine):
             self.oracle.saw_address(card, address)
         if port == 4011 or datagram[242] == wire.DISCOVER:
             self.oracle.discovered(card, self.box.clock.monotonic())
+            if (uuid := wire.shown_uuid(datagram)) is not None:
+                self.oracle.identities.showed(card, uuid, self.box.clock.monotonic())
         for reply in self.box.dhcp(port, datagram, source):
             assert wire.read_reply(reply).xid == int.from_bytes(datagram[4:8], "big")
             self.oracle.check_reply(reply)
@@ -301,12 +326,21 @@ class Rack(RuleBasedStateMachine):
         """Request a script, check it, and return its token if it boots an installer."""
         source = self.addresses[card]
         expects = wanted == card and method == "GET" and self._expects(card)
-        body = self._script(source, wanted, way, method)
+        held = self._held(wanted)
+        reported = self.uuids[card] if way == "ipxe-reports" else None
+        body = self._script(source, wanted, way, method, reported)
+        if reported is not None:
+            self.oracle.identities.reported.setdefault(wanted, set()).add(reported)
         requested = (
             CARDS if way.startswith("grub-tftp") else (wanted,)
         )  # the name is only a hint: the address identifies the machine
-        token = self.oracle.check_script(body, source, requested) if method == "GET" else None
-        if expects and token is None and way != "grub-tftp":
+        now_s = self.box.clock.monotonic()
+        token = None
+        if method == "GET":
+            token = self.oracle.check_script(body, source, requested, now_s=now_s, reported=reported)
+        if held and token is not None and self.oracle.boots[token].host == held:
+            raise ViolationError(Invariant.IDENTITY, f"{held} is held and is led to an installer by {way}")
+        if expects and token is None and way != "grub-tftp" and not held and not self.oracle.may_be_held(card, now_s):
             raise ViolationError(Invariant.PROGRESS, f"{card} at {source} got by {way}: {body.decode()}")
         self._note_led(token)
         if token is None and method == "GET":
@@ -322,7 +356,15 @@ class Rack(RuleBasedStateMachine):
     def _expects(self, card: str) -> bool:
         return self.oracle.expects_installer(card, self.addresses[card], self.box.clock.monotonic())
 
-    def _script(self, source: str, of: str, way: str, method: str) -> bytes:
+    def _held(self, card: str) -> str | None:
+        """Return the host of this card if its armed install waits for a person."""
+        host = self.oracle.in_force.of_card(card)
+        is_armed = host is not None and host.name in self.oracle.armings
+        return host.name if host is not None and is_armed and self.box.hold(host.name) else None
+
+    def _script(self, source: str, of: str, way: str, method: str, reported: bytes | None) -> bytes:
+        if reported is not None:
+            return self.box.http(method, f"/boot/{of}.ipxe?uuid={UUID(bytes_le=reported)}&serial=", source).body
         if way == "ipxe":
             return self.box.http(method, f"/boot/{of}.ipxe", source).body
         if way == "grub-http":
@@ -357,6 +399,10 @@ class Rack(RuleBasedStateMachine):
             return
         response = self.box.http("POST", path, source, body)
         accepted = 409 if report == "failed checks" else 200  # the machine may not be installed
+        if response.status == 423:
+            assert report == "started"
+            assert self.box.hold(boot.host) is not None
+            return
         if response.status == accepted or self._is_served(response, source):
             self.happened[report] += 1
             self.oracle.check_report(boot.report, report)

@@ -79,7 +79,7 @@ MUTATIONS = (
     Mutation(
         "a cancelled host stays armed",
         "model/install/install.py",
-        "        return replace(self, arming=None)\n",
+        "        return replace(self, arming=None, identity=self.identity.ended())\n",
         "        return self\n",
         Invariant.ENDED,
     ),
@@ -128,15 +128,15 @@ MUTATIONS = (
     Mutation(
         "the tokens of the boot before stay",
         "model/install/install.py",
-        "spent=moved.arming.spent + 1), tokens=tokens, checks=())",
-        "spent=moved.arming.spent + 1), tokens=self.tokens if self.tokens.kickstart else tokens, checks=())",
+        "arming=arming, tokens=tokens, checks=(), identity=identity)",
+        "arming=arming, tokens=self.tokens if self.tokens.kickstart else tokens, checks=(), identity=identity)",
         Invariant.IGNITION,
     ),
     Mutation(
         "a new arming keeps the tokens of the one before",
         "model/install/install.py",
-        "arming=arming, tokens=Tokens(), target=target, checks=())",
-        "arming=arming, target=target, checks=())",
+        "arming=arming, tokens=Tokens(), target=target, checks=(), identity=",
+        "arming=arming, target=target, checks=(), identity=",
         Invariant.IGNITION,
     ),
     Mutation(
@@ -166,6 +166,20 @@ MUTATIONS = (
         "return bool(self.checks) and bool(failures(self.checks))",
         "return False",
         Invariant.CHECKS,
+    ),
+    Mutation(
+        "another machine than the recorded one is installed",
+        "boot/decide.py",
+        "    if counts and expected is not None and shown.differences(expected):\n",
+        "    if False:\n",
+        Invariant.IDENTITY,
+    ),
+    Mutation(
+        "a confirmation is for every later arming",
+        "model/install/machine_identity.py",
+        "        return KnownIdentity(self.recorded)\n\n    def ended",
+        "        return replace(self, hold=None)\n\n    def ended",
+        Invariant.IDENTITY,
     ),
     Mutation(
         "the request of a wipe is not spent by its script",

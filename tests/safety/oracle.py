@@ -10,6 +10,7 @@ from pathlib import Path
 
 from safety import wire
 from safety.declared import AT_FIRST, Hosts
+from safety.identities import Identities, Known
 
 ANNOUNCED_S = 900.0  # a machine that sent a DISCOVER this lately is led to its installer
 
@@ -23,6 +24,7 @@ class Invariant(StrEnum):
     ADDRESS = "a-document-goes-only-to-its-machine"
     ENDED = "an-ended-arming-leads-nowhere"
     CHECKS = "a-host-whose-checks-failed-is-led-to-no-installer"
+    IDENTITY = "another-machine-than-the-recorded-one-waits-for-a-person"
     PROGRESS = "an-armed-host-is-led-to-its-installer"
     ONCE = "a-host-is-rescued-once-at-its-request-and-not-armed-before"
     WIPE = "a-machine-is-wiped-once-at-its-request-and-never-while-it-is-registered"
@@ -61,6 +63,7 @@ class Boot:
     is_reported: bool = False  # some report of it was acknowledged
     is_installed: bool = False  # `done` was acknowledged, or the wrapper was served
     is_ready: bool = False
+    confirmed: Known | None = None  # since it was led to the installer
 
 
 class Oracle:
@@ -78,6 +81,7 @@ class Oracle:
         self.shown: dict[str, set[str]] = {}  # cards by address; more than one after a kill
         self._on_disk: dict[str, set[str]] = {}
         self._init = init_ignition.read_bytes().strip()
+        self.identities = Identities()
 
     # What the operator and the wire did
 
@@ -104,6 +108,7 @@ class Oracle:
 
     def restarted(self, *, kill: bool) -> None:
         self.announced_s.clear()
+        self.identities.restarted()
         self.took.clear()
         if kill:
             self.shown = self._shown_or_on_disk()
@@ -146,8 +151,13 @@ class Oracle:
         if b"inst.ks" in reply:
             raise ViolationError(Invariant.UNARMED, "a DHCP reply names a Kickstart")
 
-    def check_script(self, body: bytes, source: str, cards: Iterable[str]) -> str | None:
-        """Check a script that was sent to `source` for one of these cards; return its token if it leads on."""
+    def check_script(
+        self, body: bytes, source: str, cards: Iterable[str], *, now_s: float, reported: bytes | None = None
+    ) -> str | None:
+        """Check a script that was sent to `source` for one of these cards; return its token if it leads on.
+
+        `reported`: the UUID in the request.
+        """
         self.may_be_written()
         token = wire.installer_token(body)
         if token is None:
@@ -168,6 +178,10 @@ class Oracle:
             raise ViolationError(Invariant.CHECKS, f"{host.name} failed its checks and is led to an installer")
         boot = self.boots.get(token)
         if boot is None:
+            machine = Known(card, reported or self.identities.shown(card, now_s))
+            if self.identities.is_another(host.name, host.macs, machine, arming, reported is not None):
+                raise ViolationError(Invariant.IDENTITY, f"{machine} is led to the installer of {host.name}")
+            self.identities.served[token] = machine
             boot = self.boots[token] = self.latest[host.name] = Boot(host.name, arming, token)
             arming.tokens.append(token)
         if boot.arming is not arming:
@@ -235,7 +249,7 @@ class Oracle:
             arming.is_ended = True
         arming.has_failed_checks |= event == "failed checks"
         if event in ("done", "ready"):
-            boot.is_installed = True
+            self._installed(boot)
         if event == "ready":
             boot.is_ready = True
 
@@ -252,8 +266,30 @@ class Oracle:
         if part and not boot.is_installed and not boot.arming.is_uncertain:
             raise ViolationError(Invariant.IGNITION, f"Ignition{part} of {boot.host} before its wrapper")
         if part == "" and body:  # an answer to HEAD has no body and is no step
-            boot.arming.is_ended = boot.is_installed = True
+            boot.arming.is_ended = True
+            self._installed(boot)
         self._check_tokens(body, source)
+
+    def _installed(self, boot: Boot) -> None:
+        """Note that a machine was installed: the one that got the script, or that was confirmed since."""
+        if not boot.is_installed and boot.confirmed is None:
+            self.identities.recorded[boot.host] = self.identities.served[boot.kickstart]
+        boot.is_installed = True
+
+    def confirmed(self, host: str, machine: Known) -> None:
+        """Note that an operator confirmed the machine of a held install."""
+        arming, latest = self.armings[host], self.latest.get(host)
+        self.identities.recorded[host], self.identities.confirmed[host] = machine, arming
+        if latest is not None:
+            latest.confirmed = machine
+            arming.is_uncertain = True  # the tokens of another machine end
+
+    def may_be_held(self, card: str, now_s: float) -> bool:
+        """Return whether there is any cause to hold the armed install of the host with this card."""
+        host = self.in_force.of_card(card)
+        assert host is not None
+        served = [self.identities.served[token] for token in self.armings[host.name].tokens]
+        return self.identities.may_be_held(host.name, card, served, now_s)
 
     def check_other(self, body: bytes, source: str) -> None:
         """Check a reply that is neither a script nor a document of one machine."""

@@ -38,16 +38,23 @@ def message(
     return packets.message([(53, bytes([kind])), *options], xid=xid, secs=secs, ciaddr=ciaddr, chaddr=chaddr)
 
 
-def of_firmware(firmware: Firmware, mac: str, *, is_ipxe: bool = False) -> list[tuple[int, bytes]]:
+def uuid_of(mac: str) -> bytes:
+    """Return the UUID of the machine with a card, as option 97 has it."""
+    return bytes.fromhex(mac.replace(":", "")) * 2 + b"1234"
+
+
+def of_firmware(firmware: Firmware, mac: str, *, is_ipxe: bool = False, uuid: bytes = b"") -> list[tuple[int, bytes]]:
     """Write the options by which a firmware, or the iPXE that it started, requests a boot."""
-    uuid = b"\0" + bytes.fromhex(mac.replace(":", "")) * 2 + b"1234"
-    options = [(60, firmware.vendor_class), (93, firmware.arch.to_bytes(2, "big")), (94, b"\1\3\x10"), (97, uuid)]
+    options = [(60, firmware.vendor_class), (93, firmware.arch.to_bytes(2, "big")), (94, b"\1\3\x10")]
+    options += [(97, b"\0" + (uuid or uuid_of(mac)))]
     options += [(77, b"iPXE"), (175, _FEATURES)] if is_ipxe else []
     return [*options, (55, bytes((1, 3, 6, 12, 43, 54, 60, 66, 67, 97)))]
 
 
-def discover(firmware: Firmware, mac: str, xid: int, *, secs: int = 4, is_ipxe: bool = False) -> bytes:
-    return message(DISCOVER, mac, xid, of_firmware(firmware, mac, is_ipxe=is_ipxe), secs=secs)
+def discover(
+    firmware: Firmware, mac: str, xid: int, *, secs: int = 4, is_ipxe: bool = False, uuid: bytes = b""
+) -> bytes:
+    return message(DISCOVER, mac, xid, of_firmware(firmware, mac, is_ipxe=is_ipxe, uuid=uuid), secs=secs)
 
 
 def lan_request(mac: str, xid: int, address: str) -> bytes:
@@ -55,9 +62,16 @@ def lan_request(mac: str, xid: int, address: str) -> bytes:
     return message(REQUEST, mac, xid, [(50, socket.inet_aton(address)), (54, socket.inet_aton(LAN_DHCP_SERVER))])
 
 
-def boot_server_request(firmware: Firmware, mac: str, xid: int, address: str, *, is_ipxe: bool = False) -> bytes:
+def boot_server_request(
+    firmware: Firmware, mac: str, xid: int, address: str, *, is_ipxe: bool = False, uuid: bytes = b""
+) -> bytes:
     """Write the REQUEST that firmware sends to port 4011."""
-    return message(REQUEST, mac, xid, of_firmware(firmware, mac, is_ipxe=is_ipxe), ciaddr=address)
+    return message(REQUEST, mac, xid, of_firmware(firmware, mac, is_ipxe=is_ipxe, uuid=uuid), ciaddr=address)
+
+
+def shown_uuid(datagram: bytes) -> bytes | None:
+    """Return the UUID of a boot request; None if it has none."""
+    return packets.options_of(datagram).get(97, b"")[1:] or None
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address
 from typing import Final
+from uuid import UUID
 
-from netboot.model.boot.machine_facts import NO_FACTS, Facts
+from netboot.model.boot.machine_facts import NO_FACTS, Facts, MachineFact
 from netboot.model.host.firmware import LocalBoot
 from netboot.model.host.mac import Mac
+from netboot.model.install.machine_identity import Identity
 
 
 class Arch(IntEnum):
@@ -146,3 +148,25 @@ class Machine:
     first_path: RelayPath | None = None  # of the first and the last DISCOVER that had one
     last_path: RelayPath | None = None
     local_boots: Mapping[str, LocalBoot] = field(default_factory=dict)  # by `BootClient.firmware`
+
+    @property
+    def switch_port(self) -> str:
+        """The port of its switch: by LLDP as the machine reported it, else by option 82; unverified."""
+        facts, path = self.facts, self.last_path
+        by_lldp = " ".join(text for fact in (MachineFact.SWITCH, MachineFact.SWITCH_PORT) if (text := facts.get(fact)))
+        if by_lldp or path is None:
+            return by_lldp
+        return " ".join(text for text in (path.remote_id, path.circuit_id) if text)
+
+    @property
+    def identity(self) -> Identity:
+        """What it showed of itself until now."""
+        uuid, serial = self.facts.get(MachineFact.UUID, ""), self.facts.get(MachineFact.SERIAL, "")
+        shown = uuid or (uuid_text(bytes.fromhex(self.uuid)) if self.uuid else "")
+        address = str(self.addresses[-1]) if self.addresses else ""
+        return Identity(self.mac, address, shown, serial, self.switch_port, is_reported=bool(uuid or serial))
+
+
+def uuid_text(option_97: bytes) -> str:
+    """Write the UUID of option 97 as dmidecode does, whose first three fields are little endian on the wire."""
+    return str(UUID(bytes_le=option_97))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootClient, BootProtocol, Cpu
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
 from netboot.model.host.firmware import LocalBootMethod, ReplyVariant
-from netboot.model.host.host import Host
+from netboot.model.host.host import Host, InstallRequire
 from netboot.model.host.mac import Mac
 from netboot.model.install.wipe import Wipe
 
@@ -59,6 +59,8 @@ class WaitReason(StrEnum):
     NOT_READY = "not-ready"  # its documents cannot be rendered or content is missing; an event reports it
     TEMPLATE_FAULT = "template-fault"  # the template of the script that leads to its disk is faulty
     CHECKS_FAILED = "checks-failed"  # a check before its install failed; it waits until its host is armed again
+    IDENTITY = "identity"  # its DHCP requests show another machine: its next request reports what it is
+    HELD = "held"  # a person confirms the machine, or cancels its arming
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class WaitPlan:
     mac: Mac
     reason: WaitReason
     host: Host | None = None
-    found: str = ""  # what the checks before the install found
+    found: str = ""  # what the checks before the install found, or why it is held
 
 
 OncePlan = InspectPlan | RescuePlan  # what a machine boots once, at an operator's request or as unregistered
@@ -184,6 +186,7 @@ class Policy:
     unusable: Mapping[str, str] = field(default_factory=dict)  # loaders that hosts name: why, and the cure
     inspect_media: str | None = None  # the boot medium that inspects machines
     left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
+    requires: InstallRequire = InstallRequire.ADDRESS  # `install.require`
     is_complete: bool = True  # the files as they were read last are in force; else no retired machine's disk is wiped
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
@@ -196,6 +199,10 @@ class Policy:
         key = (client.protocol, client.cpu)
         first = self.loaders.get(key)
         return () if first is None else (first, *self.others.get(key, ()))
+
+    def requires_approval(self, host: Host) -> bool:
+        """Return whether a person confirms the first boot into the installer of each arming of a host."""
+        return (host.install_require or self.requires) is InstallRequire.APPROVAL
 
     def every_loader(self) -> set[str]:
         """Name every loader that some machine may be offered."""

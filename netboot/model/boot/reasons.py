@@ -9,6 +9,7 @@ from netboot.model.boot.boot_client import BootProtocol
 from netboot.model.boot.boot_ending import WHAT_HAPPENED, Ending, cure_of
 from netboot.model.boot.expected_durations import WAITED_FOR, usual_text
 from netboot.model.install.install import InstallEvent, Move
+from netboot.model.install.machine_identity import HoldReason
 from netboot.model.words import first_line
 
 Data = Mapping[str, Any]
@@ -22,9 +23,13 @@ class RequestRefusal(StrEnum):
 
 
 class Alarm(StrEnum):
-    """Why what was served raises an alarm."""
+    """Why a machine, or what it was served, raises an alarm."""
 
     SECOND_ADDRESS = "second-address"  # another address of the host received it before
+    TWO_MACHINES = HoldReason.TWO_MACHINES.value
+    OTHER_MACHINE = HoldReason.OTHER_MACHINE.value
+    OTHER_CARD = HoldReason.OTHER_CARD.value
+    MACHINE_OF_HOST = "machine-of-host"  # an unregistered card, whose machine is recorded as that of a host
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +73,22 @@ def _sentence(
 
 
 def _alarm(data: Data, host: str) -> Explanation:
+    if data.get("reason") in _IDENTITY:
+        return _identity_alarm(data, host)
     if data.get("reason") == Alarm.SECOND_ADDRESS:
         what = f"the {data['document']} of {host} was served to {data['address']}, and before that to {data['earlier']}"
         cure = "compare both with the leases of the LAN's DHCP server; cancel the arming if one is not its own"
         return Explanation("ALARM", what, cure)
     what = f"the {data['document']} of {host} was requested from {data['address']}, which is not an address of {host}"
     return Explanation("ALARM", what, f"find the machine that has {data['address']} now")
+
+
+def _identity_alarm(data: Data, host: str) -> Explanation:
+    """Explain that a machine is not the one of its MAC. The install that it holds, if any, is a cause of its own."""
+    shown, expected = data["shown"], data.get("expected") or "nothing"
+    what, cure = _IDENTITY[data["reason"]]
+    sentence = f"{what.format(host=host)}: seen {shown}; before {expected}"
+    return Explanation("ALARM", sentence, cure.format(host=host), is_blocking=False)
 
 
 def _request_refused(data: Data, host: str) -> Explanation:
@@ -161,6 +176,10 @@ def _moved(data: Data, host: str) -> Explanation | None:
     match data.get("by"):
         case "cancelled":
             return Explanation("cancelled", f"the arming of {host} was cancelled{reason}", is_blocking=False)
+        case "held":
+            return Explanation("held", f"{host} is held: {note}")
+        case "confirmed":
+            return Explanation("confirmed", f"the machine of {host} was confirmed{reason}", is_blocking=False)
         case "retired":
             return Explanation(
                 "cancelled", f"{host} was retired, and its tokens are invalid{reason}", is_blocking=False
@@ -228,6 +247,26 @@ def after_failed_checks(host: str) -> str:
     )
 
 
+_IDENTITY: Final = {
+    Alarm.TWO_MACHINES.value: (
+        "two machines use a MAC of {host}",
+        "find both, and give one of them its own MAC; an armed install waits for netboot install confirm {host}",
+    ),
+    Alarm.OTHER_MACHINE.value: (
+        "the machine with a MAC of {host} shows another UUID or serial number than is recorded",
+        "if its mainboard was replaced, its next install waits for netboot install confirm {host}; else find the "
+        "machine",
+    ),
+    Alarm.OTHER_CARD.value: (
+        "{host} boots from another of its cards than at its last install",
+        "if that is not on purpose, see its boot order, cables and switch ports; "
+        "an armed install waits for netboot install confirm {host}",
+    ),
+    Alarm.MACHINE_OF_HOST.value: (
+        "the machine of {host} boots from a card that is not registered",
+        "add the MAC to hosts.{host}.mac if the card is its own; else find the machine that shows its identity",
+    ),
+}
 NO_REASON: Final = "the installer reported a failure without a reason"
 ATTEMPTS_SPENT: Final = "every boot of its arming is spent, and no installer reported an end"
 
@@ -238,6 +277,14 @@ _WAITS: Final = {
     "not-announced": (
         "it comes from the machine's own address, but no DHCP request of it was received in the last 15 minutes",
         "let its DHCP broadcasts reach this server: the same LAN, or a relay that forwards them here too",
+    ),
+    "held": (
+        "a person confirms its machine first, or cancels its arming",
+        "read what it shows: netboot install show {host}; then netboot install confirm {host}, or cancel",
+    ),
+    "identity": (
+        "its DHCP requests show another machine than is recorded, and it reports next what it is",
+        "nothing: its next request follows within seconds",
     ),
     "checks-failed": (
         "a check before its install failed, and nothing was written",

@@ -25,6 +25,13 @@ class Role(StrEnum):
     WORKER = "worker"
 
 
+class InstallRequire(StrEnum):
+    """`install.require`: what a machine needs beside an arming."""
+
+    ADDRESS = "address"  # its request comes from the machine's own address
+    APPROVAL = "approval"  # and a person confirms the first boot into the installer of each arming
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One registered machine with every default already applied."""
@@ -52,6 +59,7 @@ class Host:
     firmware: ReplyVariant | None = None  # fixes the reply variant
     rom_ipxe: RomIpxe = RomIpxe.KEEP
     local_boot: LocalBootMethod | None = None  # fixes the method, for a firmware that it fits
+    install_require: InstallRequire | None = None  # None: the setting `install.require`
     declared_at: str = ""  # file:line:column, for messages
     faults: tuple[str, ...] = ()  # why it may not be installed although it is registered
 

@@ -11,14 +11,25 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.errors import TransitionError
+from netboot.errors import InstallHeldError, TransitionError
 from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import InstallCheck, failures
+from netboot.model.install.machine_identity import (
+    NOTHING_KNOWN,
+    Hold,
+    HoldReason,
+    Identity,
+    KnownIdentity,
+    RecordedIdentity,
+)
 from netboot.model.install.token import Tokens
 
 RETIRED: Final = "retired"  # in the history: an operator ended every token of the host
+HELD: Final = "held"  # in the history: an armed install waits for a person
+IDENTIFIED: Final = "identified"  # in the history: a person registered the machine
+CONFIRMED: Final = "confirmed"  # in the history: a person confirmed the machine of a held install
 MOST_ATTEMPTS: Final = 100  # boots into the installer that one arming can allow
 
 
@@ -94,6 +105,9 @@ ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_REA
 NEEDS_ARMING: Final = frozenset(
     {E.OFFER_SENT, E.SCRIPT_SENT, E.CHECKS_PASSED, E.CHECKS_FAILED, E.REPORTED_STARTED, E.ATTEMPTS_SPENT}
 )
+
+# A person decides first. An installer that has its documents already waits before it writes.
+_REFUSED_WHILE_HELD: Final = frozenset({E.SCRIPT_SENT, E.REPORTED_STARTED})
 
 # After a failed check only a new arming leads to the installer.
 _REFUSED_AFTER_FAILED_CHECKS: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.CHECKS_PASSED, E.REPORTED_STARTED})
@@ -172,6 +186,12 @@ class Install:
     version: int = 0
     target: InstallTarget | None = None  # of the last arming, also after its end; None: a version before wrote it
     checks: tuple[InstallCheck, ...] = ()  # of the last boot into the installer; empty: it has not reported them
+    identity: KnownIdentity = NOTHING_KNOWN
+
+    @property
+    def hold(self) -> Hold | None:
+        """Why its armed install waits for a person; None: it does not."""
+        return self.identity.hold
 
     @property
     def has_failed_checks(self) -> bool:
@@ -206,6 +226,8 @@ class Install:
             )
         if event in _REFUSED_AFTER_FAILED_CHECKS and self.has_failed_checks:
             raise TransitionError(f"a check of {self.host} failed, so it waits; netboot install arm {self.host}")
+        if event in _REFUSED_WHILE_HELD and (hold := self.hold) is not None:
+            raise InstallHeldError(f"{self.host} is held: {hold.what}; {hold.cure(self.host)}")
         try:
             state = TRANSITIONS[self.state][event]
         except KeyError:
@@ -213,17 +235,27 @@ class Install:
         arming = None if event in ENDS_ARMING else self.arming
         if event is E.REPORTED_FAILED and self.has_spent_its_arming and not self.has_failed_checks:
             arming = None
-        return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
+        identity = self.identity
+        if state in AFTER_INSTALL and self.state not in AFTER_INSTALL:
+            identity = identity.installed(at)
+        elif arming is None:
+            identity = identity.ended()
+        changed_at = at if state is not self.state else self.changed_at
+        return replace(self, state=state, arming=arming, changed_at=changed_at, identity=identity)
 
-    def checked(self, checks: tuple[InstallCheck, ...], *, at: datetime) -> "Install":
+    def checked(self, checks: tuple[InstallCheck, ...], *, at: datetime, shown: Identity | None = None) -> "Install":
         """Return this install after the checks that its machine reported, the same ones in one boot, however often.
+
+        `shown`: what they show of the machine.
 
         Raises TransitionError, also for others, unless one of them failed now and none before: each report that changes
         an install adds a line to its history.
         """
         if self.checks and checks != self.checks and (self.has_failed_checks or not failures(checks)):
             raise TransitionError(f"{self.host} reported other checks in this boot before")
-        return replace(self.moved_by(checks_event(checks), at=at), checks=checks)
+        moved, served = self.moved_by(checks_event(checks), at=at), self.identity.served
+        identity = replace(moved.identity, served=served.completed(shown)) if served and shown else moved.identity
+        return replace(moved, checks=checks, identity=identity)
 
     def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
         """Return this install with a new arming for `target`; raise TransitionError while an install runs."""
@@ -231,7 +263,7 @@ class Install:
         if refusals:
             raise TransitionError(refusals[0])
         arming = Arming(at=at, reason=reason, attempts=attempts)
-        return replace(self, arming=arming, tokens=Tokens(), target=target, checks=())
+        return replace(self, arming=arming, tokens=Tokens(), target=target, checks=(), identity=self.identity.armed())
 
     def arming_refusals(self) -> list[str]:
         """List why this host may not be armed now; empty: it may."""
@@ -244,21 +276,57 @@ class Install:
 
     def cancelled(self) -> "Install":
         """Return this install without its arming; a running installer may still report its end."""
-        return replace(self, arming=None)
+        return replace(self, arming=None, identity=self.identity.ended())
 
     def retired(self) -> "Install":
-        """Return this install without its arming and its tokens: no report and no request of its machine is valid."""
-        return replace(self, arming=None, tokens=Tokens())
+        """Return this install without its arming and its tokens: no report and no request of its machine is valid.
 
-    def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":
-        """Return this install after one more boot, with its tokens; raise TransitionError if no attempt is left."""
+        What was recorded of the machine is forgotten: another one may be registered by the same name.
+        """
+        return replace(self, arming=None, tokens=Tokens(), identity=NOTHING_KNOWN)
+
+    def identified(self, recorded: RecordedIdentity) -> "Install":
+        """Return this install with the machine of its host."""
+        return replace(self, identity=replace(self.identity, recorded=recorded))
+
+    def held(self, hold: Hold) -> "Install":
+        """Return this install with a hold; raise TransitionError if it is not armed any longer."""
+        if self.arming is None:
+            raise TransitionError(f"{self.host} is not armed, so nothing of it is held")
+        return replace(self, identity=self.identity.held(hold))
+
+    def confirmed(self, hold_id: str | None, *, at: datetime) -> "Install":
+        """Return this install without its hold; raise TransitionError if there is none, or not the one of `hold_id`.
+
+        Of two machines with one MAC, the tokens of the one that was served before end.
+        """
+        hold = self.hold
+        if hold is None:
+            raise TransitionError(
+                f"{self.host} is not held: nothing is to be confirmed; netboot install show {self.host}"
+            )
+        if hold_id is not None and hold_id != hold.id:
+            raise TransitionError(
+                f"the machine of {self.host} shows something else by now; read it: netboot install show {self.host}"
+            )
+        tokens = Tokens() if hold.reason is HoldReason.TWO_MACHINES else self.tokens
+        return replace(self, tokens=tokens, identity=self.identity.confirmed(at))
+
+    def booting_the_installer(self, tokens: Tokens, *, at: datetime, shown: Identity | None = None) -> "Install":
+        """Return this install after one more boot, with its tokens; raise TransitionError if no attempt is left.
+
+        `shown`: what the machine shows that gets them.
+        """
         if self.has_spent_its_arming:
             raise TransitionError(
                 f"{self.host} has spent every boot into the installer of its arming; netboot install arm {self.host}"
             )
         moved = self.moved_by(E.SCRIPT_SENT, at=at)
         assert moved.arming is not None
-        return replace(moved, arming=replace(moved.arming, spent=moved.arming.spent + 1), tokens=tokens, checks=())
+        arming, identity = replace(moved.arming, spent=moved.arming.spent + 1), moved.identity
+        if shown is not None:
+            identity = replace(identity, served=shown)
+        return replace(moved, arming=arming, tokens=tokens, checks=(), identity=identity)
 
 
 def checks_event(checks: tuple[InstallCheck, ...]) -> InstallEvent:

@@ -11,7 +11,7 @@ from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.inspection import OneTimeBoot
 from netboot.operate.actions.host_arming import HostArming, JudgedHost, ObservedHost
 from netboot.operate.actions.host_verbs import REMOVALS, HostAction, HostVerb
-from netboot.operate.arming import cancel_refusals
+from netboot.operate.arming import cancel_refusals, confirm_refusals
 from netboot.operate.one_time_boots import OneTimeBoots, no_rescue
 from netboot.operate.registration.host_changes import HostChanges, running_refusals
 
@@ -50,6 +50,8 @@ class HostActions:
         """Return an action other than an arming; `kept`: why the files of hosts are not deleted."""
         host, install, request, once = observed.host, observed.install, observed.request, self._one_time_boots
         match verb:
+            case HostVerb.CONFIRM:
+                return HostAction(host.name, verb, confirm_refusals(install))
             case HostVerb.CANCEL:
                 return HostAction(host.name, verb, cancel_refusals(install))
             case HostVerb.INSPECT:

@@ -12,6 +12,7 @@ class HostVerb(StrEnum):
     """An action on a host, as the commands name it."""
 
     ARM = "arm"
+    CONFIRM = "confirm"  # the machine of a held install
     CANCEL = "cancel"
     INSPECT = "inspect"
     RESCUE = "rescue"

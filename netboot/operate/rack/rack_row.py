@@ -90,11 +90,7 @@ class HostRow:
     @property
     def switch_port(self) -> str:
         """The port of its switch: by LLDP as its machine reported it, else by option 82; unverified."""
-        by_lldp = " ".join(text for fact in (MachineFact.SWITCH, MachineFact.SWITCH_PORT) if (text := self.fact(fact)))
-        path = self.machine.last_path if self.machine is not None else None
-        if by_lldp or path is None:
-            return by_lldp
-        return " ".join(text for text in (path.remote_id, path.circuit_id) if text)
+        return self.machine.switch_port if self.machine is not None else ""
 
     def fact(self, fact: MachineFact) -> str:
         """Return what its machine reported; empty: nothing."""

@@ -116,10 +116,11 @@ class HostChanges:
 
     async def approve(self, request: ApprovalRequest, *, actor: Actor | None = None) -> HostsChanged:
         """Declare unregistered machines as hosts, all or none; with `dry_run` only show what would be written."""
+        by = actor or self.user
         if request.dry_run:
-            return await self._approve(request)
-        with audited(self.events, "approve machines", actor or self.user, subject=", ".join(request.macs)):
-            return await self._approve(request)
+            return await self._approve(request, by)
+        with audited(self.events, "approve machines", by, subject=", ".join(request.macs)):
+            return await self._approve(request, by)
 
     async def remove(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:
         """Cancel the arming of a host and delete its file; refuse it while an install runs."""
@@ -169,7 +170,7 @@ class HostChanges:
             f"until then: netboot host retire {host} --cancel-wipe"
         )
 
-    async def _approve(self, request: ApprovalRequest) -> HostsChanged:
+    async def _approve(self, request: ApprovalRequest, by: Actor) -> HostsChanged:
         async with self._changing:
             machines = await self._named(request)
             values = host_values(request, machines)
@@ -178,12 +179,22 @@ class HostChanges:
             if request.dry_run:
                 return HostsChanged(changes, machines=machines, is_rehearsal=True)
             changes = await asyncio.to_thread(self.files.add, values)
-        return await self._in_force(changes, machines=machines)
+        return await self._in_force(changes, await self._identified(machines, by), machines)
+
+    async def _identified(self, machines: Sequence[ApprovedMachine], by: Actor) -> list[str]:
+        """Record what the machines show of themselves, so that another one with the same MAC is noticed."""
+        shown = {HostName(each.host): each.machine.identity for each in machines}
+        try:
+            await self.install_moves.identify(shown, actor=by)
+        except StoreError as error:  # the files are written, so the change is not refused
+            return [f"UUID and serial number are not recorded: {error}; the first install records them"]
+        return []
 
     async def _named(self, request: ApprovalRequest) -> list[ApprovedMachine]:
         """Give each machine its name and cards."""
         installs = await self.install_moves.all()  # a name with a history is not given to another machine
-        taken = {*await asyncio.to_thread(self.files.names), *installs}
+        armed = (each.host for each in installs.values() if each.target or each.changed_at or each.arming)
+        taken = {*await asyncio.to_thread(self.files.names), *armed}
         discovered = await self.discovered()
         known = {**await self.machines.all(), **{machine.mac: machine for machine in discovered}}.values()
         named = await asyncio.to_thread(approved_machines, request, discovered, known, taken=taken)

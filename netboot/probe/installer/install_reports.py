@@ -20,6 +20,8 @@ from netboot.probe.installer.kickstart_document import KickstartDocument
 SCRIPT_CURL: Final[HttpAgent] = replace(CURL, waits_s=())  # without --retry: the scripts repeat
 
 _REFUSED: Final = (403, 404, 409, 410)
+_HELD: Final = 423
+_HELD_PAUSE_S: Final = 5.0
 _PAUSE_S: Final = 3.0
 _TRIES: Final = 40
 _TRIES_OF_A_FAILURE: Final = 5
@@ -105,9 +107,13 @@ class InstallReports:
             await self._pause(_PAUSE_S)
 
     async def _submit(self, event: str, body: bytes, *, tries: int, failed: str = "") -> None:
-        status = 0
-        for _ in range(tries):
+        status, tried = 0, 0
+        while tried < tries:
             status = await self._status(event, body)
+            if status == _HELD:  # until a person confirms the machine
+                await self._pause(_HELD_PAUSE_S)
+                continue
+            tried += 1
             if 200 <= status < 300:
                 self.machine.timeline.add(_STEPS[event], f"report {event}: acknowledged", size_bytes=len(body))
                 return

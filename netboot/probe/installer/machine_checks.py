@@ -40,6 +40,7 @@ class MachineChecks:
         bios = "the machine booted by BIOS, and OCK boots by UEFI only: set its firmware to UEFI"
         checks = [
             CheckLine("firmware", "fail", bios) if is_bios else CheckLine("firmware", "pass", "booted by UEFI"),
+            CheckLine("identity", "skipped", "a simulated machine has no SMBIOS"),
             CheckLine("disk", "pass", f"{self.document.disk}, 480 GB (simulated)"),
             CheckLine("members", "pass", "no array and no volume group uses the disk (simulated)"),
             CheckLine("memory", "pass", "8192 MiB (simulated)"),

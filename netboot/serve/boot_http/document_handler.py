@@ -267,6 +267,8 @@ def _not_allowed(reasons: Iterable[str]) -> web.Response:
 def _refused(refusal: Refusal) -> web.Response:
     if refusal is Refusal.UNAUTHORISED:
         return web.Response(status=403, text="forbidden\n", headers=_SECRET)
+    if refusal is Refusal.HELD:  # its sender repeats the report until a person has decided
+        return web.Response(status=423, text="held\n", headers=_SECRET)
     return web.Response(status=404, text="not found\n", headers=_SECRET)
 
 

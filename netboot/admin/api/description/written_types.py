@@ -32,6 +32,7 @@ from netboot.model.install.checks import InstallCheck
 from netboot.model.install.event import Event, Step
 from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import InstallState, Move
+from netboot.model.install.machine_identity import HoldReason, Identity, RecordedIdentity
 from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.boots.boot_history import ShownBoot
 from netboot.operate.boots.boot_waits import WaitStatus
@@ -40,6 +41,7 @@ from netboot.operate.host_status import (
     ArmedHost,
     Blocked,
     CancelledInstall,
+    ConfirmedInstall,
     DiscoveredMachine,
     HostReport,
     HostStatus,
@@ -66,6 +68,18 @@ class ShownArming(TypedDict):
     release: str | None
     commit: str | None
     changes: Sequence[str]
+
+
+class ShownHold(TypedDict):
+    """Why an armed install waits for a person, and what its machine showed. `id` is what a person confirms."""
+
+    id: str
+    reason: HoldReason
+    since: datetime
+    shown: Identity
+    expected: Identity | None
+    sentence: str
+    cure: str
 
 
 class ShownReason(TypedDict):
@@ -102,6 +116,8 @@ _INSTALL: Final[Fields] = {
     "armed": bool,
     "arming": ShownArming | None,
     "declared": bool,
+    "hold": ShownHold | None,
+    "machine": RecordedIdentity | None,
 }
 _PROGRESS: Final[Fields] = {
     "reason": str | None,
@@ -140,6 +156,7 @@ _WRITTEN: Final[Mapping[type, Fields]] = {
         "deadlines": Sequence[Deadline],
     },
     CancelledInstall: {**_INSTALL, "notes": Sequence[str]},
+    ConfirmedInstall: {**_INSTALL, "confirmed": ShownHold},
     ApplianceStatus: {
         **_fields(DaemonStatus, "records"),
         "records": NotRequired[get_type_hints(DaemonStatus)["records"]],

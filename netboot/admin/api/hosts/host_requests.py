@@ -35,6 +35,13 @@ class CancelBody(RequestModel):
     reason: Reason = ""
 
 
+class ConfirmBody(RequestModel):
+    """A confirmation; `hold` is the id of the hold that was read, so that no other one is confirmed."""
+
+    hold: Annotated[str | None, Field(description="the id of a hold, as the install has it")] = None
+    reason: Reason = ""
+
+
 class _SelectingBody(RequestModel):
     """Hosts by their names, or by role and labels."""
 

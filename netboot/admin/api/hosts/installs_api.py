@@ -4,19 +4,20 @@ from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
 from netboot.admin.api.hosts.host_filters import HostsQuery, InstallsQuery, MachinesQuery
-from netboot.admin.api.hosts.host_requests import ArmAllBody, ArmBody, CancelAllBody, CancelBody
+from netboot.admin.api.hosts.host_requests import ArmAllBody, ArmBody, CancelAllBody, CancelBody, ConfirmBody
 from netboot.admin.api.operation import operation
 from netboot.admin.api.paging import LINK, page_answer
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import read_body, read_query
-from netboot.errors import StoreError, UnknownHostError
+from netboot.errors import StoreError, TransitionError, UnknownHostError
 from netboot.model.install.install import Move
 from netboot.model.install.served_document import ServedDocument
 from netboot.operate.administration import Administration
-from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest
+from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.host_status import (
     ArmedHost,
     CancelledInstall,
+    ConfirmedInstall,
     DiscoveredMachine,
     HostReport,
     HostStatus,
@@ -36,6 +37,7 @@ class InstallsApi:
             web.get("/api/v1/hosts/{host}", self.host),
             web.post("/api/v1/hosts/{host}/arm", self.arm),
             web.post("/api/v1/hosts/{host}/cancel", self.cancel),
+            web.post("/api/v1/hosts/{host}/confirm", self.confirm),
             web.get("/api/v1/hosts/{host}/install", self.install),
             web.get("/api/v1/installs", self.all),
             web.post("/api/v1/installs/arm", self.arm_all),
@@ -89,6 +91,16 @@ class InstallsApi:
         """
         body, host = await read_body(request, CancelBody), request.match_info["host"]
         return json_answer(await self._administration.cancel(host, reason=body.reason, actor=actor_of(request)))
+
+    @operation(ConfirmedInstall, body=ConfirmBody, errors=[UnknownHostError, TransitionError, StoreError])
+    async def confirm(self, request: web.Request) -> web.Response:
+        """Confirm the machine of a held install: it is that of the host, and its install goes on by itself.
+
+        `confirmed` is what held it. Refused if nothing is held, or if something else is held than `hold` names.
+        """
+        body, host = await read_body(request, ConfirmBody), request.match_info["host"]
+        wanted = ConfirmRequest(host, body.hold, body.reason)
+        return json_answer(await self._administration.confirm(wanted, actor=actor_of(request)))
 
     @operation(list[CancelledInstall], body=CancelAllBody, errors=[UnknownHostError, StoreError])
     async def cancel_all(self, request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from netboot.model.actor import Actor
 from netboot.model.host.host import HostName
 from netboot.operate.actions.host_verbs import HostVerb
 from netboot.operate.administration import Administration
-from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.one_time_boots import RescueRequest
 from netboot.operate.registration.host_changes import RemovalRequest
 
@@ -40,6 +40,8 @@ class ActionRequests:
                 wanted = ArmRequest(names, answers.reason, attempts, answers.is_forced)
                 await administration.arm(wanted, actor=actor)
                 return Done(f"{listed(names)} armed: the next network boot wipes the disk")
+            case HostVerb.CONFIRM:
+                return await self._confirm(names, answers.reason, actor)
             case HostVerb.CANCEL:
                 cancelled = await administration.cancel_all(CancelRequest(names, answers.reason), actor=actor)
                 return Done("; ".join(note for each in cancelled[:_NAMED] for note in each.notes))
@@ -53,6 +55,13 @@ class ActionRequests:
                 return Done("; ".join(each.note for each in withdrawn[:_NAMED]))
             case HostVerb.RETIRE | HostVerb.WIPE | HostVerb.REMOVE:
                 return await self._remove(verb, names, answers, actor)
+
+    async def _confirm(self, names: Sequence[HostName], reason: str, actor: Actor) -> Done:
+        async def confirm(name: HostName) -> Sequence[str]:
+            await self.administration.confirm(ConfirmRequest(name, reason=reason), actor=actor)
+            return ()
+
+        return await _one_by_one(names, confirm, "confirmed: the install goes on within seconds")
 
     async def _inspect(self, names: Sequence[HostName], actor: Actor) -> Done:
         async def inspect(name: HostName) -> Sequence[str]:

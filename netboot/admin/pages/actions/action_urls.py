@@ -8,6 +8,7 @@ from netboot.operate.actions.host_verbs import HostVerb
 
 LABELS: Final[Mapping[HostVerb, str]] = {
     HostVerb.ARM: "Arm",
+    HostVerb.CONFIRM: "Confirm the machine",
     HostVerb.CANCEL: "Cancel the arming",
     HostVerb.INSPECT: "Inspect",
     HostVerb.RESCUE: "Rescue",

@@ -12,6 +12,8 @@ from netboot.operate.actions.host_verbs import HostAction, HostVerb
 
 _CONSEQUENCES: Final[Mapping[HostVerb, str]] = {
     HostVerb.ARM: "The next network boot wipes the disk and installs the release. It is permitted once.",
+    HostVerb.CONFIRM: "The install goes on by itself within seconds, and wipes the disk. What the machine shows is "
+    "recorded as that of the host.",
     HostVerb.CANCEL: "The machine boots its own disk. An installer that was allowed to wipe the disk continues.",
     HostVerb.INSPECT: "The next network boot reports the hardware. No disk is written.",
     HostVerb.RESCUE: "The next network boot starts the rescue mode of the boot medium, once.",
@@ -23,8 +25,10 @@ _CONSEQUENCES: Final[Mapping[HostVerb, str]] = {
     "The disk is not changed.",
 }
 LONGEST_URL: Final = 6_000  # bytes; a listener refuses 8 kB
-DANGEROUS: Final = frozenset({HostVerb.ARM, HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
-_OF_ANY: Final = frozenset({HostVerb.CANCEL, HostVerb.CANCEL_RESCUE})  # hosts with nothing to end are left out
+DANGEROUS: Final = frozenset({HostVerb.ARM, HostVerb.CONFIRM, HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
+_OF_ANY: Final = frozenset(
+    {HostVerb.CONFIRM, HostVerb.CANCEL, HostVerb.CANCEL_RESCUE}
+)  # hosts with nothing to end are left out
 _USED: Final = frozenset({InstallState.INSTALLING, InstallState.INSTALLED, InstallState.READY, InstallState.FAILED})
 
 
@@ -81,6 +85,8 @@ class Confirmation:
     @property
     def title(self) -> str:
         match self.verb:
+            case HostVerb.CONFIRM:
+                return f"Confirm the machine of {self.what}"
             case HostVerb.CANCEL:
                 return f"Cancel the arming of {self.what}"
             case HostVerb.CANCEL_RESCUE:

@@ -31,6 +31,7 @@ _COLUMNS: Final = (
 )
 BULK: Final = (
     HostVerb.ARM,
+    HostVerb.CONFIRM,
     HostVerb.CANCEL,
     HostVerb.INSPECT,
     HostVerb.RESCUE,
@@ -198,6 +199,8 @@ def _row(row: HostRow) -> AttentionRow:
     is_error = row.cause is not None and row.cause.severity is CauseSeverity.ERROR
     can_arm = row.install.state is InstallState.FAILED
     label, target = ("Arm again", host_url(name, HostVerb.ARM)) if can_arm else (f"Show {name}", url)
+    if row.install.hold is not None:
+        label, target = "Confirm or cancel", url
     return AttentionRow(name, name, url, sentence, cure, is_error, since, label, target)
 
 

@@ -13,7 +13,7 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.admin.texts.ages import ago
 from netboot.admin.texts.deadline_text import deadline_texts
-from netboot.admin.texts.install_text import armed_text
+from netboot.admin.texts.install_text import armed_text, identity_text
 from netboot.admin.texts.machine_text import next_boot_texts
 from netboot.admin.texts.wait_text import wait_texts
 from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
@@ -32,7 +32,7 @@ from netboot.errors import NetbootError
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.urls import page_of_host
 from netboot.model.words import printable
-from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.selection import HostSelection
 from netboot.registry.load import load_settings
 
@@ -132,6 +132,28 @@ def cancel(config: Path, hosts: tuple[str, ...], selection: HostSelection, reaso
 
 
 @install.command()
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.option("--hold", "hold_id", help="The id of the hold that was read; another one is not confirmed.")
+@click.option("--reason", default="", help="The reason, recorded in the host's history.")
+@config_and_json
+def confirm(config: Path, hosts: tuple[str, ...], hold_id: str | None, reason: str, as_json: bool) -> None:
+    """Confirm the machine of each held HOST: its install goes on within seconds, and wipes the disk.
+
+    netboot install show HOST has the reason and what the machine shows; netboot install cancel HOST ends the arming.
+    """
+    if hold_id is not None and len(hosts) > 1:
+        raise click.UsageError("--hold is of one host")
+
+    async def confirmed(daemon: "Administration | ControlClient") -> Sequence[Any]:
+        return [await daemon.confirm(ConfirmRequest(host, hold_id, reason)) for host in dict.fromkeys(hosts)]
+
+    found = run_with_administration(config, confirmed, needs_hosts=False, work=CHANGING)
+    shown = ((each["host"], identity_text(each["confirmed"]["shown"])) for each in found)
+    lines = (f"{host} is confirmed ({identity}); netboot install watch {host}" for host, identity in shown)
+    print_found(found[0] if len(found) == 1 else found, as_json, lines)
+
+
+@install.command()
 @click.argument("host", required=False)
 @config_and_json
 def show(config: Path, host: str | None, as_json: bool) -> None:
@@ -145,9 +167,18 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     waits = [f"waits for: {each}" for each in wait_texts(found.get("wait"))]
     deadlines = [f"deadline: {each}" for each in deadline_texts(found["deadlines"])]
     checks = ["checks before the install:", *(f"  {line}" for line in check_lines(found["checks"]))]
+    machine = [f"machine: {identity_text(found['machine']['identity'])}"] if found.get("machine") else []
     once = [f"next boot: {each}" for each in next_boot_texts(found["next_boot"])]
     cause = [f"{label + ':' if label else '':<9} {line}" for label, line in cause_rows(found["cause"])]
-    lines = [text + reason_text(found), *cause, *waits, *once, *deadlines, *(checks if found["checks"] else ())]
+    lines = [
+        text + reason_text(found),
+        *cause,
+        *waits,
+        *once,
+        *machine,
+        *deadlines,
+        *(checks if found["checks"] else ()),
+    ]
     print_found(found, as_json, lines)
 
 

@@ -58,6 +58,18 @@ def _shown_move(move: Move) -> str:
     return f"{shown_time(move.at)} {move.what}: {move.before} -> {move.after}"
 
 
+def _held(evidence: Evidence) -> Finding | None:
+    install = evidence.situation.install
+    hold = install.hold
+    if hold is None:
+        return None
+    expected = hold.expected
+    lines = evidence_lines(f"now: {hold.shown}", f"before: {expected}" if expected is not None else None)
+    return Finding(
+        f"{install.host} is held: {hold.what}", hold.cure(install.host), lines, hold.since, hold.reason.value
+    )
+
+
 def _not_armed(evidence: Evidence) -> Finding | None:
     install = evidence.situation.install
     if install.is_armed or install.state not in (
@@ -109,6 +121,8 @@ _ONCE: Final = frozenset({BootPlan.INSPECT, BootPlan.RESCUE, BootPlan.WIPE})
 _FAILURES: Final = frozenset(
     {InstallEvent.CHECKS_FAILED.value, InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value}
 )
+
+HELD_INSTALLS: Final = (Rule("install-held", CauseSeverity.ERROR, _held),)
 
 FAILED_INSTALLS: Final = (
     Rule("disk-missing", CauseSeverity.ERROR, _failed_check("disk")),
