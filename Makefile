@@ -91,7 +91,7 @@ PYTHON_PACKAGES := \
 	python3.11-minimal
 APT := apt-get -qq
 
-.PHONY: help demo run check types structure style contracts test test-bare unit integration e2e mutations coverage proof bench golden clean packages
+.PHONY: help demo soak run check types structure style contracts test test-bare unit integration e2e mutations coverage proof bench golden clean packages
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,6 +148,10 @@ proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, an
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; .ci/isolated $(BIN)/python $$bench; done
+
+soak: $(STAMPS)/test ## ten minutes of mixed load on one daemon, then of each fuzz target, two at once; SOAK_S and FUZZ_S set the seconds
+	SOAK_S=$(or $(SOAK_S),600) .ci/isolated $(BIN)/pytest -q -s tests/soak
+	.ci/isolated $(BIN)/python tests/fuzz/soak.py $(or $(FUZZ_S),600)
 
 golden: $(STAMPS)/test ## write the golden files of documents, packets and replies again; read the diff
 	$(BIN)/pytest tests/render tests/safety/test_recorded.py --golden

@@ -1,5 +1,6 @@
 """Reads the gauges of the running daemon at each scrape: from memory, without the store and without a file."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from itertools import product
@@ -31,6 +32,7 @@ class GaugeReadings:
     def read(self) -> Iterator[Reading]:
         """Read every gauge."""
         yield Reading("build_info", 1, (__version__,))
+        yield Reading("tasks", len(asyncio.all_tasks()))
         counts = self.install_moves.counts()
         for state, is_armed in product(InstallState, (False, True)):
             yield Reading("hosts", counts[state, is_armed], (state.value, str(is_armed).lower()))

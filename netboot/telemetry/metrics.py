@@ -71,6 +71,7 @@ HISTOGRAMS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[float, ...]]]] 
 GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "build_info": ("Always 1; the running version", ("version",)),
     "hosts": ("Declared hosts by the state of their install", ("state", "armed")),
+    "tasks": ("Tasks of the daemon's event loop", ()),
     "hosts_not_ready": ("Declared hosts that could not be installed now: what they need is missing", ("armed",)),
     "boots_overdue": ("Running boots of hosts that wait for a step longer than its limit", ()),
     "content_damaged_files": ("Files that are damaged and not served", ()),

@@ -15,6 +15,8 @@ from netboot.content.media.boot_media import (
 )
 from netboot.errors import ContentError
 
+CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"  # of inputs that once broke a reader
+
 
 def bzimage(version: str = "5.15.0-206.153.7.el8uek.x86_64 (builder) #2 SMP") -> bytes:
     """The head of an x86 kernel after Linux' boot.rst: HdrS at 0x202, the version's place at 0x20E."""
@@ -50,6 +52,9 @@ def efi_zboot(machine: int) -> bytes:
         pytest.param(efi_zboot(0x14C), None, id="another-machine"),
         pytest.param(b"", None, id="empty"),
         pytest.param(b"\x1f\x8bnonsense", None, id="damaged-gzip"),
+        pytest.param(
+            (CORPUS / "medium" / "zstd-of-nothing").read_bytes(), None, id="a-zstd-frame-that-unpacks-to-nothing"
+        ),
         pytest.param(b"\x7fELF" + bytes(0x400), None, id="an-unpacked-vmlinux"),
     ],
 )

@@ -19,7 +19,7 @@ from netboot.content.library.library import Library
 from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import check_medium
-from netboot.content.media.iso_image import read_checksums, read_volume
+from netboot.content.media.iso_image import IsoImage, read_checksums, read_volume
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
 
@@ -455,3 +455,13 @@ def test_a_name_that_a_release_has_is_refused_for_a_medium(tmp_path: Path, libra
         import_iso(library, iso, "ock", now=NOW)
     with pytest.raises(ContentError, match="stable is another name of the release ock already"):
         import_iso(library, iso, "stable", now=NOW)
+
+
+def test_an_iso_with_a_name_twice_is_refused(tmp_path: Path, library: Library) -> None:
+    kept = Path(__file__).parents[1] / "fuzz" / "corpus" / "iso" / "duplicate-name"  # found by fuzzing
+    (tmp_path / "twice.iso").write_bytes(bytes(16 * 2048) + kept.read_bytes())
+
+    with pytest.raises(ContentError, match=r"twice\.iso"):
+        import_iso(library, tmp_path / "twice.iso", now=NOW)
+    with pytest.raises(ContentError, match=r"cannot be read as an ISO: Failed adding duplicate name .*; download it"):
+        IsoImage(tmp_path / "twice.iso").__enter__()

@@ -8,6 +8,8 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
+from fuzz.content_targets import CONTENT_TARGETS
+
 from netboot.boot.firmware.requested_names import is_requested_by_loaders, without_tail
 from netboot.boot.records.shown_text import shown
 from netboot.content.bootfiles.directories import boot_file_name
@@ -193,4 +195,5 @@ TARGETS = {
     "yaml": yaml_text,
     "ignition": ignition_file,
     "syslog": syslog_stream,
+    **CONTENT_TARGETS,
 }

@@ -96,7 +96,7 @@ def kernel_architecture(head: bytes) -> str | None:
     """
     if is_packed(head):
         try:
-            head = next(unpacked(iter([head])))
+            head = next(unpacked(iter([head])), b"")
         except UNPACK_ERRORS:
             return None
     if head[0x202:0x206] == b"HdrS":

@@ -78,7 +78,7 @@ class IsoImage:
     def size_of(self, name: str) -> int | None:
         """Return the size of a file (`images/install.img`) in bytes, -1 for a directory; None if there is none."""
         for is_directory in (False, True):
-            with suppress(PyCdlibInvalidInput), _explaining_pycdlib_errors(self.path):
+            with _explaining_pycdlib_errors(self.path), suppress(PyCdlibInvalidInput):  # there is no such name
                 record = self._iso.get_record(**self._place(name, is_directory=is_directory))
                 return -1 if record.is_dir() else int(record.get_data_length())
         return None
@@ -180,7 +180,7 @@ def _explaining_pycdlib_errors(path: Path) -> Iterator[None]:
     """Raise each exception of pycdlib for a damaged image as ContentError: struct.error, IndexError, …"""
     try:
         yield
-    except (ContentError, PyCdlibInvalidInput):  # the latter is also raised for a missing name
+    except ContentError:
         raise
     except OSError as error:
         raise cannot_read(path, error) from error
