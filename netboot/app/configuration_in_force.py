@@ -13,6 +13,7 @@ import structlog
 
 from netboot.app import from_settings
 from netboot.app.administration.settings_in_force import settings_in_force
+from netboot.app.appliances.known_appliances import KnownAppliances
 from netboot.app.armed_content import ArmedContent
 from netboot.app.hosts_in_force import HostsInForce, warn_of_removed
 from netboot.boot.inspection_documents import InspectionDocuments
@@ -51,6 +52,7 @@ class ConfigurationInForce:
     install_moves: InstallMoves
     inspections: InspectionDocuments
     armed_content: ArmedContent
+    appliances: KnownAppliances
     now: Callable[[], datetime]
     on_content: Callable[[], None]
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -61,6 +63,7 @@ class ConfigurationInForce:
 
     def __post_init__(self) -> None:
         self._started = self.served
+        self.appliances.on_agreed = self.appliances_agreed
 
     def settings(self) -> list[SettingInForce]:
         """List the settings in force."""
@@ -95,7 +98,7 @@ class ConfigurationInForce:
         self._reject(read.faults)
         await self._replace_content(await asyncio.to_thread(self.content.read))
         await self._take_up(problems)
-        await self.hosts.keep_accepted(read)
+        await self.hosts.keep_accepted(read, forgets=self.appliances.agree())
 
     async def reload(self) -> ReloadResult:
         """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
@@ -116,7 +119,7 @@ class ConfigurationInForce:
                     self._reject(error.problems)
                 raise
             self._rejected = ()
-            await self.hosts.keep_accepted(read)
+            await self.hosts.keep_accepted(read, forgets=self.appliances.agree())
         log.info("config.reloaded", hosts=len(read.hosts), needs_restart=needs_restart)
         warnings = [*map(str, read.warnings), *removals]
         return ReloadResult(len(read.hosts), needs_restart, armings_ended, self.problems(), warnings)
@@ -162,8 +165,14 @@ class ConfigurationInForce:
             log.warning("content.left_out", reason=problem)
         self.on_content()
 
+    async def appliances_agreed(self) -> None:
+        """End the armings that no longer fit, now that the other appliances declare the same."""
+        async with self._changing:
+            await self._check_armings()
+
     async def _check_armings(self) -> list[HostName]:
         """Return the hosts whose arming ended, because it no longer fits; report those that lack their content."""
+        await self.appliances.declare()
         try:
             ended = await self.install_moves.end_changed_armings()
             await self.inspections.end_unfit()

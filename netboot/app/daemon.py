@@ -17,6 +17,7 @@ from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
 from netboot.app.administration.rack_parts import rack_overview
 from netboot.app.appliance_health import ApplianceHealth
+from netboot.app.appliances.known_appliances import appliances_of
 from netboot.app.appliances.shared_changes import SharedChanges
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
@@ -72,11 +73,12 @@ class Daemon:
     ) -> None:
         settings, directory = configuration.settings, configuration.settings.content.directory
         self._path, self._settings, self._started_at = path.absolute(), settings, clock.now()
-        self._store, self._registry, self._seen = store, registry, seen
+        self._store, self._registry, self._seen, self._access = store, registry, seen, store.access(clock, metrics)
         self._systemd = SystemdStatus(hosts=lambda: len(registry.now.hosts), problems=self.problems)
         self._content_changed, self._is_stopping = asyncio.Event(), False
         self._content = ContentIndex(directory)
-        self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
+        self._appliances = appliances_of(store, settings, registry.hosts, url=self._boot_url, clock=clock)
+        self._install_moves = store.install_moves(settings, registry.hosts, clock.now, self._appliances.agree)
         self._records = from_settings.record_writer_for(settings, metrics, store.database.size_bytes, now=clock.now)
         self._services = self._boot_services(clock)
         lease_policy = from_settings.lease_policy_for(settings)
@@ -97,7 +99,6 @@ class Daemon:
             record_writer=self._records,
             daemon=self,
         )
-        self._access = store.access(clock, metrics)
         self._shared = self._shared_changes()
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._hook_uses = store.hook_uses(clock.now)
@@ -131,6 +132,7 @@ class Daemon:
             install_moves=self._install_moves,
             inspections=self._services.inspections,
             armed_content=self._armed_content,
+            appliances=self._appliances,
             now=clock.now,
             on_content=self._content_replaced,
         )
@@ -147,6 +149,9 @@ class Daemon:
             events=store.events,
             clock=clock,
         )
+
+    def _boot_url(self) -> str:
+        return self._listeners.base_url()
 
     def _boot_services(self, clock: Clock) -> BootServices:
         store = self._store
@@ -173,6 +178,7 @@ class Daemon:
             install_moves=self._install_moves,
             inspections=self._services.inspection_records,
             access=self._access,
+            appliances=self._appliances,
             registry=self._registry,
         )
 
@@ -210,6 +216,7 @@ class Daemon:
                 self._admin.readings,
                 self._updates.readings,
                 self._content_work.scrubbing.readings,
+                self._appliances.readings,
             ),
         )
 
@@ -283,10 +290,16 @@ class Daemon:
             image_pulls=self.image_pulls(),
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in now.policy.loaders.items()},
-            warnings=[*warnings_of_seen(now.hosts, self._seen), *self._admin.warnings, *self._listeners.warnings()],
+            warnings=[
+                *warnings_of_seen(now.hosts, self._seen),
+                *self._admin.warnings,
+                *self._listeners.warnings(),
+                *self._appliances.warnings(),
+            ],
             other_servers=self._services.other_servers.current(),
             unobserved=self._listeners.unobserved(),
             records=DiskUse.of(self._records.budget) if self._records is not None else None,
+            appliances=self._appliances.states(),
         )
 
     def problems(self) -> list[str]:
@@ -296,6 +309,7 @@ class Daemon:
             *self._in_force.problems(),
             *self._listeners.problems(),
             *self._admin.problems,
+            *self._appliances.problems(),
             *self._watchdog.problems,
         ]
         others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
@@ -334,6 +348,7 @@ class Daemon:
             running = self._behind_the_listeners(tasks)
             try:
                 stack.push_async_callback(self._health.close)
+                stack.push_async_callback(self._appliances.leave)
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
                 # first, so that no follower keeps the stop waiting
@@ -367,7 +382,7 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = [*store.works(), self._shared.run()]
+        works = [*store.works(), self._shared.run(), self._appliances.run()]
         works += [self._content_work.run(), self._registry.follow_boot_files(), self._install_moves.run()]
         works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run(), self._updates.run()]
         works += [self._armed_content.run(self.rescan_content), self._fault_watch.run()]

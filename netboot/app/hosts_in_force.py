@@ -86,17 +86,18 @@ class HostsInForce:
             return _with_accepted(read, files, await self._allocations.all())
         return await self._recorded(partial(_with_accepted, read, files), is_used=lambda _: True)
 
-    async def keep_accepted(self, read: Configuration) -> None:
+    async def keep_accepted(self, read: Configuration, *, forgets: bool) -> None:
         """Store a configuration without a fault for the next start; log an error of the store.
 
-        What hosts were served that it does not declare is deleted, and what is known of their nodes.
+        With `forgets`, what hosts were served that it does not declare is deleted, and what is known of their nodes.
         """
         if read.faults:
             return
         try:
             await self._accepted.keep([(file.path, file.text or "") for file in read.texts])
-            await self._served.keep_only(read.hosts.hosts.keys())
-            await self._nodes.keep_only(read.hosts.hosts.keys())
+            if forgets:
+                await self._served.keep_only(read.hosts.hosts.keys())
+                await self._nodes.keep_only(read.hosts.hosts.keys())
         except StoreError as error:
             log.error("config.not_kept", reason=str(error))
 
@@ -133,15 +134,16 @@ def warn_of_removed(before: HostSet, after: HostSet, *, disarmed: Collection[Hos
     armed = [name for name in removed if name in disarmed]
     warnings = []
     if removed and not len(after):
-        warnings.append(f"no host is declared any longer; removed: {_named(removed)}")
+        warnings.append(f"no host is declared any longer; removed: {listed(removed)}")
     if armed:
-        warnings.append(f"armed hosts are no longer declared, so their armings ended: {_named(armed)}")
+        warnings.append(f"armed hosts are no longer declared, so their armings ended: {listed(armed)}")
     warnings = [f"{warning}; if that is a mistake, restore the hosts files and reload" for warning in warnings]
     for warning in warnings:
         log.warning("config.hosts_removed", reason=warning)
     return warnings
 
 
-def _named(names: Sequence[HostName]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Write the first of some names, and how many more there are."""
     more = len(names) - _NAMED_HOSTS
     return ", ".join(sorted(names)[:_NAMED_HOSTS]) + (f" and {more} more" if more > 0 else "")

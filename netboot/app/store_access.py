@@ -99,11 +99,15 @@ class OpenStore:
         return self.database.begin(self.event_log.flush())
 
     def install_moves(
-        self, settings: Settings, hosts: Callable[[], HostSet], now: Callable[[], datetime]
+        self,
+        settings: Settings,
+        hosts: Callable[[], HostSet],
+        now: Callable[[], datetime],
+        may_end: Callable[[], bool] = lambda: True,
     ) -> InstallMoves:
         """Build the changes of installs, compared with the hosts in force."""
         commit_of = partial(commit_named, settings.content.directory)
-        return InstallMoves(self.installs, self.events, hosts=hosts, commit_of=commit_of, now=now)
+        return InstallMoves(self.installs, self.events, hosts=hosts, commit_of=commit_of, now=now, may_end=may_end)
 
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)

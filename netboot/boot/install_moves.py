@@ -79,6 +79,7 @@ class InstallMoves:
     hosts: Callable[[], HostSet]  # in force
     commit_of: Callable[[str], str | None]  # reads the commit of a release; called in a thread
     now: Callable[[], datetime]
+    may_end: Callable[[], bool] = lambda: True  # false: another appliance declares other hosts, which may be newer
     _known: dict[HostName, Install] = field(default_factory=dict, init=False)
     _offered: set[HostName] = field(default_factory=set, init=False)  # armed hosts whose offer is not stored yet
     _has_offered: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -313,9 +314,11 @@ class InstallMoves:
     async def end_changed_armings(self) -> list[HostName]:
         """End every arming whose host has other MACs, another disk or release now, or is no longer declared.
 
-        Returns the hosts whose arming ended.
+        Returns the hosts whose arming ended: none unless `may_end`.
         """
-        ended = []
+        ended: list[HostName] = []
+        if not self.may_end():
+            return ended
         commits: dict[object, str | None] = {}  # by release, which many hosts share
         for install in (await self.all()).values():
             host = self.hosts().get(install.host)
@@ -332,10 +335,15 @@ class InstallMoves:
         return await self.end_if_changed(install, await self.target(install.host))
 
     async def end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
-        """End the arming of one host if it is not for `target`, which the host is now; True where it ended."""
+        """End the arming of one host if it is not for `target`, which the host is now, and `may_end`.
+
+        True where it is not for `target`: it is not installed here.
+        """
         changes = install.arming_changes(target)
         if not changes:
             return False
+        if not self.may_end():
+            return True
         first = "to install it as it is now" if target else "to install it, declare it again, then"
         cause = ChangeCause(mac, f"{'; '.join(changes)}; {first}: netboot install arm {install.host}")
         await self._change(

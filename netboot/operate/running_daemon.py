@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.record_files import RecordKind
+from netboot.model.appliances.known_appliance import ApplianceState
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.other_server import OtherServer
@@ -51,6 +52,7 @@ class DaemonStatus:
     other_servers: Sequence[OtherServer] = ()  # of the last day
     unobserved: Sequence[str] = ()  # why other servers are not seen on some interface
     records: DiskUse | None = None  # None: neither logs nor captures are kept
+    appliances: Sequence[ApplianceState] = ()  # of a store that several may share; this one is the first
     image_pulls: Sequence[str] = ()  # digests of the blobs of images that machines requested a moment ago
 
 

@@ -190,6 +190,12 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
         "ALTER TABLE machines ADD COLUMN local_boots JSON",
         "ALTER TABLE installs ADD COLUMN identity JSON",
+        """
+        CREATE TABLE appliances (
+            id TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, url TEXT NOT NULL, version TEXT NOT NULL,
+            declared JSON NOT NULL, joined_at TEXT NOT NULL, seen_ms BIGINT NOT NULL, lost_ms BIGINT, PRIMARY KEY (id)
+        )
+        """,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import JSON, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
 _HAS_ACTOR: Final = "actor IS NOT NULL"
@@ -223,6 +223,21 @@ api_tokens = Table(
     Column("created_by", Text, nullable=False),
     Column("expires_at", Text),
     Column("used_at", Text),
+)
+
+# The daemons of a shared store. Each writes its row every few seconds, by the clock of the server.
+appliances = Table(
+    "appliances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("declared", JSON, nullable=False),
+    Column("joined_at", Text, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Column("lost_ms", BigInteger),  # NULL: it gives signs of life
 )
 
 sessions = Table(

@@ -79,6 +79,8 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nodes": ("Declared hosts by the state of their updates, counted every minute", ("state",)),
     "unregistered_machines": ("Machines that requested a boot and are not declared", ()),
     "other_servers": ("Other DHCP and PXE servers that were seen in the last day", ("effect",)),
+    "appliances": ("Appliances of a shared store, by whether they give signs of life", ("state",)),
+    "appliances_differ": ("Running appliances of which hosts, content or key differ from this one's", ("part",)),
     "problems": ("What keeps machines from being served as declared: problems of the status", ()),
     "configuration_rejected": ("1 if the files have faults, so that those accepted before are in force", ()),
     "cluster_secret_remaining_seconds": ("Time until the first secret of this kind ends", ("use", "secret")),

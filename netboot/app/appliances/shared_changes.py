@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, field
 
+from netboot.app.appliances.known_appliances import KnownAppliances
 from netboot.app.store_access import OpenStore
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
@@ -22,6 +23,7 @@ class SharedChanges:
     install_moves: InstallMoves
     inspections: InspectionRecords
     access: AccessUses
+    appliances: KnownAppliances
     registry: LiveRegistry
     _armed: dict[HostName, None] = field(default_factory=dict, init=False)  # by others, not verified here yet
     _has_armed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -32,6 +34,7 @@ class SharedChanges:
         changes.follow(Changed.INSPECTION, self.inspections.read_changed)
         changes.follow(Changed.ACCESS, self.access.accounts.read_changed)
         changes.follow(Changed.EVENTS, event_log.read_changed)
+        changes.follow(Changed.APPLIANCE, self.appliances.read_changed)
         event_log.follow_others(self.store.newest_events.event_of_others)
 
     async def run(self) -> None:

@@ -44,6 +44,10 @@ class StoreKey:
     def digest(self) -> str:
         return self._derived(b"netboot store: digest")[:8].hex()
 
+    def fingerprints(self) -> bytes:
+        """Return the key of `Sealing.fingerprint`."""
+        return self._derived(b"netboot store: fingerprint")
+
     def cipher(self) -> AESGCM:
         return AESGCM(self._derived(b"netboot store: seal"))
 
@@ -58,6 +62,7 @@ class Sealing:
         self.key_digest = key.digest if key else ""
         self.fault = fault if key is None else None
         self._cipher = key.cipher() if key else None
+        self._fingerprints = key.fingerprints() if key else None
         self._unopened: set[bytes] = set()
 
     def problem(self) -> str | None:
@@ -68,6 +73,10 @@ class Sealing:
                 "the log; restore a backup, or arm these hosts again"
             )
         return self.fault
+
+    def fingerprint(self, data: bytes) -> str:
+        """Return a short text that is equal for equal data under this key, and reveals nothing; empty without a key."""
+        return hmac.digest(self._fingerprints, data, "sha256")[:8].hex() if self._fingerprints else ""
 
     def seal(self, text: str, column: "Column[Any]", row: Mapping[Any, Any]) -> str:
         """Return `text` sealed for this column of this row; raise StoreKeyError without a key."""

@@ -1,0 +1,228 @@
+"""The appliances of a shared store: each one's sign of life, and what differs between them.
+
+An arming is ended because its host changed only while the appliances agree: an operator copies the files to one after
+the other, and the one that has the older files must not end what the other one armed.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from netboot import __version__
+from netboot.app.appliances.declared_here import DeclaredHere
+from netboot.app.hosts_in_force import listed
+from netboot.app.store_access import OpenStore
+from netboot.errors import StoreError
+from netboot.events.event_bus import EventBus
+from netboot.model.appliances.known_appliance import ApplianceState, Declaration, KnownAppliance
+from netboot.model.clock import Clock
+from netboot.model.host.host import HostSet
+from netboot.settings.settings import Settings
+from netboot.store.appliances.appliance_rows import ApplianceRows
+from netboot.telemetry.metrics import Reading
+
+BEAT_S: Final = 2.0
+READ_S: Final = 10.0  # how soon a changed release or Ignition file is noticed
+DIFFER_S: Final = 10.0  # files may be copied so long without an alarm
+PARTS: Final = {
+    "hosts": "the hosts files",
+    "content": "the content",
+    "key": "the key of the store",
+}
+_CURES: Final = {
+    "hosts": "copy the hosts files and Ignition files of the newer one to the other, then netboot reload there; until "
+    "then no arming ends because its host changed",
+    "content": "copy the content directory, then netboot content list",
+    "key": "copy store.key from the appliance that armed last, then restart netboot there",
+}
+
+log = structlog.get_logger()
+
+
+class KnownAppliances:
+    """Follows the others of a shared store; `rows` is None where a store has one daemon."""
+
+    def __init__(
+        self,
+        rows: ApplianceRows | None,
+        own: KnownAppliance,
+        declared_here: DeclaredHere,
+        *,
+        url: Callable[[], str],
+        events: EventBus,
+        clock: Clock,
+    ) -> None:
+        self._rows, self._own, self._declared_here, self._url = rows, own, declared_here, url
+        self._events, self._clock = events, clock
+        self._others: list[KnownAppliance] = []
+        self._since: dict[tuple[str, str], float] = {}  # by appliance and part: when they began to differ
+        self._alarms: dict[tuple[str, str], KnownAppliance] = {}
+        self._read_at_s: float | None = None
+        self._is_known, self._has_left = rows is None, False
+        self._is_refreshing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self.on_agreed: Callable[[], Awaitable[object]] | None = None
+
+    def agree(self) -> bool:
+        """Return whether all appliances that run declare the same; False before that is known."""
+        return self._is_known and not any(self._own.declared.differences(each.declared) for each in self._running())
+
+    async def declare(self) -> None:
+        """Write what this appliance declares now, and read the others; if the store fails, that is done later."""
+        self._read_at_s = None
+        with suppress(StoreError):
+            await self._refresh()
+
+    async def read_changed(self, _subjects: object = None) -> None:
+        """Refresh soon: another appliance joined, left, or declares something else."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Give signs of life, until cancelled."""
+        while self._rows is not None:
+            self._wake.clear()
+            did_agree = self.agree()
+            try:
+                await self._refresh()
+            except StoreError as error:
+                log.debug("appliance.sign_delayed", reason=str(error))
+            if self.agree() and not did_agree and self.on_agreed is not None:
+                await self.on_agreed()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._wake.wait()
+
+    async def leave(self) -> None:
+        """Leave the store at a stop."""
+        async with self._is_refreshing:
+            if self._rows is not None and not self._has_left:
+                self._has_left = True
+                with suppress(StoreError):
+                    await self._rows.leave(self._own.id)
+                    self._events.emit("appliance.left", self._data(self._own))
+
+    def states(self) -> list[ApplianceState]:
+        """List this appliance and the others; empty where a store has one daemon."""
+        if self._rows is None:
+            return []
+        return [
+            ApplianceState(
+                each.name,
+                each.url,
+                each.version,
+                each.joined_at,
+                round(each.unseen_s, 1),
+                is_this=each is self._own,
+                is_lost=each.is_lost,
+                differs={} if each.is_lost else self._own.declared.differences(each.declared),
+            )
+            for each in (self._own, *self._others)
+        ]
+
+    def problems(self) -> list[str]:
+        """List what differs from the others for longer than `DIFFER_S`."""
+        return [self._sentence(part, each) for (_, part), each in self._alarms.items()]
+
+    def warnings(self) -> list[str]:
+        """List the appliances that give no sign of life."""
+        return [
+            f"appliance {_label(each)} gives no sign of life for {each.unseen_s:.0f} s; see systemctl status netboot "
+            "there, its network and its connection to the database"
+            for each in self._others
+            if each.is_lost
+        ]
+
+    def readings(self) -> Iterator[Reading]:
+        """Count the appliances by their state."""
+        if self._rows is not None:
+            lost = sum(each.is_lost for each in self._others)
+            yield Reading("appliances", 1 + len(self._others) - lost, ("running",))
+            yield Reading("appliances", lost, ("lost",))
+            for part in PARTS:
+                yield Reading("appliances_differ", sum(part == each for _, each in self._alarms), (part,))
+
+    async def _refresh(self) -> None:
+        if self._rows is None:
+            return
+        async with self._is_refreshing:
+            if self._has_left:
+                return
+            now_s = self._clock.monotonic()
+            if self._read_at_s is None or now_s - self._read_at_s >= READ_S:
+                declared = await asyncio.to_thread(self._declared_here.read)
+                self._own, self._read_at_s = replace(self._own, declared=declared, url=self._url()), now_s
+            refreshed = await self._rows.refresh(self._own)
+            self._others = [each for each in refreshed.all if each.id != self._own.id]
+            self._is_known = True
+            if refreshed.has_joined:
+                self._events.emit("appliance.joined", self._data(self._own))
+            for each in refreshed.lost:
+                self._events.emit("appliance.lost", self._data(each), level=logging.ERROR)
+            self._compare(now_s)
+
+    def _compare(self, now_s: float) -> None:
+        """Raise an alarm for what differs for some seconds, and end it; of two appliances one emits the events."""
+        differing = {
+            (each.id, part): (each, names)
+            for each in self._running()
+            for part, names in self._own.declared.differences(each.declared).items()
+        }
+        self._since = {key: self._since.get(key, now_s) for key in differing}
+        for key, (each, names) in differing.items():
+            if now_s - self._since[key] >= DIFFER_S:
+                if key not in self._alarms and self._own.id < each.id:
+                    self._emit_difference(key[1], {**self._data(each), "differs": listed(names)})
+                self._alarms[key] = each
+        for key in self._alarms.keys() - differing.keys():
+            each = self._alarms.pop(key)
+            if self._own.id < each.id:
+                self._events.emit("appliance.difference_ended", {**self._data(each), "part": key[1]})
+
+    def _emit_difference(self, part: str, data: Mapping[str, str]) -> None:
+        match part:
+            case "hosts":
+                self._events.emit("appliance.hosts_differ", data, level=logging.ERROR)
+            case "content":
+                self._events.emit("appliance.content_differ", data, level=logging.ERROR)
+            case _:
+                self._events.emit("appliance.key_differ", data, level=logging.ERROR)
+
+    def _running(self) -> list[KnownAppliance]:
+        return [each for each in self._others if not each.is_lost]
+
+    def _sentence(self, part: str, other: KnownAppliance) -> str:
+        names = listed(self._own.declared.differences(other.declared).get(part, ()))
+        return f"{PARTS[part]} here and on appliance {_label(other)} differ: {names}; {_CURES[part]}"
+
+    def _data(self, each: KnownAppliance) -> Mapping[str, str]:
+        return {"appliance": each.name, "url": each.url, "version": each.version}
+
+
+def _label(appliance: KnownAppliance) -> str:
+    return f"{appliance.name} ({appliance.url})" if appliance.url else appliance.name
+
+
+def appliances_of(
+    store: OpenStore, settings: Settings, hosts: Callable[[], HostSet], *, url: Callable[[], str], clock: Clock
+) -> KnownAppliances:
+    """Build the appliances of the store; `url` is that of this one on the boot LAN, if no setting has one."""
+    place = str(settings.admin.socket.absolute())
+    own = KnownAppliance(
+        store.database.writer, socket.gethostname(), place, "", __version__, Declaration(), joined_at=clock.now()
+    )
+    declared = DeclaredHere(hosts, settings.content.directory, store.database.sealing)
+    public_url = settings.admin.public_url
+    return KnownAppliances(
+        ApplianceRows(store.database) if store.database.is_shared else None,
+        own,
+        declared,
+        url=(lambda: public_url) if public_url else url,
+        events=store.events,
+        clock=clock,
+    )

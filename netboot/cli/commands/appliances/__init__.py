@@ -1,0 +1,1 @@
+"""The command of the appliances that share a store."""

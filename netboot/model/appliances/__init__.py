@@ -1,0 +1,1 @@
+"""The appliances that share one store."""

@@ -1,0 +1,1 @@
+"""The appliances of a shared store."""
