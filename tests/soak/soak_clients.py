@@ -23,6 +23,7 @@ from reliability.requests import MachineRequests, Operator
 
 HOSTS: Final = 60
 LOADER: Final = "snponly.efi"
+DISCOVERS: Final = 4  # of firmware, before it gives up
 PATHS: Final = (
     "/api/v1/hosts",
     "/api/v1/status",
@@ -92,9 +93,12 @@ class BootingMachines:
         which = self.number % HOSTS
         requests = MachineRequests(self.namespace, address_of(which))
         mac = mac_of(which)
-        with self.latencies.of("offer"):
-            reply = self.leases.exchange(mac.replace(":", ""), [(53, b"\1"), *FIRMWARE])
-        if reply is None:
+        for _ in range(DISCOVERS):
+            with self.leases.lock, self.latencies.of("offer"):
+                reply = self.leases._exchange(mac.replace(":", ""), [(53, b"\1"), *FIRMWARE])
+            if reply is not None:
+                break
+        else:
             self.acknowledged.fault(f"the DISCOVER of {mac} got no reply")
         with self.latencies.of("script"):
             script = requests.send("GET", f"/boot/{mac}.ipxe")

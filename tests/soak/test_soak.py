@@ -124,6 +124,7 @@ def test_a_daemon_under_mixed_load_stays_as_it_is(loaded: LoadedRack):
             for name in ("rss_mib", "descriptors", "threads", "tasks")
         },
         "error_lines": len(errors),
+        "errors": errors[:5],
         "faults": sorted(set(loaded.acknowledged.faults))[:20],
     }
     FIGURES.parent.mkdir(exist_ok=True)
