@@ -42,6 +42,7 @@ TEST_PACKAGES := \
 	chromium-common \
 	containerd \
 	dbus-daemon \
+	debootstrap \
 	fonts-dejavu-core \
 	genisoimage \
 	grub-common \
@@ -67,6 +68,7 @@ TEST_PACKAGES := \
 	rsyslog \
 	skopeo \
 	systemd \
+	systemd-container \
 	tftp-hpa \
 	tftpd-hpa \
 	tshark \
@@ -144,6 +146,7 @@ coverage: $(STAMPS)/test ## each package measured by its own tests; fails below 
 proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, and with BENCH=1 the benches; writes docs/proof.md; at most 75 minutes
 	$(BIN)/netboot lab media
 	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
+	PYTHONPATH=tests $(BIN)/python -m nspawn.debian_root
 	$(BIN)/python .ci/proof
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx

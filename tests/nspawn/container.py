@@ -12,13 +12,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 BOOT_S: Final = 120.0
 STOP_S: Final = 30.0
+HALT_S: Final = 3.0
 COMMAND_S: Final = 120.0
 _PATH: Final = "/opt/netboot/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -95,7 +96,8 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     enter = "".join(f"echo $$ > {path}/cgroup.procs; " for path in cgroups)
     nspawn = ["systemd-nspawn", "--quiet", "--boot", "--keep-unit", "--register=no", "--settings=no", "--console=pipe",
-              "--volatile=overlay", f"--directory={tree}", f"--machine={directory.name}", "--notify-ready=yes",
+              "--volatile=overlay", f"--directory={tree}",
+               f"--machine=netboot-{os.urandom(4).hex()}", "--notify-ready=yes",
               f"--network-namespace-path=/run/netns/{namespace}", "--resolv-conf=off", "--timezone=off",
               "--link-journal=no", *(f"--bind-ro={here}:{there}" for here, there in binds.items())]  # fmt: skip
     with (directory / "console").open("wb") as console:
@@ -137,7 +139,8 @@ def _halt(leader: int, process: subprocess.Popen[bytes]) -> None:
         os.kill(leader, signal.SIGKILL)
     except ProcessLookupError:
         return
-    process.wait(STOP_S)
+    with suppress(subprocess.TimeoutExpired):  # nspawn itself is killed then
+        process.wait(HALT_S)
 
 
 @contextmanager
