@@ -18,7 +18,7 @@ from netboot.events.event_limits import PER_HOST
 from netboot.events.event_log import BUFFERED, EventLog
 from netboot.model.host.host import HostName
 from netboot.model.install.event import Event
-from netboot.store.database import Database
+from netboot.store.database import TIMEOUT_S, Database
 from netboot.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -39,10 +39,10 @@ class FailingDatabase(Database):
     fails = False
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, limit_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
         if self.fails:
             raise StoreError("the store does not answer")
-        async with super().transaction() as connection:
+        async with super().transaction(limit_s=limit_s) as connection:
             yield connection
 
 
