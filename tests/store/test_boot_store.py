@@ -25,7 +25,7 @@ from netboot.store.boots.boot_store import (
     KEPT_WITHOUT_SCRIPT_OF_HOST,
     Boots,
 )
-from netboot.store.database import Database
+from netboot.store.database import TIMEOUT_S, Database
 
 BEGIN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 CP1, MAC = HostName("cp1"), Mac("52:54:00:aa:bb:01")
@@ -176,10 +176,10 @@ class FailingStore(Database):
     fails = False
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, limit_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
         if self.fails:
             raise StoreError("the disk is full")
-        async with super().transaction() as connection:
+        async with super().transaction(limit_s=limit_s) as connection:
             yield connection
 
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from netboot.errors import StoreError
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.mac import Mac
-from netboot.store.database import Database
+from netboot.store.database import TIMEOUT_S, Database
 from netboot.store.machines import MACS_PER_TRANSACTION, MOST_GONE, Machines
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -78,11 +78,11 @@ class FailingOnce(Database):
     transactions = 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, limit_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
         self.transactions += 1
         if self.transactions == 3:  # the first one is `open`'s migration
             raise StoreError("the disk is full")
-        async with super().transaction() as connection:
+        async with super().transaction(limit_s=limit_s) as connection:
             yield connection
 
 
