@@ -24,6 +24,7 @@ from netboot.model.boot.loader_names import LoaderKind
 from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.address_pool import RecordedAddress
 from netboot.model.host.disk_rule import DiskChoice, DiskRule
+from netboot.model.host.firmware import LocalBoot, LocalBootMethod, LocalBootState
 from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -31,6 +32,7 @@ from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.event import Event, Step
 from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget
+from netboot.model.install.machine_identity import Identity, IdentitySource, KnownIdentity, RecordedIdentity
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import Wipe, WipeState
@@ -76,6 +78,11 @@ INSTALLING: Final = Install(
     target=TARGET,
 )
 READY: Final = Install(HostName("worker1"), InstallState.READY, version=9)
+IDENTITY: Final = KnownIdentity(
+    RecordedIdentity(
+        Identity(Mac("52:54:00:aa:bb:03"), "192.0.2.40", serial="S7", is_reported=True), at(4), IdentitySource.INSTALL
+    )
+)
 EVENTS: Final = [
     Event("install.armed", at(0), host=CP1, data={"reason": "first install"}, id=1),
     Event("boot.offered", at(2), host=CP1, mac=MAC, step=Step.OFFER, id=2),
@@ -87,6 +94,9 @@ REPORTED: Final = {
     "facts": {MachineFact.MANUFACTURER: "QEMU", MachineFact.PLATFORM: "efi"},
     "first_path": RelayPath(IPv4Address("198.51.100.1"), "eth0/1/7", "00:06:02"),
     "last_path": RelayPath(None, "eth0/1/8"),
+}
+LOCAL_BOOTS: Final = {
+    "pxe/x64": LocalBoot(LocalBootMethod.EXIT, LocalBootState.VERIFIED, since=at(5), worked=LocalBootMethod.EXIT)
 }
 OTHER: Final = Mac("52:54:00:aa:bb:02")
 INSPECTIONS: Final = [
@@ -150,7 +160,8 @@ def installing_of(version: int) -> Install:
 
 def machine_of(version: int) -> Machine:
     machine = MACHINE if version >= 2 else replace(MACHINE, variants={})
-    return replace(machine, **REPORTED) if version >= 8 else machine
+    machine = replace(machine, **REPORTED) if version >= 8 else machine
+    return replace(machine, local_boots=LOCAL_BOOTS) if version >= 18 else machine
 
 
 def inspections_of(version: int) -> list[Inspection]:
@@ -255,7 +266,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
     assert asyncio.run(scenario()) == {
         "installs": {
             CP1: installing_of(version),
-            READY.host: READY,
+            READY.host: replace(READY, identity=IDENTITY) if version >= 18 else READY,
         },
         "history": [
             (at(0), "armed", "first install", ROOT if version >= 6 else None),

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import postgresql
 import pytest
+from fixtures.stored_databases import STORED, load_stored
 from sqlalchemy import Column, Table, Text, make_url, select
 
 from netboot.errors import StoreError
@@ -28,23 +28,9 @@ from netboot.store.locks.exclusive import held_alone, held_together, lock_of_sto
 from netboot.store.migrations import MIGRATIONS
 from netboot.store.sealing.sealed_values import SEALED_COLUMNS
 
-STORED: Final = Path(__file__).parents[1] / "databases"
 VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
 AT: Final = datetime(2026, 11, 30, 7, 0, tzinfo=UTC)
 ROOT: Final = Actor("uid 0", Source.COMMAND)
-
-
-def load_stored(url: str, version: int) -> None:
-    """Fill the empty database at `url` with the stored one of `version`."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        with closing(sqlite3.connect(str(parsed.database))) as connection:
-            connection.executescript((STORED / "sqlite" / f"{version}.sql").read_text())
-        return
-    script = STORED / "postgresql" / f"{version}.sql"
-    command = [postgresql.BINARIES / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--file", script]
-    command += ["--host", str(parsed.query["host"]), "--username", str(parsed.username), str(parsed.database)]
-    subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
 
 
 def back_up(url: str, place: Path) -> BackupManifest:
@@ -188,9 +174,11 @@ def test_a_backup_is_for_its_owner_alone_and_its_checksums_are_those_of_sha256su
         ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tmp_path / "unpacked", capture_output=True, check=False
     )
     assert (checked.returncode, checked.stdout) == (0, b"")
-    packed = tmp_path / "unpacked/tables/accepted_files.jsonl.zst"
+    packed = tmp_path / "unpacked/tables/leases.jsonl.zst"
     lines = subprocess.run(["zstd", "-dc", packed], capture_output=True, check=True).stdout
-    assert [json.loads(line) for line in lines.splitlines()] == [[0, "/etc/netboot/hosts.yaml", "hosts: {}"]]
+    assert [json.loads(line) for line in lines.splitlines()] == [
+        ["192.0.2.50", "01:52:54:00:aa:bb:02", "52:54:00:aa:bb:02", "bound", 3600, "2026-11-21T02:59:00+00:00"]
+    ]
 
 
 def test_nothing_is_written_at_the_place_of_a_backup_that_fails(tmp_path: Path):
