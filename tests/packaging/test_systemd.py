@@ -50,6 +50,7 @@ def test_the_exposure_is_what_the_network_needs_and_no_more():
         "IPAddressDeny=",
         "PrivateNetwork=",
         "PrivateUsers=",
+        "ProcSubset=",  # ostree reads /proc/sys/kernel/random/boot_id
         "RestrictAddressFamilies=~AF_(INET|INET6)",
         "RestrictAddressFamilies=~AF_NETLINK",
         "RestrictAddressFamilies=~AF_PACKET",
