@@ -252,6 +252,7 @@ class InstallMoves:
         cause: ChangeCause,
         write: Callable[[], str],
         shown: Identity,
+        exchange: int | None,
         may_boot: Callable[[Install], bool],
     ) -> str:
         """Spend one boot into the installer and give it its tokens; return the script that `write` renders for it.
@@ -268,7 +269,7 @@ class InstallMoves:
             is_held = install.is_armed and not may_boot(install)
             if self.hosts().get(host.name) != host or install.arming_changes(target) or is_held:
                 raise HostChangedError(f"{host.name} is not what it was when its script was requested")
-            booting = install.booting_the_installer(tokens, at=self.now(), shown=shown)
+            booting = install.booting_the_installer(tokens, at=self.now(), shown=shown, exchange=exchange)
             text = write()
             return booting
 

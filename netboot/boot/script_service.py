@@ -285,7 +285,7 @@ class ScriptService:
             return writer.write(disk)
         if self.registry.now.policy.address_announces and install.state is InstallState.INSTALLING:
             seen.took_installer = False  # no DHCP request shows that the machine was restarted
-        if seen.took_installer and install.tokens.kickstart:
+        if install.tokens.kickstart and (seen.took_installer or seen.is_in_boot_of(install.identity, self.clock)):
             return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
         drawn = new_tokens(self.clock.random_bytes)
         plan = InstallPlan(host, drawn.kickstart, seen.mac)
@@ -301,6 +301,7 @@ class ScriptService:
                 cause=cause,
                 write=lambda: writer.render(plan),
                 shown=shown,
+                exchange=seen.requested,
                 may_boot=lambda now: not self.identity.holds(host, now, shown, self.registry.now.policy),
             )
         except RenderError as error:

@@ -4,6 +4,7 @@ Each has a LAN of its own, so that it is known which one answers.
 """
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import IO, TypeVar
 import pytest
 from fixtures.daemon import wait_until
 from fixtures.files import SETTINGS, write_files
-from fixtures.rack import Machine, Rack, running
+from fixtures.rack import Machine, Rack, running, token_in
 from postgresql import Server
 from scapy.layers.dhcp import BOOTP
 
@@ -37,7 +38,11 @@ def appliance(directory: Path, url: str) -> Path:
 @pytest.fixture
 def racks(tmp_path: Path, postgresql_server: Server) -> Iterator[tuple[Rack, Rack]]:
     url = postgresql_server.new_database()
-    with running(appliance(tmp_path / "a", url)) as first, running(appliance(tmp_path / "b", url)) as second:
+    directories = [appliance(tmp_path / name, url) for name in ("a", "b")]
+    for copied in ("content", "ign"):  # as an operator does: a release made anew has another commit
+        shutil.rmtree(directories[1] / copied)
+        shutil.copytree(directories[0] / copied, directories[1] / copied, symlinks=True)
+    with running(directories[0]) as first, running(directories[1]) as second:
         yield first, second
 
 
@@ -127,3 +132,25 @@ def test_a_follower_of_one_appliance_gets_the_events_of_both_and_of_commands_eac
     stored = [each["id"] for each in first.api("/api/v1/activity?limit=1000")]
     assert followed == [number for number in reversed(stored) if after < number <= last]
     assert len(followed) >= 12
+
+
+def test_the_same_boot_gets_the_same_script_at_either_appliance_also_after_one_is_killed(racks: tuple[Rack, Rack]):
+    first, second = racks
+    at_first, at_second = first.machine(*CP1), second.machine(*CP1)
+    first.netboot("install", "arm", "cp1")
+    soon(lambda: offered_file(at_second) == b"snponly.efi" or None, "the loader is offered")
+    for machine in (at_first, at_second):
+        machine.boots(xid=0x7A11)  # what it broadcasts, both receive
+    served = token_in(at_first.script(), "ks")
+
+    scripts = [at_second.script(), at_first.script()]
+
+    assert [token_in(script, "ks") for script in scripts] == [served, served]
+    assert second.install("cp1")["arming"]["spent"] == 1
+    first.kill()
+    assert token_in(at_second.script(), "ks") == served
+    assert at_second.get(f"/ks/{served}").status == 200
+
+    at_second.boots(xid=0x7A21)
+    assert token_in(at_second.script(), "ks") != served
+    assert second.install("cp1")["arming"]["spent"] == 2

@@ -21,6 +21,7 @@ from netboot.model.install.machine_identity import (
     IdentitySource,
     KnownIdentity,
     RecordedIdentity,
+    ServedBoot,
     as_columns,
     from_columns,
     identity_in,
@@ -116,7 +117,7 @@ def test_a_machine_is_known_by_what_it_reported_else_by_its_dhcp_requests():
     [
         NOTHING_KNOWN,
         KnownIdentity(RecordedIdentity(SHOWN, AT, IdentitySource.INSTALL)),
-        KnownIdentity(None, SHOWN, is_confirmed=True),
+        KnownIdentity(None, SHOWN, is_confirmed=True, boot=ServedBoot(2**32 - 1, AT)),
         KnownIdentity(
             RecordedIdentity(SHOWN, AT, IdentitySource.CONFIRMATION),
             hold=Hold(HoldReason.OTHER_MACHINE, AT, replace(SHOWN, uuid=UUID_2), SHOWN),

@@ -101,8 +101,10 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         return self.network.connect_within(factory(), (host, port))
 
     async def create_unix_connection(  # type: ignore[override]
-        self, factory: Callable[[], asyncio.Protocol], path: str, **_options: object
+        self, factory: Callable[[], asyncio.Protocol], path: str, **options: Any
     ) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        if path not in self.network.listeners:  # a PostgreSQL server's
+            return await super().create_unix_connection(factory, path, **options)
         return self.network.connect_within(factory(), path)
 
     # Nothing left to do

@@ -47,9 +47,7 @@ class Rack(RuleBasedStateMachine):
     @initialize(unknown=some.sampled_from(("ignore", "wait")))
     def start(self, unknown: str) -> None:
         self._directory = tempfile.TemporaryDirectory(dir=self.shared.parent)
-        directory = Path(self._directory.name)
-        link_shared(self.shared, directory)
-        self.box = Appliance(directory, AT_FIRST.text(), unknown=unknown)
+        self.box = self._opened(Path(self._directory.name), unknown)
         self.oracle = Oracle(self.shared / "ign" / "init.ign")
         self.addresses = dict(zip(CARDS, (POOL[3], POOL[3], *POOL[:3]), strict=True))  # as the LAN gives them
         self.firmware = dict.fromkeys(CARDS, wire.UEFI)
@@ -58,6 +56,10 @@ class Rack(RuleBasedStateMachine):
         self.boots: list[Boot] = []
         self._booted = ""  # the card that booted last
         self._xids = itertools.count(1)
+
+    def _opened(self, directory: Path, unknown: str) -> Appliance:
+        link_shared(self.shared, directory)
+        return Appliance(directory, AT_FIRST.text(), unknown=unknown)
 
     def teardown(self) -> None:
         if hasattr(self, "box"):

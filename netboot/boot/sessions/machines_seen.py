@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
@@ -27,6 +27,7 @@ from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Arming
+from netboot.model.install.machine_identity import KnownIdentity
 from netboot.store.machines import Machines
 
 UNREGISTERED_KEPT: Final = 1024  # unregistered machines; the one that was not seen for the longest time is removed
@@ -111,6 +112,18 @@ class SeenMachine:
         """Return whether it requested a boot recently, of this or of another appliance on the store."""
         times_s = (self.announced_s, self.announced_elsewhere_s)
         return any(at_s is not None and now_s - at_s <= ANNOUNCED_S for at_s in times_s)
+
+    def is_in_boot_of(self, known: KnownIdentity, clock: Clock) -> bool:
+        """Return whether it got the installer's script in its present boot, also of another appliance on the store.
+
+        Both received the same DISCOVER, and none since. Some firmware has one exchange id in all its boots, so the
+        times count too; the clocks of the appliances may differ less than a machine takes to restart.
+        """
+        if known.boot is None or known.served is None or known.served.mac != self.mac or self.announced_s is None:
+            return False
+        announced_at = clock.now() - timedelta(seconds=clock.monotonic() - self.announced_s)
+        ago = announced_at - known.boot.at
+        return self.requested == known.boot.exchange and ago < timedelta(seconds=SHORTEST_BOOT_S)
 
     def runs_loader(self, now_s: float) -> bool:
         """Return whether an iPXE request now comes from the loader that it got from us, not from its ROM."""

@@ -23,6 +23,7 @@ from netboot.model.install.machine_identity import (
     Identity,
     KnownIdentity,
     RecordedIdentity,
+    ServedBoot,
 )
 from netboot.model.install.token import Tokens
 
@@ -312,10 +313,12 @@ class Install:
         tokens = Tokens() if hold.reason is HoldReason.TWO_MACHINES else self.tokens
         return replace(self, tokens=tokens, identity=self.identity.confirmed(at))
 
-    def booting_the_installer(self, tokens: Tokens, *, at: datetime, shown: Identity | None = None) -> "Install":
+    def booting_the_installer(
+        self, tokens: Tokens, *, at: datetime, shown: Identity | None = None, exchange: int | None = None
+    ) -> "Install":
         """Return this install after one more boot, with its tokens; raise TransitionError if no attempt is left.
 
-        `shown`: what the machine shows that gets them.
+        `shown`: what the machine shows that gets them; `exchange`: of its last DISCOVER, None: it was not received.
         """
         if self.has_spent_its_arming:
             raise TransitionError(
@@ -325,7 +328,8 @@ class Install:
         assert moved.arming is not None
         arming, identity = replace(moved.arming, spent=moved.arming.spent + 1), moved.identity
         if shown is not None:
-            identity = replace(identity, served=shown)
+            boot = ServedBoot(exchange, at) if exchange is not None else None
+            identity = replace(identity, served=shown, boot=boot)
         return replace(moved, arming=arming, tokens=tokens, checks=(), identity=identity)
 
 

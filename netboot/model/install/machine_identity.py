@@ -155,13 +155,22 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedBoot:
+    """The boot in which a machine got the installer's script last: the exchange of its last DISCOVER before it."""
+
+    exchange: int  # `xid`
+    at: datetime  # of the script
+
+
+@dataclass(frozen=True, slots=True)
 class KnownIdentity:
-    """What is stored of the machine of a host. `served`, `is_confirmed` and `hold` are of the present arming."""
+    """What is stored of the machine of a host. All but `recorded` is of the present arming."""
 
     recorded: RecordedIdentity | None = None
     served: Identity | None = None  # the machine that got the installer's script last
     is_confirmed: bool = False  # by a person
     hold: Hold | None = None
+    boot: ServedBoot | None = None  # of `served`; None also if no DISCOVER of it was received
 
     def expected(self, macs: Collection[Mac]) -> Identity | None:
         """Return the recorded identity, unless its card is no longer one of the host's: then a person changed it."""
@@ -245,6 +254,7 @@ def as_columns(known: KnownIdentity) -> Mapping[str, Any] | None:
             "shown": asdict(hold.shown),
             "expected": hold.expected and asdict(hold.expected),
         },
+        "boot": known.boot and {"exchange": known.boot.exchange, "at": known.boot.at.isoformat()},
     }
 
 
@@ -252,7 +262,7 @@ def from_columns(columns: Mapping[str, Any] | None) -> KnownIdentity:
     """Read what `as_columns` returned."""
     if columns is None:
         return NOTHING_KNOWN
-    recorded, hold = columns["recorded"], columns["hold"]
+    recorded, hold, boot = columns["recorded"], columns["hold"], columns.get("boot")
     return KnownIdentity(
         recorded
         and RecordedIdentity(
@@ -267,6 +277,7 @@ def from_columns(columns: Mapping[str, Any] | None) -> KnownIdentity:
             _identity(hold["shown"]),
             hold["expected"] and _identity(hold["expected"]),
         ),
+        boot and ServedBoot(boot["exchange"], datetime.fromisoformat(boot["at"])),
     )
 
 
