@@ -159,6 +159,7 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
                     cause=ChangeCause(),
                     write=lambda: "",
                     shown=Identity(MAC),
+                    exchange=None,
                     may_boot=lambda _install: True,
                 )
 

@@ -3,16 +3,14 @@
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.daemon import Daemon, wait_until
+from fixtures.hook_receiver import Receiver, receiving
 from standardwebhooks.webhooks import Webhook
 
 pytestmark = pytest.mark.integration
@@ -34,52 +32,10 @@ PAGER = (
 MOVED = "events: [install.moved]}"
 
 
-@dataclass
-class Receiver:
-    """A web server in threads. `statuses` answer one request each, 0 never; then each request is accepted."""
-
-    statuses: list[int] = field(default_factory=list)
-    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
-    port: int = 0
-
-    @property
-    def events(self) -> list[tuple[str, str | None]]:
-        """What was received: for each request what happened, and to which host."""
-        bodies = [json.loads(body) for _, body in self.requests]
-        return [(body["data"].get("by", body["event"]), body["host"]) for body in bodies]
-
-    def has(self, count: int) -> None:
-        wait_until(lambda: len(self.requests) >= count or None, failed=lambda: f"only {self.events}")
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = receiver.statuses.pop(0) if receiver.statuses else 200
-            receiver.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            if status == 0:
-                receiver.ended.wait(60)
-                return
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_arguments: Any) -> None:
-            """Print nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver.port = server.server_port
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        serving.start()
+    with receiving() as receiver:
         yield receiver
-        receiver.ended.set()
-        server.shutdown()
-        serving.join()
 
 
 @pytest.fixture

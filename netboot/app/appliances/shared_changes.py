@@ -16,7 +16,7 @@ from netboot.store.changes.notification import Changed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedChanges:
-    """Follows the changes that concern installs, inspections, events and accounts."""
+    """Follows the changes that concern installs, inspections, events, hooks and accounts."""
 
     store: OpenStore
     _: KW_ONLY
@@ -34,6 +34,7 @@ class SharedChanges:
         changes.follow(Changed.INSPECTION, self.inspections.read_changed)
         changes.follow(Changed.ACCESS, self.access.accounts.read_changed)
         changes.follow(Changed.EVENTS, event_log.read_changed)
+        changes.follow(Changed.HOOK, self.store.outbox.read_changed)
         changes.follow(Changed.APPLIANCE, self.appliances.read_changed)
         event_log.follow_others(self.store.newest_events.event_of_others)
 

@@ -1,13 +1,14 @@
 """Queues events for the hooks that select them, in the transaction that stores the events."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from netboot.model.hook import Hook
 from netboot.model.install.event import Event
 from netboot.operate.hooks.delivery_queue import Delivery, add_deliveries
 from netboot.operate.hooks.hook_message import HookMessage, message_of
+from netboot.store.changes.notification import Changed, notify
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,10 +34,15 @@ class HookOutbox:
         ]
         if deliveries:
             await add_deliveries(connection, deliveries)
+            await notify(connection, Changed.HOOK, {each.hook for each in deliveries})
             self._has_added = True
 
     def _message(self, event: Event) -> HookMessage:
         return message_of(event, self.appliance, public_url=self._public_url)
+
+    async def read_changed(self, _hooks: Collection[str] | None) -> None:
+        """Begin the deliveries of events that another appliance, or a command, has stored: one of all begins each."""
+        self.grown.set()
 
     def notify(self) -> None:
         """Begin the deliveries of the events that are stored now."""
