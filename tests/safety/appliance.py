@@ -33,7 +33,7 @@ SETTINGS = f"""\
 network: {{interfaces: [{INTERFACE}]}}
 admin: {{socket: control.sock, listen: 127.0.0.1:%(port)d}}
 bootfiles: {{directories: [boot]}}
-content: {{directory: content, deltas: false}}
+content: {{directory: content, deltas: false, scrub_days: 0}}
 store: {{url: "%(store)s", key_file: store.key}}
 records: {{directory: records}}
 hosts: {{files: [%(files)s], unknown: %(unknown)s}}

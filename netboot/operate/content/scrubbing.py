@@ -122,7 +122,7 @@ class Scrubbing:
             while True:
                 try:
                     await self._work()
-                except ContentError as error:
+                except (ContentError, OSError) as error:
                     log.warning("content.scrub_failed", reason=str(error))
                     await self._pause(START_S)
         finally:
