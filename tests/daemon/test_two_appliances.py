@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import pytest
 from fixtures.daemon import wait_until
@@ -154,3 +154,21 @@ def test_the_same_boot_gets_the_same_script_at_either_appliance_also_after_one_i
     at_second.boots(xid=0x7A21)
     assert token_in(at_second.script(), "ks") != served
     assert second.install("cp1")["arming"]["spent"] == 2
+
+
+def test_a_boot_whose_packets_both_received_is_listed_once_at_either_with_the_steps_of_both(racks: tuple[Rack, Rack]):
+    at_first, at_second = (rack.machine(*CP1) for rack in racks)
+    racks[0].netboot("install", "arm", "cp1")
+    soon(lambda: offered_file(at_second) == b"snponly.efi" or None, "the loader is offered")
+    for machine in (at_first, at_second):
+        machine.boots(xid=0x7A31)
+    assert "inst.ks" in at_first.script()
+
+    def led_to_its_installer() -> list[dict[str, Any]] | None:
+        found = racks[1].api("/api/v1/installs/cp1/boots")
+        return found if any(boot["plan"] == "install" for boot in found) else None
+
+    (at_the_other,) = soon(led_to_its_installer, "the record of the first is stored")
+    (boot,) = racks[0].api("/api/v1/installs/cp1/boots")
+    assert [step["step"] for step in at_the_other["steps"]] == ["offer", "script"]
+    assert at_the_other == boot

@@ -15,6 +15,7 @@ from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.operate.boots.boot_waits import BootWaits, WaitStatus
+from netboot.operate.boots.merged_boots import merged_boots
 
 if TYPE_CHECKING:
     from netboot.boot.sessions.boot_recorder import BootRecorder  # slow to load, as its database
@@ -80,21 +81,24 @@ class BootHistory:
         if self._progress is not None:
             records: Sequence[BootRecord] = self._recorder.running(now)
         else:
-            records = await self._boots.running(now - LONGEST_STEP)
+            records = merged_boots(await self._boots.running(now - LONGEST_STEP))
         ordered = sorted(records, key=lambda record: (record.host is None, record.host or "", record.mac))
         expected = await self._waits.expected()
         return [self._shown(record, expected) for record in ordered]
 
     async def _records(self, machine: HostName | Mac) -> list[BootRecord]:
-        """Read the boots of a machine; the newest may be in memory alone, or be newer there."""
+        """Read the boots of a machine; the newest may be in memory alone, or be newer there.
+
+        Of a boot that several appliances on one store have recorded, there is one record.
+        """
         if isinstance(machine, Mac):
             stored = await self._boots.of_unregistered(machine)
         else:
             stored = await self._boots.of_host(machine)
         newest = self._recorder.newest(machine)
-        if newest is None:
-            return stored
-        return [*(each for each in stored if (each.mac, each.began_at) != (newest.mac, newest.began_at)), newest]
+        if newest is not None:
+            stored = [each for each in stored if (each.mac, each.began_at) != (newest.mac, newest.began_at)] + [newest]
+        return merged_boots(stored)
 
     def _shown(
         self, record: BootRecord, expected: ExpectedDurations, number: int | None = None, boots: int | None = None
