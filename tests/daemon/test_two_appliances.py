@@ -4,7 +4,6 @@ Each has a LAN of its own, so that it is known which one answers.
 """
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import pytest
+from fixtures.appliances import write_two
 from fixtures.daemon import wait_until
-from fixtures.files import SETTINGS, write_files
+from fixtures.files import SETTINGS
 from fixtures.rack import Machine, Rack, running, token_in
 from postgresql import Server
 from scapy.layers.dhcp import BOOTP
@@ -26,22 +26,9 @@ SOON_S = 3.0  # a second, on a computer that is busy with other tests
 T = TypeVar("T")
 
 
-def appliance(directory: Path, url: str) -> Path:
-    directory.mkdir()
-    key = directory.parent / "store.key"
-    key.write_bytes(bytes(range(32)))
-    key.chmod(0o600)
-    store = f'"{url}", key_file: {key}'
-    return write_files(directory, settings=SETTINGS.replace("sqlite+aiosqlite:///netboot.db", store))
-
-
 @pytest.fixture
 def racks(tmp_path: Path, postgresql_server: Server) -> Iterator[tuple[Rack, Rack]]:
-    url = postgresql_server.new_database()
-    directories = [appliance(tmp_path / name, url) for name in ("a", "b")]
-    for copied in ("content", "ign"):  # as an operator does: a release made anew has another commit
-        shutil.rmtree(directories[1] / copied)
-        shutil.copytree(directories[0] / copied, directories[1] / copied, symlinks=True)
+    directories = write_two(tmp_path, postgresql_server.new_database(), SETTINGS)
     with running(directories[0]) as first, running(directories[1]) as second:
         yield first, second
 
