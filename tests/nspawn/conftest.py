@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.daemon import wait_until
+from fixtures.daemon import START_S, wait_until
 from fixtures.files import HOSTS, write_files
 from fixtures.lan import Lan, a_lan
 from fixtures.packets import SERVER
@@ -61,8 +61,8 @@ class Unit(Rack):
 
     def restarts_after(self, restarts: int) -> None:
         """Wait until systemd has restarted the daemon and it is ready."""
-        wait_until(lambda: int(self.show("NRestarts")) > restarts or None)
-        wait_until(lambda: self.show("ActiveState") == "active" or None)
+        wait_until(lambda: int(self.show("NRestarts")) > restarts or None, timeout_s=START_S)
+        wait_until(lambda: self.show("ActiveState") == "active" or None, timeout_s=START_S)
 
     def journal(self, *arguments: str) -> str:
         return self.container.run("journalctl", "-u", "netboot", "--no-pager", "-o", "cat", *arguments)
@@ -89,3 +89,10 @@ def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unit]:
     with a_lan((f"{SERVER}/24", "192.0.2.66/24")) as lan, booted(root(), lan.server, binds=binds) as container:
         container.run("sh", "-c", INSTALL)
         yield Unit(given, lan, container)
+
+
+@pytest.fixture(autouse=True)
+def running(unit: Unit) -> None:
+    """Each test begins with the daemon running, as the unit has it."""
+    unit.container.run("sh", "-c", "rm -f /etc/systemd/system/netboot.service.d/50.conf; systemctl daemon-reload")
+    unit.container.run("systemctl", "start", "netboot")

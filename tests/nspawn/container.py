@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Final
 
 BOOT_S: Final = 120.0
@@ -81,7 +82,8 @@ def booted(tree: Path, namespace: str, *, binds: Mapping[Path, str] | None = Non
             try:
                 leader = _leader(manager, process, directory / "console")
                 try:
-                    yield Container(leader, directory / "console")
+                    with _received(manager):
+                        yield Container(leader, directory / "console")
                 finally:
                     _halt(leader, process)
             finally:
@@ -131,6 +133,25 @@ def _leader(manager: socket.socket, process: subprocess.Popen[bytes], console: P
         )
         if "READY=1" in lines and leader:
             return leader
+
+
+@contextmanager
+def _received(manager: socket.socket) -> Iterator[None]:
+    """Receive what nspawn forwards of each unit; if nobody did, PID 1 would wait for ever after a few restarts."""
+    is_over = Event()
+
+    def receive() -> None:
+        while not is_over.is_set():
+            with suppress(TimeoutError):
+                manager.recv(4096)
+
+    thread = Thread(target=receive)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _halt(leader: int, process: subprocess.Popen[bytes]) -> None:
