@@ -23,14 +23,13 @@ from netboot.model.install.event import Event, actor_in
 from netboot.store import tables
 from netboot.store.backup.backup_file import BackupError, BackupManifest, BackupPart, BackupReader
 from netboot.store.backup.ended_permissions import EndedPermissions, end_permissions
-from netboot.store.backup.take_backup import sync_directory
 from netboot.store.backup.version_tables import continue_numbers, read_back, tables_at, version_of
 from netboot.store.backup.whole_store import rewriting
 from netboot.store.failure import NEWEST_VERSION
 from netboot.store.locks.exclusive import Lock, lock_of_store
 from netboot.store.locks.file_lock import open_or_make
 from netboot.store.migrations import SEALED_SINCE, migrate
-from netboot.store.sealing.key_file import sealing_with
+from netboot.store.sealing.key_file import sealing_with, sync_directory
 from netboot.store.sealing.sealed_values import record_key
 from netboot.store.sealing.sealing import Sealing
 

@@ -19,6 +19,7 @@ from netboot.store.backup.version_tables import last_numbers, tables_at, version
 from netboot.store.backup.whole_store import snapshot
 from netboot.store.failure import NEWEST_VERSION, newer_store
 from netboot.store.migrations import SEALED_SINCE
+from netboot.store.sealing.key_file import sync_directory
 from netboot.store.sealing.sealed_values import recorded_key
 
 _ROWS_AT_ONCE: Final = 1000
@@ -97,12 +98,3 @@ def replaced_file(place: Path) -> Iterator[IO[bytes]]:
                 new.unlink()
     except OSError as error:
         raise StoreError(f"cannot write {place}: {error.strerror}; free some space, or name another file") from error
-
-
-def sync_directory(directory: Path) -> None:
-    """Write the names in a directory to disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
