@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -25,6 +26,7 @@ from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.health.fault_watch import FaultWatch
 from netboot.app.listeners import BootListeners, ended
+from netboot.app.running.lasting_work import lasting
 from netboot.app.running.process import Signals
 from netboot.app.running.systemd_status import SystemdStatus
 from netboot.app.running.watchdog import Watchdog
@@ -366,9 +368,9 @@ class Daemon:
                 gc.freeze()  # later collections do not walk the hosts; with 5,000 of them each took 50 ms
                 await self._watchdog.verify()
                 self._systemd.send_ready()
-                stack.push_async_callback(ended, tasks.create_task(self._watchdog.run()))
+                stack.push_async_callback(ended, tasks.create_task(lasting(self._watchdog.run)))
                 stack.push_async_callback(ended, tasks.create_task(self._admin.run()))
-                running.append(tasks.create_task(self._services.scripts.run()))
+                running.append(tasks.create_task(lasting(self._services.scripts.run)))
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
                 signals.finish_start(lambda: tasks.create_task(self._systemd.reload(self._reload_by_signal)))
                 await signals.stopping.wait()
@@ -382,12 +384,13 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = [*store.works(), self._shared.run(), self._appliances.run()]
-        works += [self._content_work.run(), self._registry.follow_boot_files(), self._install_moves.run()]
-        works += [self.leases.run(), self._hooks.run(), self._overdue_watch.run(), self._updates.run()]
-        works += [self._armed_content.run(self.rescan_content), self._fault_watch.run()]
+        works = [*store.works(), self._shared.run, self._appliances.run]
+        works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
+        works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run]
+        works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]
         if self._records is not None:
-            works.append(self._records.run())
+            works.append(self._records.run)
         if self._settings.content.deltas:
-            works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
-        return [tasks.create_task(work) for work in works]
+            works.append(partial(keep_deltas, Library(self._settings.content.directory), self._content_changed))
+        running = [lasting(work) for work in works] + ([store.keep_lock()] if store.lock is not None else [])
+        return [tasks.create_task(work) for work in running]

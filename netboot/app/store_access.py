@@ -89,10 +89,14 @@ class OpenStore:
     changes: ChangeFeed
     lock: Lock | None = None
 
-    def works(self) -> list[Coroutine[None, None, None]]:
+    def works(self) -> list[Callable[[], Coroutine[None, None, None]]]:
         """Return what a daemon runs: it follows the changes of others, and writes its own later."""
-        works = [self.changes.run(), self.events.run(), self.event_log.run(), self.machines.run(), self.boots.run()]
-        return [*works, *([self.lock.watch(self.database.is_current)] if self.lock is not None else [])]
+        return [self.changes.run, self.events.run, self.event_log.run, self.machines.run, self.boots.run]
+
+    async def keep_lock(self) -> None:
+        """Keep the lock until cancelled; raise LockLostError if the store is no longer this daemon's to use."""
+        if self.lock is not None:
+            await self.lock.watch(self.database.is_current)
 
     def store_events(self) -> asyncio.Future[bool]:
         """Begin to write the events that wait; False: the store does not accept them."""

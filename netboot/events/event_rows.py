@@ -12,6 +12,7 @@ from netboot.model.install.event import Event, Step, actor_in
 
 # Names, keys and reasons that earlier versions stored.
 _RENAMED: Final = {"boot.shape_moved": "boot.variant_changed", "boot.shape_kept": "boot.variant_learned"}
+_STEPS: Final = frozenset(Step)
 _RENAMED_KEYS: Final = {"shape": "variant"}
 _RENAMED_REASONS: Final = {
     "stranger": "unauthorised-address",
@@ -44,7 +45,7 @@ def event_of(row: RowMapping) -> Event:
         name=current_name(row["name"]),
         host=HostName(row["host"]) if row["host"] else None,
         mac=Mac(row["mac"]) if row["mac"] else None,
-        step=Step(row["step"]) if row["step"] else None,
+        step=Step(row["step"]) if row["step"] in _STEPS else None,  # a newer version may have others
         data=data,
     )
 

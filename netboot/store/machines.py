@@ -30,6 +30,7 @@ WRITE_EVERY_S = 0.5
 RETRY_S = 1.0
 MOST_WAITING = 10_000  # then a burst is written before its end
 MOST_GONE = 100_000  # while the store fails; stored machines are forgotten first, those of a flood later
+_FACTS = frozenset(MachineFact)  # a newer version may store others
 MACS_PER_TRANSACTION = 200  # two milliseconds of the loop, in which no datagram is answered
 
 log = structlog.get_logger()
@@ -173,7 +174,7 @@ def _machine(row: RowMapping) -> Machine:
         uuid=row["uuid"],
         addresses=tuple(IPv4Address(address) for address in row["addresses"]),
         variants=row["shapes"] or {},
-        facts={MachineFact(name): text for name, text in (row["facts"] or {}).items()},
+        facts={MachineFact(name): text for name, text in (row["facts"] or {}).items() if name in _FACTS},
         first_path=_path(row["first_path"]),
         last_path=_path(row["last_path"]),
         local_boots={

@@ -69,6 +69,19 @@ def test_events_that_an_earlier_version_stored_have_the_names_of_today(store_url
     ]
 
 
+def test_an_event_with_a_step_of_a_newer_version_is_read_without_it(store_url: str):
+    async def scenario() -> list[Event]:
+        database = await Database.open(store_url)
+        async with database.transaction() as connection:
+            row = {"at": NOW.isoformat(), "name": "boot.parked", "step": "parked", "data": {}}
+            await connection.execute(insert(tables.events), row)
+        stored = await EventLog(database).after(0)
+        await database.close()
+        return stored
+
+    assert asyncio.run(scenario()) == [Event("boot.parked", NOW, id=1)]
+
+
 def test_events_that_anybody_can_cause_displace_no_other_event_of_a_host(store_url: str):
     cp1 = HostName("cp1")
 

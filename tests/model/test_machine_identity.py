@@ -129,6 +129,18 @@ def test_what_is_stored_is_read_as_it_was(known: KnownIdentity):
     assert from_columns(as_columns(known)) == known
 
 
+def test_a_hold_with_a_reason_of_a_newer_version_stays_a_hold():
+    known = KnownIdentity(
+        RecordedIdentity(SHOWN, AT, IdentitySource.CONFIRMATION), hold=Hold(HoldReason.APPROVAL, AT, SHOWN)
+    )
+    written = as_columns(known)
+    assert written is not None
+    written["hold"]["reason"], written["recorded"]["source"] = "other-rack", "ledger"
+    written["hold"]["shown"]["rack"] = "r1"
+
+    assert from_columns(written) == known
+
+
 @pytest.mark.parametrize(
     ("reason", "what", "cure"),
     [

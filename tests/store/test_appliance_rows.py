@@ -81,3 +81,18 @@ def test_one_that_was_started_again_replaces_its_row_and_one_that_is_lost_for_a_
             await database.close()
 
     asyncio.run(scenario())
+
+
+def test_what_only_a_newer_version_declares_is_left_out(store_url: str):
+    async def scenario() -> list[KnownAppliance]:
+        database = await Database.open(store_url)
+        try:
+            rows = ApplianceRows(database)
+            await rows.refresh(A)
+            async with database.transaction() as connection:
+                await connection.execute(text('UPDATE appliances SET declared = \'{"key": "k", "roles": {}}\''))
+            return shown(await rows.refresh(B))
+        finally:
+            await database.close()
+
+    assert asyncio.run(scenario()) == [replace(A, declared=Declaration(key="k")), B]

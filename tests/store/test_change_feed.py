@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
+from netboot.store.changes import change_feed
 from netboot.store.changes.change_feed import ChangeFeed
 from netboot.store.changes.notification import Changed, Notification, notify, parse, payload_of
 from netboot.store.database import Database
@@ -114,6 +115,70 @@ def test_after_a_lost_connection_anything_may_have_changed_and_the_next_change_i
         ("store.changes_polled", "warning"),
         ("store.changes_followed", "info"),
     ]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_session_that_ends_just_before_its_listen_is_opened_again(store_url: str, monkeypatch: pytest.MonkeyPatch):
+    add_listener = asyncpg.Connection.add_listener
+    ended = []
+
+    async def scenario() -> Collection[str] | None:
+        others = await Database.open(store_url)
+        killer = await asyncpg.connect(store_url.replace("postgresql+asyncpg:", "postgresql:"))
+
+        async def ended_before(self: asyncpg.Connection, *arguments: object) -> None:
+            if not ended:
+                ended.append(await killer.fetch(END_SESSIONS))
+            await add_listener(self, *arguments)
+
+        monkeypatch.setattr(asyncpg.Connection, "add_listener", ended_before)
+        try:
+            async with following(store_url, Changed.INSTALL) as reader:
+                while not any(each["event"] == "store.changes_followed" for each in logs):
+                    await reader.next()
+                await change(others, Changed.INSTALL, "cp1")
+                while (found := await reader.next()) is None:
+                    pass
+                return found
+        finally:
+            await killer.close()
+            await others.close()
+
+    with capture_logs() as logs:
+        assert asyncio.run(scenario()) == {"cp1"}
+    assert [len(each) for each in ended] == [1]
+    assert [each["event"] for each in logs if each["log_level"] != "debug"] == [
+        "store.changes_polled",
+        "store.changes_followed",
+    ]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_row_that_cannot_be_read_ends_no_follower(store_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(change_feed, "UNEXPECTED_S", 0.01)
+    faults = [ValueError("'parked' is not a valid InstallState"), KeyError("state")]
+
+    async def scenario() -> tuple[Collection[str] | None, Collection[str] | None]:
+        feed, installs, leases = ChangeFeed(store_url, writer="reader"), Reader(), Reader()
+
+        async def read(subjects: Collection[str] | None) -> None:
+            if faults:
+                raise faults.pop()
+            await installs.read(subjects)
+
+        feed.follow(Changed.INSTALL, read)
+        feed.follow(Changed.LEASE, leases.read)
+        task = asyncio.create_task(feed.run())
+        try:
+            return await installs.next(), await leases.next()
+        finally:
+            task.cancel()
+
+    with capture_logs() as logs:
+        assert asyncio.run(scenario()) == (None, None)
+    assert [each["what"] for each in logs if each["event"] == "store.change_unread"] == ["install", "install"]
 
 
 def test_without_a_connection_everything_is_read_again_each_second():

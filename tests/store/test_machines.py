@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.mac import Mac
 from netboot.store.database import TIMEOUT_S, Database
 from netboot.store.machines import MACS_PER_TRANSACTION, MOST_GONE, Machines
@@ -52,6 +53,23 @@ def test_a_machine_is_read_as_it_was_kept_last(store_url: str):
         return read
 
     assert asyncio.run(scenario()) == {CP1.mac: CP1}
+
+
+def test_a_fact_that_only_a_newer_version_knows_is_left_out(store_url: str):
+    async def scenario() -> object:
+        database = await Database.open(store_url)
+        machines = Machines(database)
+        machines.keep(CP1)
+        await machines.flush()
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("""UPDATE machines SET facts = '{"serial": "7XK1", "mood": "good"}'""")
+        read = await machines.all()
+        machines.keep(replace(CP1, arch="x64-http"), CP1)  # merged with what is stored
+        await machines.flush()
+        await database.close()
+        return read
+
+    assert asyncio.run(scenario()) == {CP1.mac: replace(CP1, facts={MachineFact.SERIAL: "7XK1"})}
 
 
 def test_a_flood_of_unregistered_machines_is_stored_and_deleted_without_a_limit(store_url: str):

@@ -7,15 +7,17 @@ mainboard changes them. A difference identifies nobody; it holds an install unti
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from netboot.model.host.mac import Mac
 from netboot.model.host.placeholders import is_placeholder_serial, placeholder_uuid
 from netboot.model.install.checks import InstallCheck
+
+S = TypeVar("S", bound=StrEnum)
 
 IDENTITY_CHECK: Final = "identity"  # of an installer: it has UUID and serial number
 COMPARED: Final = 64  # characters of a serial number: iPXE reports no more of it
@@ -259,20 +261,22 @@ def as_columns(known: KnownIdentity) -> Mapping[str, Any] | None:
 
 
 def from_columns(columns: Mapping[str, Any] | None) -> KnownIdentity:
-    """Read what `as_columns` returned."""
+    """Read what `as_columns` returned, also of a newer version: a hold stays one, whatever its reason."""
     if columns is None:
         return NOTHING_KNOWN
     recorded, hold, boot = columns["recorded"], columns["hold"], columns.get("boot")
     return KnownIdentity(
         recorded
         and RecordedIdentity(
-            _identity(recorded["identity"]), datetime.fromisoformat(recorded["at"]), IdentitySource(recorded["source"])
+            _identity(recorded["identity"]),
+            datetime.fromisoformat(recorded["at"]),
+            _known(IdentitySource, recorded["source"], IdentitySource.CONFIRMATION),
         ),
         columns["served"] and _identity(columns["served"]),
         columns["is_confirmed"],
         hold
         and Hold(
-            HoldReason(hold["reason"]),
+            _known(HoldReason, hold["reason"], HoldReason.APPROVAL),
             datetime.fromisoformat(hold["since"]),
             _identity(hold["shown"]),
             hold["expected"] and _identity(hold["expected"]),
@@ -282,4 +286,9 @@ def from_columns(columns: Mapping[str, Any] | None) -> KnownIdentity:
 
 
 def _identity(columns: Mapping[str, Any]) -> Identity:
-    return Identity(**{**columns, "mac": Mac(columns["mac"])})
+    known = {each.name: columns[each.name] for each in fields(Identity) if each.name in columns}
+    return Identity(**{**known, "mac": Mac(columns["mac"])})
+
+
+def _known(kind: type[S], value: str, other: S) -> S:
+    return kind(value) if value in frozenset(kind) else other

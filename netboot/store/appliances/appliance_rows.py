@@ -1,7 +1,7 @@
 """The table of appliances: each daemon of a shared store writes its row every few seconds, by the server's clock."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from netboot.store.database import Database, upsert
 LOST_S: Final = 10.0  # without a sign, an appliance is lost
 KEPT_S: Final = 24 * 3600.0  # a lost one is shown so long
 
+_DECLARED: Final = frozenset(each.name for each in fields(Declaration))  # a newer version may declare more
 _TABLE: Final = tables.appliances
 _NOW_MS: Final[ColumnElement[int]] = literal_column("(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 # A sign of life need not survive a crash of the server.
@@ -84,7 +85,7 @@ def _appliance(row: RowMapping) -> KnownAppliance:
         row["place"],
         row["url"],
         row["version"],
-        Declaration(**row["declared"]),
+        Declaration(**{name: value for name, value in row["declared"].items() if name in _DECLARED}),
         datetime.fromisoformat(row["joined_at"]),
         max(0.0, row["unseen_ms"] / 1000),
         row["lost_ms"] is not None,

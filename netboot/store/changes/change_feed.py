@@ -21,6 +21,7 @@ from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import store_failed
 
 POLL_S: Final = 1.0  # while the connection is lost, and after a failed reading
+UNEXPECTED_S: Final = 10.0  # after a reading that failed by another error than the store's
 CHECK_S: Final = 2.0  # how soon a connection that ended without a word is found
 ANSWER_S: Final = 5.0
 
@@ -67,7 +68,7 @@ class ChangeFeed:
                         await connection.close()
             except StoreError as error:
                 self._note_fault(str(error))
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except Exception as error:  # SQLAlchemy's, and asyncpg's own of LISTEN
                 self._note_fault(str(store_failed(error)))
             for follower in self._followers:
                 follower.note(None)
@@ -135,6 +136,10 @@ class _Follower:
             except StoreError as error:
                 log.debug("store.change_unread", what=self.what, reason=str(error))
                 await asyncio.sleep(POLL_S)
+                self.note(subjects)
+            except Exception:  # as of a row that a newer version wrote: the other kinds are followed all the same
+                log.exception("store.change_unread", what=self.what)
+                await asyncio.sleep(UNEXPECTED_S)
                 self.note(subjects)
 
 
