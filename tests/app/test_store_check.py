@@ -66,6 +66,11 @@ def test_a_store_of_an_older_version_is_sound_and_stays_as_it_is(store_url: str)
             "UPDATE events SET at = 'yesterday' WHERE id = 2",
             StoreFault("events", "the row 2 cannot be read: ValueError: Invalid isoformat string: 'yesterday'"),
         ),
+        (
+            "INSERT INTO appliances (id, name, place, url, version, declared, joined_at, seen_ms) "
+            "VALUES ('a1', 'box', '/', '', '1', '{}', 'yesterday', 0)",
+            StoreFault("appliances", "the row a1 cannot be read: ValueError: Invalid isoformat string: 'yesterday'"),
+        ),
         ("DROP INDEX events_by_mac", StoreFault("events", "events_by_mac is missing")),
         ("DROP TABLE leases", StoreFault("leases", "the table is missing")),
     ],

@@ -80,6 +80,18 @@ def test_a_damaged_store_ends_the_check_with_1(filled: CommandLine):
     assert json.loads(found.stdout)["ok"] is False
 
 
+def test_a_wrong_key_is_cured_by_the_key_and_not_by_a_restore(filled: CommandLine):
+    key_file = filled.directory / "store.key"
+    key_file.write_bytes(bytes(32))
+
+    done = filled("store", "check")
+
+    assert done.exit_code == 1
+    assert "\n  key: store.key_file: " in done.stdout
+    assert "then restart netboot; if it is lost: stop netboot, then netboot store rekey --discard\n" in done.stdout
+    assert "restore FILE" not in done.output
+
+
 DAMAGE = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1])

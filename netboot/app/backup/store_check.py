@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.events.event_rows import event_of
+from netboot.model.appliances.known_appliance import Declaration
 from netboot.model.install.served_document import ServedDocument
 from netboot.model.words import first_line
 from netboot.operate.hooks.delivery_queue import DeliveryQueue
@@ -35,11 +36,12 @@ from netboot.store.nodes.installed_nodes import Nodes
 
 _ROWS_AT_ONCE: Final = 500
 _MOST_FAULTS: Final = 100
+KEY: Final = "key"  # the part of a fault of store.key_file
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFault:
-    """One fault: of the whole database (`part` is empty), or of one table."""
+    """One fault: of the whole database (`part` is empty), of its key, or of one table."""
 
     part: str
     what: str
@@ -56,6 +58,11 @@ class StoreCheck:
     @property
     def is_sound(self) -> bool:
         return not self.faults
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the store itself has a fault, which no key cures."""
+        return any(fault.part != KEY for fault in self.faults)
 
 
 async def check_store(url: str, key_file: Path | None, note: Callable[[str], object] = lambda _: None) -> StoreCheck:
@@ -87,7 +94,7 @@ async def check_store(url: str, key_file: Path | None, note: Callable[[str], obj
                 except Exception as error:  # whatever a type raises for a value that it does not know
                     faults.append(StoreFault(names[0], f"a row cannot be read: {_reason(error)}"))
             if (problem := database.sealing.problem()) is not None and rows.get("store_key"):
-                faults.append(StoreFault("", problem))
+                faults.append(StoreFault(KEY, problem))
     return StoreCheck(version, rows, faults[:_MOST_FAULTS])
 
 
@@ -157,6 +164,10 @@ def _served(row: RowMapping) -> ServedDocument:
     return ServedDocument.parse({str(name): value for name, value in row.items()})
 
 
+def _appliance(row: RowMapping) -> object:
+    return Declaration(**row["declared"]), datetime.fromisoformat(row["joined_at"])
+
+
 def _key(row: RowMapping) -> object:
     return bytes.fromhex(row["digest"]), bool(row["is_alone"])
 
@@ -173,6 +184,7 @@ _ROWS: Final[Mapping[str, Callable[[RowMapping], object]]] = {
     "served_documents": _served,
     "hook_deliveries": _delivery,
     "store_key": _key,
+    "appliances": _appliance,
 }
 _WHOLE: Final[Mapping[tuple[str, ...], Callable[[Database], Awaitable[object]]]] = {
     ("installs",): lambda database: Installs(database).all(),

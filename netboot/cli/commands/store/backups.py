@@ -114,7 +114,7 @@ def check(config: Path, file: Path | None, as_json: bool) -> None:
         click.echo(f"the store, version {checked.version}, {counted(sum(checked.rows.values()), 'row')}, {state}")
         for fault in checked.faults:
             click.echo(printable(f"  {fault.part or 'database'}: {fault.what}"))
-        if not checked.is_sound:
+        if checked.is_damaged:
             click.echo("stop the daemon, and restore a backup: netboot store restore FILE", err=True)
     if not checked.is_sound:
         raise SystemExit(1)
