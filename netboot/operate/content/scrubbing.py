@@ -30,6 +30,7 @@ from netboot.telemetry.metrics import Reading
 START_S: Final = 60.0  # after the start of the daemon: machines that waited for it come first
 RETRY_S: Final = 300.0  # between two attempts to repair
 _SAVE_S: Final = 10.0
+_ATTEMPTS: Final = 3  # to read a unit whose content is replaced while it is read
 _MOST_NAMED: Final = 5
 
 log = structlog.get_logger()
@@ -161,7 +162,7 @@ class Scrubbing:
             self._end_round()
             return
         unit = self._units[self._next]
-        found = await self._process.read(unit.request)
+        found = await self._read(unit)
         self._next += 1
         self._state = replace(self._state, position=unit.key, size_bytes=self._state.size_bytes + found.size_bytes)
         await self._take_up(unit, found)
@@ -171,6 +172,24 @@ class Scrubbing:
         await self._save(is_needed=bool(found.faults))
         if self._rate and found.size_bytes and "directory" in unit.request:  # a file is paced by its reader
             await self._pause(found.size_bytes / self._rate)
+
+    async def _read(self, unit: ScrubUnit) -> ReadUnit:
+        """Read a unit as it was at the beginning of the round; if it has faults then, as it is now.
+
+        Content that was imported anew meanwhile has other checksums, and what was removed is not damaged.
+        """
+        found = await self._process.read(unit.request)
+        for _attempt in range(_ATTEMPTS if found.faults else 0):
+            units = await asyncio.to_thread(scrub_units, self._library, rate=self._rate)
+            now = next((each for each in units if each.key == unit.key), None)
+            if now is None:
+                return ReadUnit({}, found.size_bytes)
+            if now.request == unit.request:
+                break
+            unit, found = now, await self._process.read(now.request)
+            if not found.faults:
+                break
+        return found
 
     def _end_round(self) -> None:
         self._is_requested, self._units, self._next = False, [], 0
