@@ -55,6 +55,7 @@ def test_the_exposure_is_what_the_network_needs_and_no_more():
         "RestrictAddressFamilies=~AF_NETLINK",
         "RestrictAddressFamilies=~AF_PACKET",
         "RestrictAddressFamilies=~AF_UNIX",
+        "SystemCallFilter=~@resources",  # setpriority and ioprio_set of imports, deltas and the scrub
         "RootDirectory=/RootImage=",
         "UMask=",
     }
