@@ -98,6 +98,23 @@ def test_an_arming_whose_host_changed_ends_only_when_the_files_of_both_say_so(bo
     assert "disk" in wait_for_event(first, "install.arming_ended")["data"]["note"]
 
 
+def test_another_key_of_the_store_is_an_alarm_with_its_cure(boxes: tuple[Box, Box], tmp_path: Path):
+    first, second = boxes
+    (tmp_path / "other.key").write_bytes(bytes(32))
+    (tmp_path / "other.key").chmod(0o600)
+    second.kill()
+    second.config.write_text(second.config.read_text().replace("store.key", "other.key"))
+
+    second.start()
+
+    assert wait_for_event(first, "appliance.key_differ")["data"]["differs"] == "the key"
+    (problem,) = [each for each in first.api("/api/v1/status")["problems"] if "key" in each]
+    assert problem.startswith("the key of the store here is not the one of appliance ")
+    assert problem.endswith(
+        "; copy store.key from the one that armed last to the other, then restart netboot on that one"
+    )
+
+
 def test_one_that_is_killed_is_lost_and_one_that_is_stopped_has_left(boxes: tuple[Box, Box]):
     first, second = boxes
 

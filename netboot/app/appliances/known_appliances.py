@@ -39,7 +39,7 @@ _CURES: Final = {
     "hosts": "copy the hosts files and Ignition files of the newer one to the other, then netboot reload there; until "
     "then no arming ends because its host changed",
     "content": "copy the content directory, then netboot content list",
-    "key": "copy store.key from the appliance that armed last, then restart netboot there",
+    "key": "copy store.key from the one that armed last to the other, then restart netboot on that one",
 }
 
 log = structlog.get_logger()
@@ -197,6 +197,8 @@ class KnownAppliances:
         return [each for each in self._others if not each.is_lost]
 
     def _sentence(self, part: str, other: KnownAppliance) -> str:
+        if part == "key":
+            return f"{PARTS[part]} here is not the one of appliance {_label(other)}; {_CURES[part]}"
         names = listed(self._own.declared.differences(other.declared).get(part, ()))
         return f"{PARTS[part]} here and on appliance {_label(other)} differ: {names}; {_CURES[part]}"
 

@@ -47,13 +47,16 @@ def lock_of_store(url: str) -> Lock | None:
 
 @asynccontextmanager
 async def held_alone(lock: Lock, *, owner: str, what: str) -> AsyncIterator[None]:
-    """Hold a lock as the daemon `owner`, after waiting for commands; raise HeldError if another daemon holds it."""
+    """Hold a lock for `owner`, after waiting for those that share it; raise HeldError if another one holds it."""
     waited_s = 0.0
     while not await lock.take(owner=owner):
-        is_command = await lock.take(owner=None)
+        is_shared = await lock.take(owner=None)
         await lock.release()
-        if not is_command or waited_s > COMMAND_S:
-            other = await lock.owner() if not is_command else "a netboot command that works on it"
+        if not is_shared or waited_s > COMMAND_S:
+            is_command = is_shared and not isinstance(
+                lock, AdvisoryLock
+            )  # which daemons share, too, and which names all
+            other = "a netboot command" if is_command else await lock.owner()
             raise HeldError(
                 f"cannot start: {other} holds {what}; this daemon changed nothing; "
                 "netboot commands reach the one that runs; to replace it, stop it first: systemctl stop netboot",

@@ -1,14 +1,20 @@
 """The key of a store is changed: everything opens with the new one, and nothing of the old one is left."""
 
 import asyncio
+import os
+import re
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fixtures.sealed_store import ALICE, INSPECTION, LOADING, STORED, WIPE, bytes_of, fill, read, run_on
+from postgresql import Server
 
 from netboot.errors import StoreError
 from netboot.model.install.token import Tokens
+from netboot.store.locks import exclusive
+from netboot.store.locks.advisory_lock import AdvisoryLock
 from netboot.store.locks.exclusive import held_alone, lock_of_store
 from netboot.store.rekeying.rekeying import KeyChange, rekey
 from netboot.store.sealing.key_file import next_key_file, write_key
@@ -114,6 +120,24 @@ def test_while_a_daemon_uses_the_store_its_key_is_not_changed(store_url: str, tm
 
     assert key_file.read_bytes() == kept
     assert run_on(store_url, read, key_file=key_file) == STORED
+
+
+@pytest.mark.integration
+def test_a_daemon_that_shares_the_store_with_others_is_named(
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    postgresql_url = postgresql_server.new_database()
+    monkeypatch.setattr(exclusive, "COMMAND_S", 0.0)
+
+    async def scenario() -> None:
+        lock = AdvisoryLock(postgresql_url)
+        assert await lock.take(owner=None)
+        daemon = f"netboot on {socket.gethostname()[:40]}, pid {os.getpid()}"
+        with pytest.raises(StoreError, match=rf"^cannot change the key: {re.escape(daemon)} works on the store; stop "):
+            await rekey(postgresql_url, tmp_path / "store.key", owner="a test", discards=False, new_key=None)
+        await lock.release()
+
+    asyncio.run(scenario())
 
 
 def test_a_credential_is_not_replaced(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
