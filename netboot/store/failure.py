@@ -48,8 +48,12 @@ def cannot_open(what: str, path: Path, error: OSError) -> StoreError:
     return StoreError(f"cannot open {what} {path}: {error.strerror}; {cure}")
 
 
-def newer_store(version: int) -> StoreError:
-    return StoreError(
+class NewerStoreError(StoreError):
+    """A newer program migrated the store."""
+
+
+def newer_store(version: int) -> NewerStoreError:
+    return NewerStoreError(
         f"the store has version {version}, this netboot supports up to {NEWEST_VERSION}; "
         "run the version that wrote it, or restore a backup"
     )

@@ -4,12 +4,14 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
+from netboot.store.failure import newer_store
 from netboot.store.locks import advisory_lock
 from netboot.store.locks.advisory_lock import AdvisoryLock, LockLostError
 
@@ -37,9 +39,26 @@ async def is_old() -> bool:
     return False
 
 
+async def is_newer() -> bool:
+    raise newer_store(99)
+
+
+async def is_late(answers: list[bool]) -> bool:
+    if not answers:
+        answers.append(True)
+        raise StoreError("the store did not answer within 1 s")
+    return True
+
+
 @pytest.mark.parametrize(
     ("verify", "events"),
-    [(is_current, ["store.lock_lost", "store.lock_retaken"]), (is_old, ["store.lock_lost", "ended"])],
+    [
+        (is_current, ["store.lock_lost", "store.lock_retaken"]),
+        (partial(is_late, []), ["store.lock_lost", "store.lock_unverified", "store.lock_retaken"]),
+        (is_old, ["store.lock_lost", "ended"]),
+        (is_newer, ["store.lock_lost", "ended"]),
+    ],
+    ids=["current", "late", "old", "newer"],
 )
 def test_a_session_that_the_server_ended_is_opened_again_on_a_store_of_the_same_schema(
     store_url: str, verify: Callable[[], Awaitable[bool]], events: list[str]
@@ -60,7 +79,7 @@ def test_a_session_that_the_server_ended_is_opened_again_on_a_store_of_the_same_
         finally:
             if watching is not None:
                 watching.cancel()
-                with suppress(asyncio.CancelledError, LockLostError):
+                with suppress(asyncio.CancelledError, StoreError):
                     await watching
             await lock.release()
             await other.close()

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from netboot.errors import StoreError
 from netboot.store.engine.store_engine import engine_of
-from netboot.store.failure import store_failed
+from netboot.store.failure import NewerStoreError, store_failed
 
 CHECK_S: Final = 2.0
 ANSWER_S: Final = 5.0
@@ -93,16 +93,29 @@ class AdvisoryLock:
     async def watch(self, verify: Callable[[], Awaitable[bool]]) -> None:
         """Monitor the session until cancelled, and open it again; raise StoreError if the store was taken meanwhile.
 
-        `verify` returns whether the store still has the schema of this version, or raises StoreError.
+        `verify` returns whether the store still has the schema of this version, or raises StoreError. If the server
+        fails again before that, it is called again later.
         """
+        is_verified = True
         while True:
             await asyncio.sleep(CHECK_S)
             if not await self._is_alive():
                 log.warning("store.lock_lost", reason="the session on the database server has ended")
                 await self._retake()
-                if not await verify():
-                    raise LockLostError("the store lacks a migration since it was restored; start this daemon again")
-                log.info("store.lock_retaken")
+                is_verified = False
+            if is_verified:
+                continue
+            try:
+                is_current = await verify()
+            except NewerStoreError:
+                raise
+            except StoreError as error:
+                log.warning("store.lock_unverified", reason=str(error))
+                continue
+            if not is_current:
+                raise LockLostError("the store lacks a migration since it was restored; start this daemon again")
+            is_verified = True
+            log.info("store.lock_retaken")
 
     async def _is_alive(self) -> bool:
         try:
