@@ -222,6 +222,26 @@ def test_a_second_hold_completes_the_first_and_never_replaces_it():
     assert of_another.hold == first
 
 
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        (Identity(MAC, "192.0.2.50", UUID_2, switch_port="sw1"), replace(SHOWN, switch_port="")),  # forged
+        (Identity(MAC, "192.0.2.50", UUID_1, switch_port="sw1"), replace(SHOWN, switch_port="sw1")),
+        (replace(SHOWN, uuid=UUID_2), replace(SHOWN, uuid=UUID_2)),  # its own request had it
+    ],
+)
+def test_what_only_a_dhcp_request_showed_is_not_recorded_of_a_machine_whose_installer_finds_another(
+    served: Identity, expected: Identity
+):
+    checks = (InstallCheck("identity", CheckResult.PASS, f"UUID {UUID_1}, serial 7XK1"),)
+
+    checked = an_install(KnownIdentity(served=served)).checked(
+        checks, at=AT, shown=identity_in(checks, MAC, "192.0.2.50")
+    )
+
+    assert checked.identity.installed(AT).recorded == RecordedIdentity(expected, AT, IdentitySource.INSTALL)
+
+
 def test_the_end_of_an_arming_ends_its_hold_and_an_install_without_one_is_not_held():
     held = an_install().held(Hold(HoldReason.APPROVAL, AT, SHOWN))
 

@@ -255,8 +255,11 @@ class Install:
         if self.checks and checks != self.checks and (self.has_failed_checks or not failures(checks)):
             raise TransitionError(f"{self.host} reported other checks in this boot before")
         moved, served = self.moved_by(checks_event(checks), at=at), self.identity.served
-        identity = replace(moved.identity, served=served.completed(shown)) if served and shown else moved.identity
-        return replace(moved, checks=checks, identity=identity)
+        if served is None or shown is None:
+            return replace(moved, checks=checks)
+        # what only DHCP requests showed may be forged; the installer reads its machine
+        served = served.completed(shown) if served.is_reported else shown.completed(served)
+        return replace(moved, checks=checks, identity=replace(moved.identity, served=served))
 
     def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
         """Return this install with a new arming for `target`; raise TransitionError while an install runs."""
