@@ -100,6 +100,14 @@ connection.commit()
 """
 
 
+def test_a_directory_that_does_not_exist_is_named_with_its_cure(filled: CommandLine):
+    done = filled("store", "backup", "/nonexistent/netboot.backup")
+
+    assert str(done.exception) == (
+        "cannot write /nonexistent/netboot.backup: No such file or directory; name a file in another directory"
+    )
+
+
 def test_what_is_no_store_and_no_backup_is_named(netboot: CommandLine):
     assert isinstance(netboot("store", "backup", str(netboot.directory / "x")).exception, StoreError)
     assert isinstance(netboot("store", "restore", str(netboot.config)).exception, BackupError)

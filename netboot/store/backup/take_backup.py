@@ -3,6 +3,7 @@
 Each row is read once and written; the daemon is not involved. Nothing in the store is changed.
 """
 
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -97,4 +98,5 @@ def replaced_file(place: Path) -> Iterator[IO[bytes]]:
             with suppress(FileNotFoundError):
                 new.unlink()
     except OSError as error:
-        raise StoreError(f"cannot write {place}: {error.strerror}; free some space, or name another file") from error
+        cure = "free some space, or name a file" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name a file"
+        raise StoreError(f"cannot write {place}: {error.strerror}; {cure} in another directory") from error
