@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
+from netboot.boot.sessions.local_boots import FIRMWARES
 from netboot.boot.token_documents import Report
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, IgnoreReason, LocalBootPlan, Offer, OfferKind, ScriptLanguage
@@ -213,6 +214,24 @@ def test_grub_starts_the_loader_of_the_disk(with_services: WithServices):
     assert offer == Offer(OfferKind.LOADER, MAC, "shimx64.efi")
     assert "if search --no-floppy --file --set=disk /EFI/redhat/$loader; then" in script
     assert "chainloader ($disk)/EFI/redhat/$loader" in script
+
+
+def test_what_is_kept_of_a_machine_that_shows_many_architectures_is_bounded(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> Any:
+        machine = Machine(services, Arch.X64_UEFI)
+        machine.boots()
+        services.local_boots.record_sign(services.hosts.hosts[CP1], "ready")
+        for number in range(1000, 1000 + 2 * FIRMWARES):
+            machine.arch = number  # type: ignore[assignment]  # of no known architecture
+            machine.boots(Stage.IPXE)
+            await machine.script()
+        seen = services.seen.get(MAC)
+        assert seen is not None
+        return list(seen.machine.local_boots)
+
+    last = 1000 + 2 * FIRMWARES
+    names = ["pxe/x64", *(f"pxe/arch-{number}" for number in range(last - FIRMWARES + 1, last))]
+    assert with_services(scenario) == names
 
 
 def test_what_was_learned_never_leads_to_an_installer(with_services: WithServices):

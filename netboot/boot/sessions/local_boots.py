@@ -6,7 +6,7 @@ The rules are in `boot.firmware.local_boot_learning`; this applies them to machi
 
 import logging
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from netboot.boot.firmware.local_boot_learning import (
     LocalBootVerdict,
@@ -27,6 +27,8 @@ from netboot.model.boot.boot_client import BootClient
 from netboot.model.clock import Clock
 from netboot.model.host.firmware import BY_SCRIPT, LocalBoot, LocalBootMethod
 from netboot.model.host.host import Host
+
+FIRMWARES: Final = 8  # of one machine: a request can have any of 65,536 architectures
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ class LocalBoots:
                 assert_never(verdict)
 
     def _keep(self, seen: SeenMachine, firmware: str, known: LocalBoot) -> None:
+        """Keep what is known of `FIRMWARES` of a machine; of others, one that never worked is forgotten first."""
         if seen.machine.local_boots.get(firmware) != known:
-            local_boots = {**seen.machine.local_boots, firmware: known}
-            self.seen.keep(seen, replace(seen.machine, local_boots=local_boots))
+            others = {name: each for name, each in seen.machine.local_boots.items() if name != firmware}
+            while len(others) >= FIRMWARES:
+                del others[next((name for name, each in others.items() if each.worked is None), next(iter(others)))]
+            self.seen.keep(seen, replace(seen.machine, local_boots={**others, firmware: known}))
