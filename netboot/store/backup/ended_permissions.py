@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.model.actor import Actor
 from netboot.model.install.install import InstallState
+from netboot.model.install.machine_identity import as_columns, from_columns
 from netboot.model.install.wipe import WipeState
 from netboot.store import tables
 
@@ -53,6 +54,10 @@ async def _end_installs(connection: AsyncConnection, *, at: datetime, note: str,
     tokens = [column.name for column in table.columns if column.name.endswith("_sha256") or column.name == "tokens"]
     ended = dict.fromkeys(["armed_at", "armed_reason", "attempts", "spent", *tokens])
     await connection.execute(update(table).values(**ended, version=table.c.version + 1))
+    known = select(table.c.host, table.c.identity).where(table.c.identity.is_not(None))
+    for host, identity in (await connection.execute(known)).all():  # no hold without an arming
+        without = as_columns(from_columns(identity).ended())
+        await connection.execute(update(table).where(table.c.host == host).values(identity=without))
     if found:
         line = {"at": at.isoformat(), "what": RESTORED, "note": note, "actor": actor.name, "source": actor.source.value}
         lines = [{"host": host, "from_state": state, "to_state": state, **line} for host, state in found]

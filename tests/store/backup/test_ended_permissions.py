@@ -10,8 +10,18 @@ from store.backup.test_backup import AT, NEWEST_VERSION_STORED, ROOT, back_up, l
 
 from netboot.events.event_log import EventLog
 from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install, Move
+from netboot.model.install.machine_identity import (
+    NOTHING_KNOWN,
+    Hold,
+    HoldReason,
+    Identity,
+    IdentitySource,
+    KnownIdentity,
+    RecordedIdentity,
+)
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import WipeState
 from netboot.store.access.account_store import AccountStore
@@ -39,6 +49,30 @@ def read(url: str, key_file: Path) -> dict[str, Any]:
             await database.close()
 
     return asyncio.run(scenario())
+
+
+def test_what_is_held_ends_with_its_arming_and_the_recorded_machine_stays(store_url: str, tmp_path: Path):
+    shown = Identity(Mac.parse("52:54:00:aa:bb:01"), uuid="4c4c4544-0042-3510-8052-b4c04f4e3332", is_reported=True)
+    recorded = RecordedIdentity(replace(shown, serial="7XK1"), AT, IdentitySource.INSTALL)
+    known = KnownIdentity(recorded, is_confirmed=True, hold=Hold(HoldReason.APPROVAL, AT, shown))
+
+    async def hold() -> None:
+        database = await Database.open(store_url, key_file=tmp_path / "store.key")
+        for host, identity in ((CP1, known), (HostName("w1"), NOTHING_KNOWN)):
+            held = replace(Install(host).armed(at=AT, reason="test", attempts=1), identity=identity)
+            await Installs(database).change(host, lambda _, held=held: held, at=AT, what="armed")
+        await database.close()
+
+    asyncio.run(hold())
+    back_up(store_url, tmp_path / "netboot.backup")
+
+    restore(store_url, tmp_path / "netboot.backup", keeps_armings=False)
+
+    after = read(store_url, tmp_path / "store.key")["installs"]
+    assert {host: (each.arming, each.identity) for host, each in after.items()} == {
+        CP1: (None, KnownIdentity(recorded)),
+        "w1": (None, NOTHING_KNOWN),
+    }
 
 
 def test_armings_tokens_requests_and_logins_end_with_a_line_in_the_history(store_url: str, tmp_path: Path):
