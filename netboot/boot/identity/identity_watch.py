@@ -1,7 +1,8 @@
 """Compares what a machine shows of itself with what is recorded: raises alarms, and holds armed installs.
 
-DHCP requests, which any machine can forge, raise alarms and hold nothing. A request for a script from the machine's own
-address can hold the armed install of its host. What is recorded is changed by persons and by finished installs alone
+DHCP requests, which any machine can forge, raise alarms. A request for a script from the machine's own address can hold
+the armed install of its host; what DHCP requests showed counts then only if the request reports nothing, or if nothing
+is recorded, and not after a confirmation. What is recorded is changed by persons and by finished installs alone
 (`model.install.machine_identity`). In memory, bounded.
 """
 
