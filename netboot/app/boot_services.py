@@ -66,6 +66,7 @@ class BootServices:
         events: EventBus,
         clock: Clock,
         writers: RecordWriters = NO_RECORDS,
+        is_shared: bool = True,
     ) -> None:
         self.install_moves, self.inspection_records, self.clock = install_moves, inspections, clock
         identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
@@ -89,6 +90,7 @@ class BootServices:
             machines=machines,
             inspections=inspections,
             served=served,
+            is_shared=is_shared,
             **shared,
         )
         self.files = FileService(

@@ -168,6 +168,7 @@ class Daemon:
             content=self._content,
             events=store.events,
             clock=clock,
+            is_shared=store.database.is_shared,
             writers=RecordWriters(
                 self._records if self._settings.logs.port else None,
                 self._records if self._settings.records.captures else None,

@@ -80,6 +80,7 @@ class ScriptService:
     served: ServedDocuments
     events: EventBus
     clock: Clock
+    is_shared: bool  # other appliances use the store
     _at_the_script: defaultdict[HostName, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock), init=False
     )
@@ -285,7 +286,8 @@ class ScriptService:
             return writer.write(disk)
         if self.registry.now.policy.address_announces and install.state is InstallState.INSTALLING:
             seen.took_installer = False  # no DHCP request shows that the machine was restarted
-        if install.tokens.kickstart and (seen.took_installer or seen.is_in_boot_of(install.identity, self.clock)):
+        is_repeated = seen.took_installer or (self.is_shared and seen.is_in_boot_of(install.identity, self.clock))
+        if install.tokens.kickstart and is_repeated:
             return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
         drawn = new_tokens(self.clock.random_bytes)
         plan = InstallPlan(host, drawn.kickstart, seen.mac)
@@ -310,7 +312,7 @@ class ScriptService:
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:
             return writer.write(disk)  # disarmed between the read and the change
-        seen.took_installer = True
+        seen.took_installer, seen.served_boot = True, moves.known(host.name).identity.boot
         self._record_receiver(
             host, IPv4Address(shown.address), is_repeated=install.arming is not None and install.arming.spent > 0
         )

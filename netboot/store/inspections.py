@@ -18,7 +18,7 @@ from netboot.model.install.wipe import Wipe, WipeState
 from netboot.store import tables
 from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, upsert
-from netboot.store.sealing.sealing import token_digest
+from netboot.store.sealing.sealing import requested_digest, token_digest
 
 _TABLE = tables.inspections
 
@@ -44,7 +44,7 @@ class Inspections:
     async def by_token(self, token: str) -> Inspection | None:
         """Find the inspection that a token opens. StoreError also: it cannot be opened."""
         async with self._database.reading() as connection:
-            mine = select(_TABLE).where(_TABLE.c.token_sha256 == token_digest(token))
+            mine = select(_TABLE).where(_TABLE.c.token_sha256 == requested_digest(token))
             row = (await connection.execute(mine)).mappings().first()
         found = self._inspection(row) if row else None
         if row and row["tokens"] and not (found and found.token):

@@ -24,7 +24,7 @@ from netboot.store import tables
 from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, OvertakenError
 from netboot.store.nodes.installed_nodes import forget, record_installed
-from netboot.store.sealing.sealing import Sealing, token_digest
+from netboot.store.sealing.sealing import Sealing, requested_digest, token_digest
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Installs:
 
         Raises StoreError also if its tokens cannot be opened.
         """
-        found = await self._find(tables.installs.c[f"{kind.value}_sha256"] == token_digest(token))
+        found = await self._find(tables.installs.c[f"{kind.value}_sha256"] == requested_digest(token))
         if found is not None and found.tokens.are_unopened:
             raise StoreKeyError(self._sealing.problem() or f"the tokens of {found.host} are not what netboot sealed")
         return found if found is not None and found.tokens.of(kind) == token else None

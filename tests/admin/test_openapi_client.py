@@ -18,7 +18,7 @@ from netboot.client import ControlClient
 from netboot.errors import NetbootError
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.release import EntryKind
-from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.one_time_boots import RescueRequest
 from netboot.operate.registration.approval import ApprovalRequest
@@ -36,6 +36,7 @@ ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "plan": ("cp1",),
     "updates.plan": ("ock-1.31", "stable"),
     "cancel": ("cp1",),
+    "confirm": (ConfirmRequest("cp1", "a reason"),),
     "cancel_all": (CancelRequest(["cp1"], "a reason"),),
     "install": ("cp1",),
     "history": ("cp1",),

@@ -99,7 +99,7 @@ def test_a_faulty_file_records_nothing_and_the_accepted_hosts_keep_their_address
         try:
             allocations, hosts = Allocations(database), hosts_in_force(database)
             sound = await hosts.read(config(tmp_path / "box", ["w2", "w1"]))
-            await hosts.keep_accepted(sound)
+            await hosts.keep_accepted(sound, forgets=True)
 
             path = config(tmp_path / "box", ["w0", "w1", "w2"], more="  w3: {role: wroker}\n")
             faulty = await hosts.read(path)

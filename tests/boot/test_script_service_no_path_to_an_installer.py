@@ -93,6 +93,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
             target=target,
             cause=ChangeCause(),
             write=lambda: "",
+            exchange=None,
             shown=Identity(MAC),
             may_boot=lambda _install: True,
         )

@@ -102,6 +102,7 @@ loader            –
 firmware          –
 rom_ipxe          keep
 local_boot        –
+install_require   –
 declared_at       ./hosts.yaml:7:3
 state             registered, changed never
 armed             no

@@ -48,6 +48,11 @@ offer to UEFI x64, PXE: local-disk
 offer to UEFI x64, HTTP boot: local-disk
 offer to UEFI arm64, PXE: local-disk
 offer to UEFI arm64, HTTP boot: local-disk
+local boot of BIOS, PXE: sanboot: the first of sanboot, exit, no-file, no-offer
+local boot of UEFI x64, PXE: no-file: the first of no-file, exit, sanboot, no-offer
+local boot of UEFI x64, HTTP boot: http-404: the first of http-404, exit, sanboot, no-offer
+local boot of UEFI arm64, PXE: no-file: the first of no-file, no-offer
+local boot of UEFI arm64, HTTP boot: http-404: the first of http-404, no-offer
 script: http://127.0.0.1:8080/boot/02-00-00-00-00-02.ipxe
 boot media: http://127.0.0.1:8080/content/ol8u10-x86_64
 release: http://127.0.0.1:8080/ostree/ock-1.31-amd64

@@ -39,7 +39,10 @@ def test_a_delta_and_a_summary_come_beside_a_release_that_does_not_change(librar
     after = files_of(entry.path)
     _, commit = read_ref(entry.path, "ock-1")
     assert {name: after[name] for name in before} == before
-    assert {name.partition("/")[0] for name in set(after) - set(before)} == {"deltas", "delta-indexes", "summary"}
+    assert {name.partition("/")[0] for name in set(after) - set(before)} == {
+        *("deltas", "delta-indexes", "summary"),
+        ".netboot.deltas",
+    }
     assert delta_member(commit) in after
     assert lacking_deltas(library) == []
     assert verify(entry).is_sound

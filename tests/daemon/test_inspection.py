@@ -87,8 +87,12 @@ def test_an_inspected_machine_is_approved_with_all_its_cards_and_a_disk_that_it_
         shown = rack.netboot(*approve, "{min_size: 400GB}")
         rack.netboot("install", "arm", "worker-1")
         second.boots()
+        held = second.script()  # it was inspected from another card
+        rack.netboot("install", "confirm", "worker-1")
+        second.boots()
         script = second.script()
 
+    assert "worker-1 waits until a person confirms" in held
     assert (
         f"cannot approve {machine.mac}: no disk fits hosts.worker-1.disk (/dev/sdb) among the disks" in refused.stderr
     )

@@ -24,6 +24,7 @@ NO_PROGRAMS = {
     **dict.fromkeys(("commit", "init", "pull", "remote", "static-delta", "summary"), "a command of ostree"),
     "netboot-has-none": "a test's name of a program that is missing",
     "ksvalidator": "installed by pip",
+    "netboot": "the program itself, in a container",
     **dict.fromkeys(COMMANDS, "a command of netboot"),
 }
 OF_APT = {"libc6", "libgcc-s1", "libstdc++6"}  # apt depends on them, and every Debian has apt

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 from click.testing import CliRunner
+from fixtures.stored_databases import load_stored
 from sqlalchemy import make_url
 
 from netboot.cli.main import cli
@@ -33,7 +34,6 @@ from netboot.store.machines import Machines
 from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.read_only_check import verify_store
 
-STORED: Final = Path(__file__).parent / "databases" / "sqlite" / f"{NEWEST_VERSION}.sql"
 CP1: Final = HostName("cp1")
 MAC: Final = Mac("52:54:00:aa:bb:01")
 NOW: Final = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -43,10 +43,9 @@ NOW: Final = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 def locked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Hold the write lock of a filled store from another connection; a wait for the lock ends soon."""
     monkeypatch.setattr(database, "BUSY_S", 0.2)
-    path = Path(str(make_url(sqlite_url).database))
-    writer = sqlite3.connect(path, isolation_level=None)
+    load_stored(sqlite_url, NEWEST_VERSION)
+    writer = sqlite3.connect(Path(str(make_url(sqlite_url).database)), isolation_level=None)
     writer.execute("PRAGMA journal_mode=WAL")
-    writer.executescript(STORED.read_text())
     writer.execute("BEGIN IMMEDIATE")
     yield sqlite_url
     writer.close()
@@ -70,6 +69,7 @@ async def answered(read: Awaitable[object]) -> object:
 
 READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Installs.all": lambda store: Installs(store).all(),
+    "Installs.of": lambda store: Installs(store).of([CP1]),
     "Installs.get": lambda store: Installs(store).get(CP1),
     "Installs.by_token": lambda store: Installs(store).by_token(TokenKind.KICKSTART, "1" * 32),
     "Installs.history": lambda store: Installs(store).history(CP1),
@@ -88,6 +88,8 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Nodes.all": lambda store: Nodes(store).all(),
     "Nodes.by_token": lambda store: Nodes(store).by_token("8" * 32),
     "LeaseStore.all": lambda store: LeaseStore(store).all(),
+    "LeaseStore.read": lambda store: LeaseStore(store).read(None),
+    "Machines.changed": lambda store: Machines(store).changed(None),
     "Boots.of_host": lambda store: Boots(store).of_host(CP1),
     "Boots.of_unregistered": lambda store: answered(Boots(store).of_unregistered(MAC)),
     "Boots.running": lambda store: Boots(store).running(NOW - LONGEST_STEP),
@@ -116,6 +118,7 @@ WRITES: Final = {
     "EventLog.run",
 }
 WRITES_BEHIND: Final = {
+    "Boots.claim_overdue",
     *(f"{behind}.{method}" for behind in ("Boots", "Machines") for method in ("flush", "run", "close")),
     "LeaseStore.keep",
     "AcceptedFiles.keep",
@@ -123,10 +126,14 @@ WRITES_BEHIND: Final = {
 }
 NO_STORE: Final = {
     "Installs.finish",
+    "EventLog.begin",  # these two read a shared store, which is not SQLite
+    "EventLog.read_changed",
+    "EventLog.follow_others",
     "EventLog.take",
     "EventLog.take_lost_count",
     "EventLog.waiting_count",
     "EventLog.waiting_of",
+    "EventFeed.begin_after",
     "EventFeed.publish",
     "EventFeed.end",
     "Machines.keep",

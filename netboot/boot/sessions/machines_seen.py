@@ -27,7 +27,7 @@ from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Arming
-from netboot.model.install.machine_identity import KnownIdentity
+from netboot.model.install.machine_identity import KnownIdentity, ServedBoot
 from netboot.store.machines import Machines
 
 UNREGISTERED_KEPT: Final = 1024  # unregistered machines; the one that was not seen for the longest time is removed
@@ -96,6 +96,7 @@ class SeenMachine:
     announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
     announced_elsewhere_s: float | None = None  # the same, of another appliance on the store
     took_installer: bool = False  # its present announcement was used for a boot into the installer
+    served_boot: ServedBoot | None = None  # the last one that this appliance served the installer
     once: OncePlan | None = field(default=None, repr=False)  # what it was used for instead; holds a token
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
@@ -117,13 +118,14 @@ class SeenMachine:
         """Return whether it got the installer's script in its present boot, also of another appliance on the store.
 
         Both received the same DISCOVER, and none since. Some firmware has one exchange id in all its boots, so the
-        times count too; the clocks of the appliances may differ less than a machine takes to restart.
+        times count too; the clocks of the appliances may differ less than a machine takes to restart. Of a boot that
+        this appliance served, `took_installer` is right.
         """
-        if known.boot is None or known.served is None or known.served.mac != self.mac or self.announced_s is None:
+        boot, served, announced_s = known.boot, known.served, self.announced_s
+        if boot is None or boot == self.served_boot or served is None or served.mac != self.mac or announced_s is None:
             return False
-        announced_at = clock.now() - timedelta(seconds=clock.monotonic() - self.announced_s)
-        ago = announced_at - known.boot.at
-        return self.requested == known.boot.exchange and ago < timedelta(seconds=SHORTEST_BOOT_S)
+        ago = clock.now() - timedelta(seconds=clock.monotonic() - announced_s) - boot.at
+        return self.requested == boot.exchange and ago < timedelta(seconds=SHORTEST_BOOT_S)
 
     def runs_loader(self, now_s: float) -> bool:
         """Return whether an iPXE request now comes from the loader that it got from us, not from its ROM."""

@@ -17,7 +17,7 @@ from netboot.model.install.install import AFTER_INSTALL, Install
 from netboot.model.node_report import InstalledCommit, InstalledNode, NodeReport
 from netboot.store import tables
 from netboot.store.database import Database, upsert
-from netboot.store.sealing.sealing import token_digest
+from netboot.store.sealing.sealing import requested_digest, token_digest
 
 
 class Nodes:
@@ -34,14 +34,14 @@ class Nodes:
 
     async def by_token(self, token: str) -> InstalledNode | None:
         """Find the node of a token."""
-        mine = select(tables.nodes).where(tables.nodes.c.token_sha256 == token_digest(token))
+        mine = select(tables.nodes).where(tables.nodes.c.token_sha256 == requested_digest(token))
         async with self._database.reading() as connection:
             row = (await connection.execute(mine)).mappings().first()
         return _node(row) if row else None
 
     async def record_report(self, token: str, report: NodeReport, *, at: datetime) -> bool:
         """Store the report of a token's node in place of the one before; False if the token is not valid now."""
-        mine = tables.nodes.c.token_sha256 == token_digest(token)
+        mine = tables.nodes.c.token_sha256 == requested_digest(token)
         values = {"report": report.texts(), "reported_at": at.isoformat()}
         async with self._database.transaction() as connection:
             changed = await connection.execute(update(tables.nodes).where(mine).values(values))

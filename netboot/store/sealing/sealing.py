@@ -109,9 +109,14 @@ def is_sealed(value: str) -> bool:
     return value.startswith(f"{FORMAT}.")
 
 
+def requested_digest(token: str) -> str:
+    """Return what the row of a requested token has; no row has that of an empty one."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 def token_digest(token: str) -> str | None:
     """Return what a token is found by; None for an empty one."""
-    return hashlib.sha256(token.encode()).hexdigest() if token else None
+    return requested_digest(token) if token else None
 
 
 def _place(column: "Column[Any]", row: Mapping[Any, Any]) -> bytes:
