@@ -39,4 +39,4 @@ def test_each_port_transfer_and_queue_is_read(appliance: Appliance):
     assert (before[running], during[running]) == (0, 1)
     queues = {name.split('queue="')[1][:-2] for name in before if name.startswith("queue_length")}
     assert queues >= {"lease-requests", "tftp-requests", "large-bodies", "events", "offers", "machines"}
-    assert before["http_connections"] == 0
+    assert before["http_connections"] <= 1  # the watchdog's own round trip

@@ -48,11 +48,11 @@ class ScrubProcess:
 
     async def close(self) -> None:
         """End the process."""
-        process, self._process = self._process, None
-        if process is not None:
+        if (process := self._process) is not None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await process.wait()  # if this is cancelled, the next call waits
+            self._process = None
 
     async def _running(self) -> Process:
         if self._process is None or self._process.returncode is not None:
