@@ -17,6 +17,7 @@ SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 Changes = Mapping[Path, str | None]  # the text that a file will have; None: it will be deleted
 NO_CHANGES: Final[Changes] = {}
+MOST_LISTINGS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,26 @@ class Declared:
         """Return a section, or a table in one; an empty one if no file has it."""
         found = find(self.tree, path)
         return found if isinstance(found, Table) else Table(self.tree.place)
+
+
+def list_and_read(
+    named: Sequence[NamedFile], faults: Faults, *, changes: Changes = NO_CHANGES
+) -> tuple[tuple[Path, ...], list[HostsFile]]:
+    """List the files and read them.
+
+    An operator may remove or rename a file between the two: while the list is no longer true, it is made again.
+    """
+    listings = 0
+    while True:
+        listings += 1
+        found = Faults()
+        files = list_files(named, found, changes=changes)
+        read = read_files(files, found, changes=changes)
+        is_whole = all(file.text is not None for file in read)
+        if is_whole or listings == MOST_LISTINGS or list_files(named, Faults(), changes=changes) == files:
+            faults.problems += found.problems
+            faults.warnings += found.warnings
+            return files, read
 
 
 def list_files(named: Sequence[NamedFile], faults: Faults, *, changes: Changes = NO_CHANGES) -> tuple[Path, ...]:

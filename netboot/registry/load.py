@@ -26,8 +26,7 @@ from netboot.registry.host_files import (
     HostsFile,
     NamedFile,
     declare,
-    list_files,
-    read_files,
+    list_and_read,
 )
 from netboot.registry.hosts import AS_WRITTEN, build_hosts
 from netboot.registry.value_origins import ExplainedValue, explained_values
@@ -141,8 +140,8 @@ def read_declared(path: Path, faults: Faults, *, changes: Changes = NO_CHANGES) 
     settings, tree = read_settings(path, faults)
     is_sound = not faults
     named = _named_files(path, settings, tree)
-    files = list_files(named, faults, changes=changes)
-    declared = declare(read_files(files, faults, changes=changes), faults)
+    files, read = list_and_read(named, faults, changes=changes)
+    declared = declare(read, faults)
     return DeclaredFiles(settings, tuple(named), files, declared, is_sound, tree)
 
 

@@ -2,6 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from netboot.registry import host_files
+from netboot.yamlfile.faults import Faults, Place
+
 A_WORKER = "hosts: {{{name}: {{role: worker, mac: 52:54:00:00:00:{mac}}}}}\n"
 
 
@@ -55,6 +58,23 @@ def test_a_pattern_is_no_file_and_its_directory_is_named_instead(site):
         "netboot.yaml:1:29: hosts.files[1]: hosts.d/*.yaml is not there; "
         "name its directory: each .yaml file in it is read"
     ]
+
+
+@pytest.mark.parametrize("renamed", ["hosts.d/b.yaml", None])
+def test_a_file_that_an_operator_renames_or_removes_while_the_directory_is_read_is_no_fault(
+    site, monkeypatch: pytest.MonkeyPatch, renamed: str | None
+):
+    site.write("hosts.d/a.yaml", A_WORKER.format(name="a", mac="0a"))
+    read_text, left = host_files.read_text, [site.directory / "hosts.d/a.yaml"]
+
+    def read_late(path: Path, faults: Faults, *, place: Place) -> str | None:
+        if path.name == "a.yaml" and left:
+            left.pop().rename(site.directory / (renamed or "hosts.d/removed"))
+        return read_text(path, faults, place=place)
+
+    monkeypatch.setattr(host_files, "read_text", read_late)
+
+    assert ("a" in site.load().hosts.hosts, left) == (renamed is not None, [])
 
 
 def test_a_file_named_twice_is_read_once(site):

@@ -34,7 +34,7 @@ class Tokens:
     report: str = field(default="", repr=False)
     node: str = field(default="", repr=False)
     _: KW_ONLY
-    are_unopened: bool = False
+    are_unopened: bool = field(default=False, repr=False)
 
     def of(self, kind: TokenKind) -> str:
         tokens = {
