@@ -11,7 +11,7 @@ from fixtures.role_files import CERTIFICATE_KEY, SAMPLES, TOKEN, altered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.boot.documents.role_files import RoleFiles, TakenRecord, record_path
+from netboot.boot.documents.role_files import MOST_KNOWN, RoleFileRead, RoleFiles, TakenRecord, record_path
 from netboot.model.host.role_ignition import Deadline, RoleUse, SecretKind
 
 WRITTEN = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -53,6 +53,24 @@ def test_a_file_is_not_served_from_the_moment_on_at_which_its_first_secret_ends(
     file: Path, after: timedelta, fault: str | None
 ):
     assert RoleFiles().read(file).fault(WRITTEN + after) == (fault and fault.format(path=file))
+
+
+def test_of_a_file_that_changes_all_the_time_the_newest_contents_are_remembered(file: Path):
+    files, content = RoleFiles(), file.read_bytes()
+    sample = files.read(file)
+    for number in range(MOST_KNOWN - 1):
+        file.write_bytes(content + b"\n" * (number + 1))
+        files.read(file)
+
+    assert verified_again(files, file, content, sample) is False
+    file.write_bytes(b"\n" + content)
+    files.read(file)
+    assert verified_again(files, file, content, sample) is True
+
+
+def verified_again(files: RoleFiles, file: Path, content: bytes, before: RoleFileRead) -> bool:
+    file.write_bytes(content)
+    return files.read(file).file is not before.file
 
 
 def test_a_file_of_the_first_node_has_no_secret_that_ends(tmp_path: Path):

@@ -23,6 +23,8 @@ from netboot.yamlfile.files import SIZE_LIMIT_BYTES
 
 RECORD_SUFFIX: Final = ".taken"
 
+MOST_KNOWN: Final = 64  # contents of files whose verification is remembered
+
 FileStamp = tuple[int, int, int]  # size, time of modification, inode
 _LARGEST_RECORD_BYTES: Final = 65_536
 _FINGERPRINT_BYTES: Final = 16
@@ -78,7 +80,7 @@ class RoleFileRead:
 
 
 class RoleFiles:
-    """Reads the files; one that several hosts have is verified once."""
+    """Reads the files; one that several hosts have is verified once. Of contents, the newest are remembered."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[IgnitionFile, RoleFile]] = {}  # by SHA-256 of the content
@@ -94,6 +96,8 @@ class RoleFiles:
             known = ignition.without_contents(), role_file(ignition)
             if not ignition.problems:
                 self._known[digest.digest()] = known
+                for oldest in list(self._known)[:-MOST_KNOWN]:
+                    self._known.pop(oldest, None)
         ignition, file = known
         record = read_record(path)
         if record is not None and record.sha256 != digest.hexdigest():
