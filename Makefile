@@ -43,6 +43,7 @@ TEST_PACKAGES := \
 	containerd \
 	dbus-daemon \
 	debootstrap \
+	e2fsprogs \
 	fonts-dejavu-core \
 	genisoimage \
 	grub-common \
@@ -67,6 +68,7 @@ TEST_PACKAGES := \
 	rsync \
 	rsyslog \
 	skopeo \
+	strace \
 	systemd \
 	systemd-container \
 	tftp-hpa \

@@ -24,6 +24,9 @@ PERMITTED_SKIPS: Final = {
     "tests/integration/test_packet.py::test_a_vlan_is_answered_in_its_tag_by_its_own_interface_alone": (
         "this kernel has no 8021q"
     ),
+    "tests/reliability/test_store_disk.py::test_a_disk_that_the_kernel_makes_read_only_after_an_error": (
+        "no loop device can be used here"
+    ),
 }
 
 

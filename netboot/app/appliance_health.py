@@ -86,11 +86,13 @@ class _BoundedCheck:
 async def _store(database: Database) -> HealthPart:
     try:
         await database.ping()
-    except NetbootError as error:
+        fault = await database.disk_fault() or database.write_fault
+    except (NetbootError, OSError) as error:
         return HealthPart.of("store", str(error))
-    if database.write_fault is None:  # machines that do not install are served
-        return HealthPart.of("store", database.sealing.problem(), at_worst=PartState.DEGRADED)
-    return HealthPart.of("store", database.write_fault)
+    if fault is not None:
+        return HealthPart.of("store", fault)
+    slow = f"{database.slowness}; {SLOW_CURE}" if database.slowness else None
+    return HealthPart.of("store", database.sealing.problem(), slow, at_worst=PartState.DEGRADED)
 
 
 def _content(directory: Path) -> HealthPart:

@@ -228,6 +228,7 @@ class Daemon:
         stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
         records = HealthPart.of("records", *self._record_problems(), at_worst=PartState.DEGRADED)
         others = [*self._listeners.parts(), *self._admin.parts(), *self._watchdog.parts()]
+        others += self._content_work.scrubbing.parts()
         return [stop, records, *self._in_force.parts(), *others]
 
     def _admin_listener(self, metrics: Metrics, clock: Clock) -> AdminListener:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from netboot.errors import StoreError
 from netboot.store.engine.store_engine import engine_of
-from netboot.store.failure import cannot_open, store_failed
+from netboot.store.failure import cannot_open, disk_fault, store_failed
 from netboot.store.locks.file_lock import open_or_make
 from netboot.store.migrations import SEALED_SINCE, lacking, migrate
 from netboot.store.sealing.key_file import default_key_file, sealing_with
@@ -32,6 +32,8 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 TIMEOUT_S = 5.0  # after this a machine gets a script that waits
+SLOW_S: Final = TIMEOUT_S / 2  # a transaction that takes longer is shown as a fault, for `SLOW_SHOWN_S`
+SLOW_SHOWN_S: Final = 8.0
 LATE_S: Final = 1.0  # as long as a reader waits for a store that answered late and has not answered since
 WHOLE_STORE_S: Final = 600.0  # for a change of every row: a migration, another key
 BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
@@ -67,6 +69,7 @@ class Database:
         self._engine = engine.execution_options(writer=self.writer)
         self._record_use = record_use
         self._is_late = False
+        self._slow: tuple[float, float] | None = None  # how long the last slow transaction took, and when it ended
         self.write_fault: str | None = None  # why the last writing transaction failed
         self._key_file = key_file
         self.sealing = Sealing(None, "this program opened the store without its key")
@@ -222,6 +225,20 @@ class Database:
         async with self.reading() as connection:
             await connection.execute(select(literal(1)))
 
+    async def disk_fault(self) -> str | None:
+        """Return why the next write to a SQLite file will fail; None if it may succeed. Raises OSError."""
+        path = self._engine.url.database
+        if self._engine.dialect.name != "sqlite" or not path or path == ":memory:":
+            return None
+        return await asyncio.to_thread(disk_fault, Path(path))
+
+    @property
+    def slowness(self) -> str | None:
+        """Return how long a transaction took that ended a moment ago; None if none was slow."""
+        if self._slow is None or time.monotonic() - self._slow[1] > SLOW_SHOWN_S:
+            return None
+        return f"the store is slow: a transaction took {self._slow[0]:.1f} s"
+
     async def size_bytes(self) -> int:
         """Return what the database takes of its disk; raise StoreError."""
         async with self.reading() as connection:
@@ -244,8 +261,11 @@ class Database:
             fault, self._is_late = error, isinstance(error.__context__, TimeoutError)
             raise
         finally:
+            ended_s = time.monotonic()
+            if fault is None and ended_s - began_s > SLOW_S and wait_s <= TIMEOUT_S:  # a migration may take longer
+                self._slow = ended_s - began_s, ended_s
             if self._record_use is not None:
-                self._record_use(access, time.monotonic() - began_s, fault)
+                self._record_use(access, ended_s - began_s, fault)
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end, even if the caller is cancelled; `close` waits for it."""

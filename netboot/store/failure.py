@@ -1,6 +1,7 @@
 """The errors of a store, each with its cure. Loads no SQLAlchemy, which takes half a second."""
 
 import errno
+import os
 from pathlib import Path
 from socket import gaierror
 from typing import Final
@@ -33,6 +34,7 @@ _CURES: Final = {
     "57P": "start the database server",
 }
 DISK_CURES: Final = {errno.ENOSPC: _DISK_FULL, errno.EDQUOT: _DISK_FULL, errno.EROFS: _READ_ONLY}
+_LEAST_BYTES: Final = 64 << 10  # of some pages of the write-ahead log
 _FILE_CURES: Final = {**DISK_CURES, errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGHT}
 
 
@@ -40,6 +42,18 @@ def store_failed(error: BaseException) -> StoreError:
     """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
     cause = error.__cause__ or error
     return StoreError(f"the store failed: {first_line(str(cause)) or type(cause).__name__}; {_cure(cause)}")
+
+
+def disk_fault(file: Path) -> str | None:
+    """Return why a SQLite file cannot be written: its disk is full or read-only; None if it may be. Blocks."""
+    found = os.statvfs(file.parent)
+    if found.f_flag & os.ST_RDONLY:
+        code = errno.EROFS
+    elif found.f_bavail * found.f_frsize < _LEAST_BYTES:
+        code = errno.ENOSPC
+    else:
+        return None
+    return f"the store cannot be written: {os.strerror(code)}; {DISK_CURES[code]}"
 
 
 def cannot_open(what: str, path: Path, error: OSError) -> StoreError:

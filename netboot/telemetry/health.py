@@ -33,7 +33,11 @@ class HealthPart:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All parts at one moment. A kind of part has failed if all its parts have: one interface of two still serves."""
+    """All parts at one moment.
+
+    A kind of part has failed if all its parts have: one interface of two still serves. A part without a name is the
+    whole of its kind, beside named parts of it: the content directory, and a damaged release in it.
+    """
 
     parts: Sequence[HealthPart]
 
@@ -42,7 +46,11 @@ class Health:
         states: dict[str, set[PartState]] = {}
         for each in self.parts:
             states.setdefault(each.part, set()).add(each.state)
-        return {kind: found.pop() if len(found) == 1 else PartState.DEGRADED for kind, found in states.items()}
+        failed = {each.part for each in self.parts if not each.name and each.state is PartState.FAILED}
+        return {
+            kind: PartState.FAILED if kind in failed else found.pop() if len(found) == 1 else PartState.DEGRADED
+            for kind, found in states.items()
+        }
 
     @property
     def status(self) -> PartState:

@@ -12,6 +12,7 @@ import pytest
 from netboot.app import appliance_health
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.errors import StoreError
+from netboot.store import database as database_module
 from netboot.store import tables
 from netboot.store.database import Database
 from netboot.telemetry.health import Health, HealthPart, PartState
@@ -66,6 +67,35 @@ def test_a_full_disk_of_content_is_degraded_with_its_cure(
     full = f"cannot write below {tmp_path}: No space left on device; the file system is full: "
     cure = "netboot content gc, remove a release, or enlarge it"
     assert found.parts[1] == HealthPart("content", "", PartState.DEGRADED, (full + cure,))
+
+
+def test_a_store_that_is_slow_is_degraded_for_a_while(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database_module, "SLOW_SHOWN_S", 2.0)
+    monkeypatch.setattr(appliance_health, "FRESH_S", 0.0)
+
+    async def check(health: ApplianceHealth, database: Database) -> tuple[Health, Health, Health]:
+        before = await health.check()
+        with monkeypatch.context() as patch:
+            patch.setattr(database_module, "SLOW_S", 0.1)
+            async with database.transaction():
+                await asyncio.sleep(0.2)
+        slow = found = await health.check()
+        async with asyncio.timeout(10):
+            while found == slow:
+                await asyncio.sleep(0.05)
+                found = await health.check()
+        return before, slow, found
+
+    found = in_health(store_url, tmp_path, check)
+
+    assert isinstance(found, tuple)
+    before, slow, after = (each.parts[0] for each in found)
+    assert (before, after) == (HealthPart("store"), HealthPart("store"))
+    assert slow.state is PartState.DEGRADED
+    assert re.fullmatch(
+        r"the store is slow: a transaction took \d\.\d s; check the load of its disk, or of its server .*",
+        slow.reasons[0],
+    )
 
 
 def test_descriptors_that_are_nearly_exhausted_are_degraded_with_their_cure(sqlite_url: str, tmp_path: Path):

@@ -1,6 +1,7 @@
 """Damaged files are replaced by sound ones of other content, and by nothing else."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +90,39 @@ def test_a_damaged_delta_is_removed_with_the_summary_that_names_it(library: Libr
 
     assert repaired == [str(release / "deltas/ab/superblock")]
     assert not any((release / name).exists() for name in ("deltas", "summary", DIGESTS))
+
+
+def test_two_damaged_files_of_a_delta_remove_it_once(library: Library):
+    release = library.directory / "ostree" / RELEASE
+    members = ["deltas/ab/0", "deltas/ab/superblock", "delta-indexes/ab.index", "summary"]
+    for member in members:
+        (release / member).parent.mkdir(parents=True, exist_ok=True)
+        (release / member).write_text("damaged")
+
+    repaired = repair_locally(library, [withheld(library, "ostree", RELEASE, member) for member in members])
+
+    assert repaired == [str(release / member) for member in members]
+    assert not any((release / member).exists() for member in members)
+
+
+def test_a_damaged_ref_is_written_as_it_was_imported_and_no_delta_is_removed(library: Library):
+    release = library.directory / "ostree" / RELEASE
+    ref = release / "refs/heads/ock"
+    commit = ref.read_text()
+    (release / "deltas").mkdir()
+    file = withheld(library, "ostree", RELEASE, "refs/heads/ock")
+    ref.write_text("damaged\n")
+
+    without_record = repair_locally(library, [file])
+    recorded = Record("a.tar", "", "2026-11-30T00:00:00+00:00", ref="ock", commit=commit.strip())
+    replace(recorded, commit="0" * 64).write(release)
+    of_a_commit_that_is_not_there = repair_locally(library, [file])
+    recorded.write(release)
+    repaired = repair_locally(library, [file])
+
+    assert (without_record, of_a_commit_that_is_not_there, repaired) == ([], [], [str(ref)])
+    assert ref.read_text() == commit
+    assert (release / "deltas").is_dir()
 
 
 def test_what_was_removed_meanwhile_is_not_repaired(library: Library):

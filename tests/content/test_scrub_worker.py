@@ -12,6 +12,7 @@ import pytest
 from fixtures.files import fill_content
 
 from netboot.content.library.disk import sha256
+from netboot.content.library.record import Record
 from netboot.content.ostree.object_table import DIRECTORIES
 from netboot.content.scrub.scrub_worker import MISSING, checked_objects, file_fault, missing_objects
 
@@ -56,6 +57,26 @@ def test_every_flipped_cut_and_missing_object_is_named(release: Path, kind: str)
 
     assert found == [True, True]
     assert all_faults(release) == {missing.relative_to(release).as_posix(): MISSING}
+
+
+def test_a_ref_that_names_no_commit_or_is_lacking_is_named_and_the_others_are_followed(release: Path):
+    heads, missing = release / "refs/heads", objects(release, "filez")[-1]
+    missing.unlink()
+    member = missing.relative_to(release).as_posix()
+    (heads / "other").write_text("no commit\n")
+    commit = (heads / "ock").read_text().strip()
+    with_other = missing_objects(release, NAME)
+    (heads / "other").unlink()
+    (heads / "ock").unlink()
+    without_record = missing_objects(release, NAME)
+    Record("a.tar", "", "2026-11-30T00:00:00+00:00", ref="ock", commit=commit).write(release)
+
+    assert with_other == {
+        "refs/heads/other": "it has not the checksum of a commit, or cannot be read",
+        member: MISSING,
+    }
+    assert without_record == {}
+    assert missing_objects(release, NAME) == {"refs/heads/ock": MISSING}
 
 
 def test_a_file_is_compared_with_its_digest_and_read_no_faster_than_the_rate(tmp_path: Path):

@@ -89,6 +89,27 @@ def pull(rack: Rack, place: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+def marks_of(rack: Rack, release: str) -> dict[str, Any]:
+    """Read what commands, API, pages and health show of the damage of a release."""
+    row = next(line for line in rack.netboot("content", "list").splitlines() if line.startswith(f"{release}\t"))
+    listed = {each["name"]: each for each in json.loads(rack.netboot("content", "list", "--json"))}
+    shown = json.loads(rack.netboot("content", "show", release, "--json"))
+    entry = rack.api(f"/api/v1/content/entries/{release}")
+    ready = rack.curl_api("/readyz")
+    parts = [each for each in json.loads(ready.body)["parts"] if (each["part"], each["name"]) == ("content", release)]
+    return {
+        "list": [word for word in row.split("\t")[2].split("; ") if word.startswith("damaged")],
+        "list --json": listed[release]["damaged_files"],
+        "show": "\ndamaged, not served: objects/" in rack.netboot("content", "show", release),
+        "show --json": [(each["file"], each["cure"]) for each in shown["damaged"]],
+        "API": [entry["entry"]["damaged_files"], [each["member"] for each in entry["damaged"]]],
+        "page": "damaged: 1 file not served" in rack.curl_api("/content").body,
+        "page of the entry": "Damaged, not served" in rack.curl_api(f"/content/{release}").body,
+        "readyz": (ready.status, [(each["state"], each["reasons"]) for each in parts]),
+        "healthz": rack.curl_api("/healthz").status,
+    }
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_object_is_not_served_until_another_release_or_archive_repairs_it(
     rack: Rack, tmp_path: Path, damage: str
@@ -103,6 +124,7 @@ def test_a_damaged_object_is_not_served_until_another_release_or_archive_repairs
     refused = node.get(f"/ostree/{RELEASE}/{member}")
     failed = pull(rack, tmp_path / "failed")
     problems = rack.api("/api/v1/status")["problems"]
+    marks = marks_of(rack, RELEASE)
     rack.netboot("content", "verify", RELEASE, "--repair-from", str(archive))
     wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None)
     pulled = pull(rack, tmp_path / "pulled")
@@ -112,7 +134,30 @@ def test_a_damaged_object_is_not_served_until_another_release_or_archive_repairs
         assert (refused.status, "retry-after: 60" in refused.headers.lower()) == (503, True)
         assert "503" in failed.stderr
     assert failed.returncode != 0
-    assert any(member in each and "netboot content verify" in each for each in problems)
+    cure = f"netboot content verify {RELEASE} --repair-from SOURCE"
+    assert [member in each and cure in each for each in problems] == [True]
+    assert marks == {
+        "list": ["damaged: 1 file not served"],
+        "list --json": 1,
+        "show": True,
+        "show --json": [(member, cure)],
+        "API": [1, [member]],
+        "page": True,
+        "page of the entry": True,
+        "readyz": (503, [("degraded", problems)]),
+        "healthz": 200,
+    }
+    assert marks_of(rack, RELEASE) == {
+        "list": [],
+        "list --json": 0,
+        "show": False,
+        "show --json": [],
+        "API": [0, []],
+        "page": False,
+        "page of the entry": False,
+        "readyz": (200, []),
+        "healthz": 200,
+    }
     assert pulled.returncode == 0, pulled.stderr
     fsck = subprocess.run(["ostree", f"--repo={tmp_path}/pulled", "fsck"], capture_output=True, timeout=60, check=False)
     assert fsck.returncode == 0
@@ -185,15 +230,20 @@ def test_a_damaged_blob_is_refused_to_skopeo_and_served_again_after_a_repair(
     flipped(path)
 
     found = scrubbed(rack)
+    damage = rack.lines("content.damaged")[0]
+    listed, shown = rack.netboot("content", "list"), rack.netboot("content", "show", f"{IMAGE}:v2")
     refused = node.get(f"/v2/{IMAGE}/blobs/{image.layers[1]}")
     failed = skopeo(
         rack, "copy", "--src-tls-verify=false", f"docker://192.0.2.10:8080/{IMAGE}:v2", f"oci:{tmp_path}/x:v2", ok=False
     )
-    rack.netboot("content", "verify", IMAGE, "--repair-from", str(saved))
+    rack.netboot(*damage["cure"].split()[1:-1], str(saved))
     wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None)
     skopeo(rack, "copy", "--src-tls-verify=false", f"docker://192.0.2.10:8080/{IMAGE}:v2", f"oci:{tmp_path}/y:v2")
 
-    assert [each["owner"] for each in found["damaged"]] == [image.layers[1]]
+    assert [(each["owner"], each["images"]) for each in found["damaged"]] == [(image.layers[1], [f"{IMAGE}:v2"])]
+    assert damage["cure"] == f"netboot content verify {IMAGE}:v2 --repair-from SOURCE"
+    assert "1 of its blobs are damaged and not served" in shown
+    assert "v2, 1 damaged" in listed
     assert (refused.status, json.loads(refused.body)["errors"][0]["code"]) == (503, "UNKNOWN")
     assert "503" in failed.stderr
 

@@ -96,6 +96,7 @@ def with_content(with_services: WithServices, content: Path, hosts: HostSet, tmp
                     events=services.event_bus,
                     now=services.clock.now,
                     on_repair=lambda: None,
+                    rescan=daemon.rescan,
                 ),
                 events=services.event_bus,
                 users=users,

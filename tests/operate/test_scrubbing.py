@@ -42,6 +42,10 @@ def imported(medium: Path, version: str) -> None:
     Record("a.iso", "", "2026-11-30T00:00:00+00:00", files=files).write(medium)
 
 
+async def nothing(_entry: object) -> None:
+    """Have nothing read again."""
+
+
 def imported_anew(medium: Path) -> None:
     imported(medium, "v2")
 
@@ -79,6 +83,7 @@ def test_what_changes_while_a_round_runs_is_withheld_only_if_it_is_damaged(
             events=events,  # type: ignore[arg-type]  # it is emitted to only
             now=lambda: NOW,
             on_repair=lambda: None,
+            rescan=nothing,
         )
         scrubbing.request()
         running = asyncio.create_task(scrubbing.run())

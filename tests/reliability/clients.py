@@ -23,6 +23,7 @@ from reliability.acknowledged import Acknowledged
 from reliability.requests import LOST, MachineRequests, Operator
 
 PAUSE_S: Final = 0.05
+DECLARED: Final = 6  # hosts of one operator who declares
 PIECE_BYTES: Final = 48 << 10
 RELEASE: Final = "ock-1.31-amd64"
 DHCP_S: Final = 1.5
@@ -157,11 +158,12 @@ class DeclaresHosts:
     operator: Operator
     acknowledged: Acknowledged
     chance: random.Random
+    first: int = 0
     number: int = 0
 
     def step(self) -> None:
         self.number += 1
-        slot = self.chance.randrange(6)
+        slot = self.first + self.chance.randrange(DECLARED)
         name, mac = f"d{slot}", f"52:54:00:dd:00:{slot:02x}"
         label = str(self.number)
         declared = self.acknowledged.subject("declared", name)
@@ -203,9 +205,9 @@ class SendsContent:
 
     operator: Operator
     acknowledged: Acknowledged
-    chance: random.Random
     archive: bytes
     images: bytes
+    prefix: str = "up"  # of its releases, and its alias
     number: int = 0
     upload: str = ""
     name: str = ""
@@ -224,7 +226,7 @@ class SendsContent:
     def _begin(self) -> None:
         self.number += 1
         is_release = self.number % 3 != 0
-        self.name = f"up-{self.number}" if is_release else ""
+        self.name = f"{self.prefix}-{self.number}" if is_release else ""
         self.data = self.archive if is_release else self.images
         headers = creation(
             len(self.data), **({"kind": "archive", "name": self.name} if is_release else {"kind": "images"})
@@ -267,8 +269,8 @@ class SendsContent:
     def _use(self, name: str) -> None:
         self.acknowledged.note("release", name, True)
         self.imported.append(name)
-        with self.acknowledged.change("alias", "stable", name) as change:
-            body = {"name": name, "alias": "stable"}
+        with self.acknowledged.change("alias", self.prefix, name) as change:
+            body = {"name": name, "alias": self.prefix}
             change.status = self.operator.send("POST", "/api/v1/content/promote", body).status
         for old in [each for each in self.imported if each != name]:
             with self.acknowledged.change("release", old, False) as change:

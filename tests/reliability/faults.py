@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,30 @@ def read_only(disk: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True, timeout=10)
+
+
+@contextmanager
+def answered_by_strace(pid: int, files: Sequence[Path], *, calls: str, answer: str) -> Iterator[None]:
+    """Let `strace --inject` answer the system calls of a process on these files meanwhile.
+
+    `answer` is `error=EROFS`, as a disk answers that the kernel made read-only, or a delay, as a slow one.
+    """
+    paths = [word for file in files for word in ("-P", str(file))]
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid), *paths]
+    command += ["-e", f"trace={calls}", "-e", f"inject={calls}:{answer}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: all(_is_traced(task) for task in Path(f"/proc/{pid}/task").iterdir()) or None)
+            assert process.poll() is None, process.communicate()[1]
+            yield
+        finally:
+            process.terminate()  # it lets the process go on without it
+
+
+def _is_traced(task: Path) -> bool:
+    with suppress(OSError):  # a thread that ended
+        return "TracerPid:\t0" not in (task / "status").read_text()
+    return True
 
 
 @dataclass

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,8 +24,9 @@ from reliability.clients import Client, Machine, keep_working
 from reliability.requests import MachineRequests, Operator
 from reliability.sound_files import faults_of_capture, leftovers
 
-ARMED: Final = [f"a{number}" for number in range(4)]
-INSTALLED: Final = {f"m{number}": f"192.0.2.{20 + number}" for number in range(3)}
+ARMED: Final = 4  # hosts of one operator who arms
+INSTALLED: Final = 3  # machines at a load of 1
+READ_CAPTURES: Final = 3  # of so many hosts after each kill
 HOOK_PORT: Final = 9099
 DELIVERY_S: Final = 30.0
 SETTINGS: Final = """\
@@ -47,12 +48,23 @@ hooks:
 SQLITE: Final = "sqlite+aiosqlite:///netboot.db"
 
 
-def hosts_text() -> str:
+def armed_by(operator: int) -> list[str]:
+    """Name the hosts that one operator arms."""
+    return [f"a{operator * ARMED + number}" for number in range(ARMED)]
+
+
+def installed(load: int) -> dict[str, str]:
+    """Name the hosts whose machines are installed again and again, with their addresses."""
+    return {f"m{number}": f"192.0.2.{20 + number}" for number in range(load * INSTALLED)}
+
+
+def hosts_text(load: int) -> str:
     """Declare the hosts that are armed and those that are installed."""
-    lines = [f"  {name}: {{role: worker, mac: 52:54:00:0a:00:{number:02x}}}" for number, name in enumerate(ARMED)]
+    armed = [name for operator in range(load) for name in armed_by(operator)]
+    lines = [f"  {name}: {{role: worker, mac: 52:54:00:0a:00:{number:02x}}}" for number, name in enumerate(armed)]
     lines += [
         f"  {name}: {{role: worker, mac: {mac_of(name)}, network: {{address: {address}/24}}}}"
-        for name, address in INSTALLED.items()
+        for name, address in installed(load).items()
     ]
     return (
         "cluster: {name: rackone, init: cp1}\n"
@@ -116,6 +128,7 @@ class LoadedRack:
     clients: list[Client]
     leases: clients.Leases
     operator: Operator
+    load: int
     starts_s: list[float] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
 
@@ -152,10 +165,11 @@ class LoadedRack:
     def _compare_hosts(self) -> None:
         acknowledged, get = self.acknowledged, self.operator.get
         installs = {each["host"]: each for each in get("/api/v1/installs")}
-        for host in ARMED:
+        armed = [name for operator in range(self.load) for name in armed_by(operator)]
+        for host in armed:
             arming = installs.get(host, {}).get("arming")
             acknowledged.compare("arming", host, arming["reason"] if arming else None)
-        histories = {host: {move["note"] for move in get(f"/api/v1/hosts/{host}/history")} for host in ARMED}
+        histories = {host: {move["note"] for move in get(f"/api/v1/hosts/{host}/history")} for host in armed}
         for name in acknowledged.of("history"):
             host, _, reason = name.partition(" ")
             if reason not in histories[host]:
@@ -199,8 +213,8 @@ class LoadedRack:
         served = {each["name"]: each for each in (item["entry"] for item in self.operator.get("/api/v1/content"))}
         for name in acknowledged.of("release"):
             acknowledged.compare("release", name, name in served)
-        if acknowledged.of("alias"):
-            acknowledged.compare("alias", "stable", served["stable"]["alias_of"] if "stable" in served else None)
+        for alias in acknowledged.of("alias"):
+            acknowledged.compare("alias", alias, served[alias]["alias_of"] if alias in served else None)
         uploads = {each["id"]: each for each in self.operator.get("/api/v1/uploads")}
         for id_, upload in acknowledged.of("upload").items():
             found = uploads.get(id_)
@@ -221,7 +235,7 @@ class LoadedRack:
     def _read_captures(self) -> None:
         scratch = self.rack.directory / "scratch"
         scratch.mkdir(exist_ok=True)
-        for host in INSTALLED:
+        for host in self.leases.chance.sample(sorted(installed(self.load)), READ_CAPTURES):
             kept = self.operator.get(f"/api/v1/installs/{host}/captures")
             for record in kept[-2:]:
                 answer = self.operator.send("GET", f"/api/v1/installs/{host}/capture?boot={record['number']}")
@@ -249,19 +263,22 @@ class LoadedRack:
             time.sleep(0.2)
 
 
-def give_addresses(rack: Rack) -> None:
+def give_addresses(rack: Rack, addresses: Iterable[str]) -> None:
     """Give the machines their addresses before they are leased: the appliance's ARP probe must find nobody there."""
     command = ["ip", "netns", "exec", rack.client_namespace, "sysctl", "-qw", "net.ipv4.conf.c0.arp_ignore=8"]
     subprocess.run(command, check=True, timeout=10)
-    for address in INSTALLED.values():
+    for address in addresses:
         rack.add_client_address(address)
         rack.ip("neigh", "replace", address, "lladdr", rack.client_mac(), "dev", "s0", "nud", "permanent")
 
 
 @contextmanager
-def a_loaded_rack(directory: Path, url: str, *, seed: int, archive: bytes) -> Iterator[LoadedRack]:
-    """Make an appliance, its clients and the receiver of its hook; the daemon is not started."""
-    write_files(directory, settings=SETTINGS.format(url=url, port=HOOK_PORT), hosts=hosts_text())
+def a_loaded_rack(directory: Path, url: str, *, seed: int, archive: bytes, load: int = 1) -> Iterator[LoadedRack]:
+    """Make an appliance, its clients and the receiver of its hook; the daemon is not started.
+
+    With a `load` of n there are n times as many operators and machines as with 1.
+    """
+    write_files(directory, settings=SETTINGS.format(url=url, port=HOOK_PORT), hosts=hosts_text(load))
     (directory / "hosts.d").mkdir()
     (directory / "boot").mkdir()
     write_boot_files(directory / "boot")
@@ -272,23 +289,27 @@ def a_loaded_rack(directory: Path, url: str, *, seed: int, archive: bytes) -> It
     worker_file = (directory / "ign" / "worker-join.ign").read_bytes()
     images = mirrored(directory / "images.tgz", [layout]).read_bytes()
     acknowledged, operator = Acknowledged(), Operator(directory / "control.sock")
+    acknowledged.subject("ignition", "worker").acknowledged = hashlib.sha256(worker_file).hexdigest()
     with a_rack(directory) as rack, receiving(rack.server_namespace) as deliveries:
-        give_addresses(rack)
-        chance = [random.Random(f"{seed} {number}") for number in range(4)]
-        leases = clients.Leases(rack.client_namespace, acknowledged, chance[3])
+        give_addresses(rack, installed(load).values())
+        leases = clients.Leases(rack.client_namespace, acknowledged, random.Random(f"{seed} leases"))
         working: list[Client] = [
-            clients.Arms(operator, acknowledged, chance[0], ARMED),
-            clients.DeclaresHosts(operator, acknowledged, chance[1]),
             clients.SetsIgnition(operator, acknowledged, worker_file),
-            clients.SendsContent(operator, acknowledged, chance[2], archive, images),
-            clients.SendsLogs(rack.client_namespace, INSTALLED["m0"]),
+            clients.SendsLogs(rack.client_namespace, installed(load)["m0"]),
             leases,
         ]
-        for host, address in INSTALLED.items():
+        for number in range(load):
+            chance = [random.Random(f"{seed} {number} {client}") for client in range(2)]
+            working += [
+                clients.Arms(operator, acknowledged, chance[0], armed_by(number)),
+                clients.DeclaresHosts(operator, acknowledged, chance[1], first=number * clients.DECLARED),
+                clients.SendsContent(operator, acknowledged, archive, images, prefix=f"up{number}"),
+            ]
+        for host, address in installed(load).items():
             requests = MachineRequests(rack.client_namespace, address)
             working.append(Machine(operator, requests, acknowledged, leases, host, mac_of(host)))
         try:
-            yield LoadedRack(rack, acknowledged, deliveries, working, leases, operator)
+            yield LoadedRack(rack, acknowledged, deliveries, working, leases, operator, load)
         finally:
             if leases.wire is not None:
                 leases.wire.close()

@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from postgresql import BINARIES
+from reliability.faults import a_disk
 
 TIMEOUT_S = 60
 PORT = 5432
@@ -34,9 +35,17 @@ class OwnServer:
         log = self.directory / "log"
         self._run("pg_ctl", "-D", self.data, "-l", log, "-o", options, "-w", "-t", TIMEOUT_S, "start")
 
+    def start_unless_running(self) -> None:
+        """Start it if it has ended, as its unit does; one that recovers by itself is awaited."""
+        if self._is_running():
+            self.query("SELECT 1")
+        else:
+            self.start()
+
     def stop_at_once(self) -> None:
         """End it without a checkpoint, as kill -9 of all its processes does."""
-        self._run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+        if self._is_running():
+            self._run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
 
     def query(self, statement: str) -> str:
         """Run a statement by psql."""
@@ -57,6 +66,10 @@ class OwnServer:
             yield
         finally:
             self._in_namespace("nft", "delete table ip cut")
+
+    def _is_running(self) -> bool:
+        pid = self.data / "postmaster.pid"
+        return pid.exists() and Path(f"/proc/{pid.read_text().split()[0]}").exists()
 
     @property
     def data(self) -> Path:
@@ -85,17 +98,24 @@ def as_postgres() -> Sequence[str]:
 
 
 @contextmanager
-def an_own_server(namespace: str) -> Iterator[OwnServer]:
-    """Run a server with an empty database in a network namespace."""
+def an_own_server(namespace: str, *, megabytes: int | None = None, has_log_beside: bool = False) -> Iterator[OwnServer]:
+    """Run a server with an empty database in a network namespace; with `megabytes`, on a disk of its own.
+
+    With `has_log_beside` its write-ahead log is not on that disk.
+    """
     server = OwnServer(Path(tempfile.mkdtemp(prefix="netboot-own-", dir="/run")), namespace)
     owner = pwd.getpwnam("postgres")
     os.chown(server.directory, owner.pw_uid, owner.pw_gid)
-    try:
-        server._run("initdb", "-D", server.data, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, server.directory)
+        if megabytes is not None:
+            stack.enter_context(a_disk(server.data, megabytes=megabytes))
+            os.chown(server.data, owner.pw_uid, owner.pw_gid)
+        options = [f"--waldir={server.directory / 'wal'}"] if has_log_beside else []
+        options += ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--wal-segsize=1"]
+        server._run("initdb", "-D", server.data, *options)
         server.start()
         try:
             yield server
         finally:
             server.stop_at_once()
-    finally:
-        shutil.rmtree(server.directory)

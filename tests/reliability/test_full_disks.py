@@ -1,8 +1,10 @@
 """A full disk of the store, of the content, or of the records of boots: machines are served, and it recovers."""
 
+import asyncio
 import json
+import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,10 @@ from fixtures.files import SETTINGS, write_files
 from fixtures.rack import Rack, running
 from fixtures.rack_in_use import send_lines
 from reliability.faults import UNARMED, Faulted, a_disk, full
+
+from netboot.app.appliance_health import ApplianceHealth
+from netboot.store.database import Database
+from netboot.telemetry.health import HealthPart, PartState
 
 pytestmark = pytest.mark.integration
 
@@ -55,6 +61,40 @@ def test_with_a_full_disk_of_the_store_machines_are_served_and_none_is_installed
     assert rack.install("w1")["arming"] is None
     faulted.serves_the_installer()
     faulted.is_alive_and_quiet()
+
+
+def test_a_full_or_read_only_disk_is_found_before_the_next_write(tmp_path: Path):
+    async def checked(*, files: Path) -> tuple[HealthPart, HealthPart, HealthPart]:
+        database = await Database.open(f"sqlite+aiosqlite:///{files}/netboot.db")
+        found = []
+        try:
+            for fault in (nullcontext(), full(files), bound_read_only(files)):
+                with fault:
+                    health = ApplianceHealth(database, tmp_path, known=list)
+                    found.append((await health.check()).parts[0])
+        finally:
+            await database.close()
+        sound, filled, bound = found
+        return sound, filled, bound
+
+    with a_disk(tmp_path / "store", megabytes=4) as disk:
+        sound, filled, bound = asyncio.run(checked(files=disk))
+
+    full_text = "the store cannot be written: No space left on device; free some space on its file system"
+    read_only_text = "the store cannot be written: Read-only file system; mount its file system writable, or add"
+    assert (sound, filled) == (HealthPart("store"), HealthPart("store", "", PartState.FAILED, (full_text,)))
+    assert bound.reasons[0].startswith(read_only_text)
+
+
+@contextmanager
+def bound_read_only(directory: Path) -> Iterator[None]:
+    """Let a directory be read-only by its path meanwhile, as the sandbox of a unit does."""
+    for command in (["mount", "--bind", directory, directory], ["mount", "-o", "remount,bind,ro", directory]):
+        subprocess.run(command, check=True, timeout=10)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True, timeout=10)
 
 
 @pytest.mark.parametrize("disks", [{"content": 24}])

@@ -41,6 +41,13 @@ def test_a_part_without_a_reason_is_ok_and_the_kinds_have_no_names():
     assert Health(parts).by_kind() == {"store": OK, "tftp": DEGRADED}
 
 
+@pytest.mark.parametrize(("whole", "state"), [(OK, DEGRADED), (DEGRADED, DEGRADED), (FAILED, FAILED)])
+def test_a_part_without_a_name_is_the_whole_of_its_kind(whole: PartState, state: PartState):
+    parts = [HealthPart("content", "", whole), HealthPart("content", "ock-1", DEGRADED)]
+
+    assert Health(parts).by_kind() == {"content": state}
+
+
 def test_the_worst_kind_decides():
     assert (
         Health([HealthPart("store", "", FAILED), HealthPart("tftp"), HealthPart("admin", "", DEGRADED)]).status

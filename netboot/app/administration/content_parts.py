@@ -51,6 +51,7 @@ def content_administration(
         events=events,
         now=now,
         on_repair=content_changed.set,
+        rescan=daemon.rescan_content,
     )
     return ContentAdministration(
         library,

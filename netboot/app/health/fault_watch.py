@@ -1,7 +1,7 @@
 """Emits an event when the store, a disk or the process's descriptors fail, and another when they work again.
 
 The reason of each has its cure. A part that works for `SOUND_CHECKS` checks in a row has recovered: a fault that comes
-and goes is one fault. Other parts, such as listeners, have events of their own.
+and goes is one fault. Other parts, such as listeners, and the damaged entries of the content, have events of their own.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class FaultWatch:
     def compare(self, health: Health) -> None:
         """Emit what has changed since the last call."""
         for part in health.parts:
-            if part.part in WATCHED:
+            if part.part in WATCHED and not part.name:
                 self._compare(part)
         self._on_change()
 

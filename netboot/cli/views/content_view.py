@@ -1,5 +1,6 @@
 """The results of a verification as text and JSON."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -8,6 +9,7 @@ from netboot.cli.views.output import counted
 from netboot.content.images.image_check import ImageVerdict
 from netboot.content.imports.verify import Verdict
 from netboot.content.library.disk import megabytes
+from netboot.content.serving.withheld_files import WithheldFile
 from netboot.model.release import EntryKind
 from netboot.operate.content.content_changes import CollectedContent
 
@@ -46,6 +48,24 @@ def print_verdict(verdict: Verdict | ImageVerdict, repaired: tuple[str, ...]) ->
         )
     for note in verdict.notes:
         click.echo(f"{verdict.name}: note: {note}")
+
+
+def what_column(view: Mapping[str, Any]) -> str:
+    """Describe an entry in a column of the list; what of it is damaged comes first."""
+    what = f"= {view['alias_of']}" if view["alias_of"] else str(view["what"])
+    count = view["damaged_files"]
+    damage = f"damaged: {counted(count, 'file')} not served" if count else ""
+    return "; ".join(filter(None, (damage, what)))
+
+
+def damaged_view(file: WithheldFile) -> dict[str, Any]:
+    return {"file": file.member, "fault": file.fault, "found_at": file.found_at.isoformat(), "cure": file.cure}
+
+
+def damage_lines(damaged: Sequence[WithheldFile]) -> list[str]:
+    """Describe the first damaged files, each with its cure."""
+    more = [f"and {len(damaged) - _SHOWN_FAULTS} more files"] if len(damaged) > _SHOWN_FAULTS else []
+    return [f"{each.member}: {each.fault}; {each.cure}" for each in damaged[:_SHOWN_FAULTS]] + more
 
 
 def collected_lines(done: CollectedContent) -> list[str]:

@@ -11,13 +11,15 @@ _SHOWN_TAGS: Final = 5
 
 
 def image_row(found: ListedRepository) -> tuple[str, ...]:
-    """Describe a repository in a line of the list: its tags, and how many images have none."""
+    """Describe a repository in a line of the list: its tags, and how many images have none, or a fault."""
     more = len(found.tags) - _SHOWN_TAGS
     untagged = sum(not image.tags for image in found.images)
+    faulty = sum(image.fault is not None for image in found.images)
     parts = [
         *found.tags[:_SHOWN_TAGS],
         *([f"{more} more"] if more > 0 else []),
         *([f"{untagged} without a tag"] if untagged else []),
+        *([f"{faulty} damaged"] if faulty else []),
     ]
     return (
         found.name,

@@ -47,6 +47,10 @@ class ImageRepository:
         digest = self.tags.get(reference, reference)
         return digest if digest in self.manifests else None
 
+    def tags_of(self, digest: str) -> list[str]:
+        """List the tags that name a manifest."""
+        return sorted(tag for tag, named in self.tags.items() if named == digest)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageStore:

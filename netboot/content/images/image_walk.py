@@ -6,7 +6,7 @@ An index may name architectures that were not copied: it keeps its bytes, becaus
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from netboot.content.images.image_store import StoredManifest
+from netboot.content.images.image_store import ImageStore, StoredManifest
 from netboot.content.images.manifests import LARGEST_MANIFEST, Descriptor, Manifest, read_json, read_manifest
 from netboot.errors import ContentError
 
@@ -64,6 +64,25 @@ def walk(descriptor: Descriptor, blobs: Blobs) -> WalkedImage:
 
 def walk_stored(digest: str, stored: StoredManifest, blobs: Blobs) -> WalkedImage:
     return walk(Descriptor(digest, stored.size_bytes, stored.media_type), blobs)
+
+
+def images_with(blob: str, store: ImageStore) -> list[str]:
+    """Name the images of the store that have a blob, those with a tag first. Reads every manifest."""
+    tagged, others = [], []
+    for repository in store.repositories():
+        for digest, stored in repository.manifests.items():
+            if blob == digest or blob in _digests(digest, stored, store):
+                tags = repository.tags_of(digest)
+                tagged += [f"{repository.name}:{tag}" for tag in tags]
+                others += [] if tags else [f"{repository.name}@{digest}"]
+    return tagged + others
+
+
+def _digests(digest: str, stored: StoredManifest, store: ImageStore) -> list[str]:
+    try:
+        return walk_stored(digest, stored, store).digests
+    except ContentError:  # it is damaged itself
+        return []
 
 
 @dataclass(frozen=True, slots=True)

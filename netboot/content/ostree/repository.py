@@ -18,6 +18,7 @@ from netboot.errors import ContentError
 from netboot.model.release import EntryKind, Release
 
 PREFERRED_REF: Final = "ock"
+HEADS: Final = "refs/heads"
 SUMMARY: Final = "summary"
 SIGNATURE: Final = "summary.sig"
 PULLED_FILES: Final = ("config", SUMMARY, SIGNATURE)  # what a pull requests beside objects
@@ -33,7 +34,7 @@ _REF_BYTES: Final = 100  # more than a ref contains
 def read_ref(root: Path, name: str) -> tuple[str, str]:
     """Read the ref of the archive at `root` and the commit that it names; raise ContentError."""
     _check_is_archive(root, name)
-    heads = root / "refs" / "heads"
+    heads = root / HEADS
     refs = sorted(str(path.relative_to(heads)) for path in heads.rglob("*") if path.is_file())
     if not refs:
         raise ContentError(f"release {name} has no ref below {heads}; copy refs/heads/{PREFERRED_REF} too")
@@ -43,7 +44,7 @@ def read_ref(root: Path, name: str) -> tuple[str, str]:
             f"ostree refs --repo={root} --create={PREFERRED_REF} COMMIT"
         )
     ref = PREFERRED_REF if PREFERRED_REF in refs else refs[0]
-    return ref, _named_commit(heads / ref, name)
+    return ref, named_commit(heads / ref, name)
 
 
 def commit_named(directory: Path, name: str) -> str | None:
@@ -62,7 +63,12 @@ def release_architecture(directory: Path, name: str) -> str | None:
 
 def ref_commits(root: Path, name: str) -> set[str]:
     """Read the commits that all refs name (heads, mirrors, remotes); raise ContentError for an invalid ref."""
-    return {_named_commit(path, name) for path in (root / "refs").rglob("*") if path.is_file()}
+    return {named_commit(path, name) for path in ref_files(root)}
+
+
+def ref_files(root: Path) -> list[Path]:
+    """List the files of all refs."""
+    return [path for path in (root / "refs").rglob("*") if path.is_file()]
 
 
 def read_release(directory: Path, name: str) -> Release:
@@ -121,7 +127,8 @@ def _check_is_archive(root: Path, name: str) -> None:
         )
 
 
-def _named_commit(ref: Path, name: str) -> str:
+def named_commit(ref: Path, name: str) -> str:
+    """Read the commit that the file of a ref names; raise ContentError."""
     try:
         with ref.open("rb") as file:
             commit = file.read(_REF_BYTES).decode("ascii", "replace").strip()

@@ -12,7 +12,9 @@ from netboot.content.library.disk import explaining_write_errors, sha256, sync
 from netboot.content.library.library import Library, LibraryEntry, Staging
 from netboot.content.ostree.deltas import remove_delta
 from netboot.content.ostree.object_check import check_object
-from netboot.content.serving.withheld_files import WithheldFile
+from netboot.content.ostree.object_table import object_member
+from netboot.content.ostree.repository import HEADS
+from netboot.content.serving.withheld_files import REFS, WithheldFile
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
 
@@ -22,6 +24,8 @@ _OBJECTS = "objects/"
 
 def repair_locally(library: Library, damaged: Sequence[WithheldFile]) -> list[str]:
     """Replace what other media or releases have; return the paths. A damaged delta is removed: it is made again.
+
+    A damaged ref is written as its import recorded it.
 
     Raises LibraryBusyError while another process changes the library, ContentError if it cannot be written.
     """
@@ -34,9 +38,13 @@ def _is_repaired(file: WithheldFile, entries: Sequence[LibraryEntry], staging: S
     entry = next((each for each in entries if (each.kind, each.name) == (file.kind, file.owner)), None)
     if entry is None:
         return False
-    if entry.kind is EntryKind.RELEASE and not file.member.startswith(_OBJECTS):
-        remove_delta(entry.path, staging.make(f"delta of {entry.name}"))
+    if file.is_of_delta:
+        old = staging.directory / f"delta of {entry.name}"
+        old.mkdir(exist_ok=True)  # another file of it was damaged too
+        remove_delta(entry.path, old)
         return True
+    if entry.kind is EntryKind.RELEASE and file.member.startswith(REFS):
+        return _is_ref_written(file.member, entry, staging)
     place = Path(file.path)
     with suppress(OSError):  # a wrong mode, of a file that is sound otherwise
         place.chmod(_FILE_MODE)
@@ -53,6 +61,24 @@ def _is_repaired(file: WithheldFile, entries: Sequence[LibraryEntry], staging: S
                 sync(place.parent)
                 return True
     return False
+
+
+def _is_ref_written(member: str, entry: LibraryEntry, staging: Staging) -> bool:
+    """Write the ref that was imported, as the record of the import has it, if its commit is sound."""
+    record = entry.record
+    if record is None or not record.commit or member != f"{HEADS}/{record.ref}":
+        return False
+    commit = object_member(f"{record.commit}.commit")
+    if not _is_sound(entry.path / commit, commit, entry):
+        return False
+    new, place = staging.directory / "ref", entry.path / member
+    new.write_text(f"{record.commit}\n")
+    new.chmod(_FILE_MODE)
+    sync(new)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new.replace(place)
+    sync(place.parent)
+    return True
 
 
 def _candidates(file: WithheldFile, entry: LibraryEntry, entries: Sequence[LibraryEntry]) -> Iterator[Path]:

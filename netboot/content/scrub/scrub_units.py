@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from netboot.content.images.image_store import ImageStore
 from netboot.content.library.library import Library, LibraryEntry
 from netboot.content.ostree.deltas import delta_digests
 from netboot.content.ostree.object_table import DIRECTORIES
+from netboot.content.serving.withheld_files import IMAGES
 from netboot.model.release import EntryKind
-
-IMAGES: Final = "images"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from netboot.content.library.record import Record
 from netboot.content.ostree.object_check import check_directory
 from netboot.content.ostree.object_table import object_member
-from netboot.content.ostree.repository import children, ref_commits
+from netboot.content.ostree.repository import HEADS, children, named_commit, ref_files
 from netboot.errors import ContentError
 
 MISSING: Final = "it is missing"
@@ -33,9 +34,13 @@ def checked_objects(root: Path, directory: str) -> tuple[dict[str, str], int]:
 
 
 def missing_objects(root: Path, name: str) -> dict[str, str]:
-    """Find the objects that the refs of a release reach and that are not there; a damaged one is not followed."""
-    waiting = [f"{commit}.commit" for commit in ref_commits(root, name)]
-    reached, faults = set(waiting), dict[str, str]()
+    """Find the refs of a release that name no commit, and the objects that the others reach and that are not there.
+
+    A damaged object is not followed.
+    """
+    commits, faults = _commits_of_refs(root, name)
+    waiting = [f"{commit}.commit" for commit in commits]
+    reached = set(waiting)
     while waiting:
         each = waiting.pop()
         member, kind = object_member(each), each.partition(".")[2]
@@ -49,6 +54,20 @@ def missing_objects(root: Path, name: str) -> dict[str, str]:
             waiting += below - reached
             reached |= below
     return faults
+
+
+def _commits_of_refs(root: Path, name: str) -> tuple[set[str], dict[str, str]]:
+    """Return the commits that the refs name, and the fault of each ref that names none, or that is lacking."""
+    commits, faults = set[str](), dict[str, str]()
+    record = Record.read(root)
+    if record is not None and record.ref and not (imported := root / HEADS / record.ref).is_file():
+        faults[imported.relative_to(root).as_posix()] = MISSING
+    for ref in ref_files(root):
+        try:
+            commits.add(named_commit(ref, name))
+        except ContentError:
+            faults[ref.relative_to(root).as_posix()] = "it has not the checksum of a commit, or cannot be read"
+    return commits, faults
 
 
 def file_fault(path: Path, wanted: str, *, rate: int = 0) -> tuple[str, int]:
@@ -97,11 +116,7 @@ def main() -> None:
     """Answer the requests of standard input until it ends, also because the parent was killed."""
     be_idle()
     for line in sys.stdin:
-        try:
-            found = answered(json.loads(line))
-        except ContentError as error:  # a release without a readable ref
-            found = {"faults": {".": str(error)}, "size_bytes": 0}
-        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.write(json.dumps(answered(json.loads(line))) + "\n")
         sys.stdout.flush()
 
 

@@ -23,7 +23,7 @@ from netboot.operate.content.content_changes import (
 from netboot.operate.content.content_users import ContentUsers
 from netboot.operate.content.image_changes import describe_image, remove_image
 from netboot.operate.content.image_listing import ImageDetails, ListedRepository, find_image, is_image, list_images
-from netboot.operate.content.library_listing import ContentDetails, listed
+from netboot.operate.content.library_listing import ContentDetails, damaged_of, listed
 from netboot.operate.content.scrubbing import Scrubbing, ScrubProgress
 from netboot.operate.content.upload_imports import UploadImports
 from netboot.operate.content.verifications import Verification, Verifications
@@ -78,8 +78,13 @@ class ContentAdministration:
         return await asyncio.to_thread(self._all, users)
 
     def _all(self, users: ContentUsers) -> list[ContentDetails]:
+        withheld = self.scrubbing.damaged()
         return [
-            ContentDetails(listed(entry, self._library, users), {}, removal_reasons(entry, self._library, users))
+            ContentDetails(
+                listed(entry, self._library, users, withheld=withheld),
+                {},
+                removal_reasons(entry, self._library, users),
+            )
             for entry in self._library.entries()
         ]
 
@@ -91,9 +96,10 @@ class ContentAdministration:
     def _show(self, name: str, users: ContentUsers) -> ContentDetails:
         entry = self._library.find(name)
         record = entry.record
-        described = listed(entry, self._library, users)
+        withheld = self.scrubbing.damaged()
+        described = listed(entry, self._library, users, withheld=withheld)
         reasons = removal_reasons(entry, self._library, users)
-        return ContentDetails(described, record.files if record else {}, reasons)
+        return ContentDetails(described, record.files if record else {}, reasons, damaged_of(entry, withheld))
 
     async def disk(self) -> ContentDisk:
         return await asyncio.to_thread(self._disk)
@@ -126,12 +132,13 @@ class ContentAdministration:
     async def images(self) -> list[ListedRepository]:
         """List the repositories of images by name, with their users among the hosts in force."""
         users = await self._users_in_force()
-        return await asyncio.to_thread(list_images, self._library, users)
+        return await asyncio.to_thread(list_images, self._library, users, withheld=self.scrubbing.damaged())
 
     async def show_image(self, name: str) -> ImageDetails:
         """Describe a repository or an image; raise UnknownContentError."""
         users = await self._users()
-        return await asyncio.to_thread(describe_image, self._library, name, users)
+        damaged = self.scrubbing.damaged()
+        return await asyncio.to_thread(describe_image, self._library, name, users, withheld=damaged)
 
     async def remove_image(self, name: str, *, actor: Actor) -> RemovedContent:
         """Remove a tag, an image or a repository; raise ContentRefusedError with every reason if it is used."""

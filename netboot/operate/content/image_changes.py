@@ -1,22 +1,26 @@
 """Removes container images, and finds why they must stay. Blocks: call it off the loop."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from netboot.content.images.image_store import ImageRepository, ImageStore
 from netboot.content.images.image_walk import walk_stored
 from netboot.content.images.release_images import release_images
 from netboot.content.library.library import Library
+from netboot.content.serving.withheld_files import WithheldFile
 from netboot.errors import ContentError
 from netboot.operate.content.content_changes import ContentRefusedError, RemovedContent
 from netboot.operate.content.content_users import ContentUsers
 from netboot.operate.content.image_listing import ImageDetails, find_image, full_name, image_blobs, listed_repository
 
 
-def describe_image(library: Library, name: str, users: ContentUsers) -> ImageDetails:
-    """Describe an image or a repository; raise UnknownContentError."""
+def describe_image(
+    library: Library, name: str, users: ContentUsers, *, withheld: Sequence[WithheldFile] = ()
+) -> ImageDetails:
+    """Describe an image or a repository, `withheld` are not served; raise UnknownContentError."""
     repository, reference = find_image(library, name)
     store, releases = ImageStore(library.directory), release_images(library)
-    listed = listed_repository(repository, store, releases, users)
+    listed = listed_repository(repository, store, releases, users, withheld=withheld)
     if reference:
         digest = repository.digest_of(reference)
         listed = replace(listed, images=[each for each in listed.images if each.digest == digest])

@@ -1,6 +1,7 @@
 """Describes the container images of the library. Reads files: call it in a thread."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from netboot.content.images.image_walk import WalkedImage, walk_stored
 from netboot.content.images.release_images import ReleaseImage, release_images
 from netboot.content.library.disk import file_status
 from netboot.content.library.library import Library, UnknownContentError
+from netboot.content.serving.withheld_files import IMAGES, WithheldFile
 from netboot.errors import ContentError
 from netboot.model.image_name import ImageName, is_digest, is_repository
 from netboot.operate.content.content_users import ContentUsers
@@ -54,10 +56,12 @@ class ImageDetails:
     reasons: Sequence[str]
 
 
-def list_images(library: Library, users: ContentUsers) -> list[ListedRepository]:
-    """List the repositories by name; raise ContentError if one cannot be read."""
+def list_images(
+    library: Library, users: ContentUsers, *, withheld: Sequence[WithheldFile] = ()
+) -> list[ListedRepository]:
+    """List the repositories by name, `withheld` are not served; raise ContentError if one cannot be read."""
     store, releases = ImageStore(library.directory), release_images(library)
-    return [listed_repository(repository, store, releases, users) for repository in store.repositories()]
+    return [listed_repository(each, store, releases, users, withheld=withheld) for each in store.repositories()]
 
 
 def find_image(library: Library, text: str) -> tuple[ImageRepository, str]:
@@ -82,14 +86,20 @@ def is_image(library: Library, text: str) -> bool:
 
 
 def listed_repository(
-    repository: ImageRepository, store: ImageStore, releases: Sequence[ReleaseImage], users: ContentUsers
+    repository: ImageRepository,
+    store: ImageStore,
+    releases: Sequence[ReleaseImage],
+    users: ContentUsers,
+    *,
+    withheld: Sequence[WithheldFile] = (),
 ) -> ListedRepository:
+    damaged = {each.owner for each in withheld if each.kind == IMAGES}
     walks = {digest: _walked(repository, digest, store) for digest in repository.manifests}
     inner = {child for walked in walks.values() if walked for child in walked.manifests if child != walked.digest}
     tagged = {*repository.tags.values()}
     own = [each for each in releases if each.repository == repository.name]
     images = [
-        _listed(repository, digest, walk, store, own)
+        _listed(repository, digest, walk, store, own, damaged)
         for digest, walk in walks.items()
         if digest in tagged or digest not in inner
     ]
@@ -131,6 +141,7 @@ def _listed(
     walked: WalkedImage | None,
     store: ImageStore,
     releases: Iterable[ReleaseImage],
+    damaged: AbstractSet[str],
 ) -> ListedImage:
     stored, status = repository.manifests[digest], file_status(store.blob_path(digest))
     imported_at = datetime.fromtimestamp(int(status.st_mtime), UTC).isoformat() if status is not None else None
@@ -139,9 +150,11 @@ def _listed(
         fault = "its manifest is damaged or missing"
     elif walked.missing:
         fault = f"{len(walked.missing)} of its blobs are missing"
+    elif count := len(damaged & set(walked.digests)):
+        fault = f"{count} of its blobs are damaged and not served"
     return ListedImage(
         digest,
-        sorted(tag for tag, named in repository.tags.items() if named == digest),
+        repository.tags_of(digest),
         stored.media_type,
         list(dict.fromkeys(walked.platforms)) if walked is not None else [],
         walked.size_bytes if walked is not None else stored.size_bytes,

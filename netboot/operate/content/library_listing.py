@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from netboot.content.library.disk import tree_size
 from netboot.content.library.library import Library, LibraryEntry
 from netboot.content.ostree.repository import read_ref
+from netboot.content.serving.withheld_files import WithheldFile
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
 from netboot.operate.content.content_users import ContentUsers
@@ -14,7 +15,10 @@ from netboot.operate.content.content_users import ContentUsers
 
 @dataclass(frozen=True, slots=True)
 class ListedContent:
-    """A medium, a release or an alias of one; what is not known of one that was copied without an import is None."""
+    """A medium, a release or an alias of one; what is not known of one that was copied without an import is None.
+
+    `damaged_files` counts those that are not served because they are damaged.
+    """
 
     name: str
     kind: str  # `boot medium` or `release`
@@ -32,19 +36,32 @@ class ListedContent:
     source_digest: str | None
     path: str
     used_by: Sequence[str]
+    damaged_files: int
 
 
 @dataclass(frozen=True, slots=True)
 class ContentDetails:
-    """One entry, the SHA-256 of its files as they were imported, and why it must stay."""
+    """One entry, the SHA-256 of its files as they were imported, why it must stay, and what of it is not served."""
 
     entry: ListedContent
     files: Mapping[str, str]
     reasons: Sequence[str]
+    damaged: Sequence[WithheldFile] = ()
 
 
-def listed(entry: LibraryEntry, library: Library, users: ContentUsers) -> ListedContent:
-    """Describe an entry by its import record, or one that was copied without an import by its files."""
+def damaged_of(entry: LibraryEntry, withheld: Sequence[WithheldFile]) -> list[WithheldFile]:
+    """List the files of an entry, or of what it is an alias of, that are not served."""
+    owner = (entry.kind, entry.alias_of or entry.name)
+    return [each for each in withheld if (each.kind, each.owner) == owner]
+
+
+def listed(
+    entry: LibraryEntry, library: Library, users: ContentUsers, *, withheld: Sequence[WithheldFile] = ()
+) -> ListedContent:
+    """Describe an entry by its import record, or one that was copied without an import by its files.
+
+    `withheld` are the damaged files of the library that are not served.
+    """
     record = entry.record
     ref, commit = _named(entry) if entry.kind is EntryKind.RELEASE else (None, None)
     what = ""
@@ -69,6 +86,7 @@ def listed(entry: LibraryEntry, library: Library, users: ContentUsers) -> Listed
         source_digest=record.source_digest if record else None,
         path=os.fspath(entry.path),
         used_by=users.names(entry),
+        damaged_files=len(damaged_of(entry, withheld)),
     )
 
 

@@ -7,7 +7,7 @@ change of the content verifies what is withheld again, so that a repair by a com
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,16 +15,19 @@ from typing import Final
 
 import structlog
 
+from netboot.content.images.image_store import ImageStore
+from netboot.content.images.image_walk import images_with
 from netboot.content.library.disk import file_status
 from netboot.content.library.library import Library
 from netboot.content.scrub.local_repair import repair_locally
-from netboot.content.scrub.scrub_units import IMAGES, ScrubUnit, scrub_units
-from netboot.content.serving.withheld_files import WithheldFile, WithheldFiles
+from netboot.content.scrub.scrub_units import ScrubUnit, scrub_units
+from netboot.content.serving.withheld_files import IMAGES, REFS, WithheldFile, WithheldFiles
 from netboot.errors import ContentError
 from netboot.events.event_bus import EventBus
-from netboot.model.release import EntryKind
+from netboot.model.release import EntryKind, EntryName
 from netboot.operate.content.scrub_process import ReadUnit, ScrubProcess
 from netboot.operate.content.scrub_state import ScrubState
+from netboot.telemetry.health import HealthPart, PartState
 from netboot.telemetry.metrics import Reading
 
 START_S: Final = 60.0  # after the start of the daemon: machines that waited for it come first
@@ -61,14 +64,16 @@ class Scrubbing:
         events: EventBus,
         now: Callable[[], datetime],
         on_repair: Callable[[], object],
+        rescan: Callable[[EntryName], Awaitable[object]],
     ) -> None:
         """Begin a round every `days` (0: only when requested), and read `rate` bytes per second at most (0: any).
 
-        `on_repair` is called when a damaged delta was removed, so that it is made again.
+        `on_repair` is called when a damaged delta was removed, so that it is made again; `rescan` has a release read
+        again.
         """
         self._library, self._withheld = library, withheld
         self._every, self._rate = timedelta(days=days), rate
-        self._events, self._now, self._on_repair = events, now, on_repair
+        self._events, self._now, self._on_repair, self._rescan = events, now, on_repair, rescan
         self._process = ScrubProcess()
         self._state = ScrubState.read(library.directory)
         self._units: list[ScrubUnit] = []
@@ -94,9 +99,18 @@ class Scrubbing:
 
     def problems(self) -> list[str]:
         """List what is damaged and not served, each with its cure."""
-        damaged = self._withheld.all()
-        more = [f"{len(damaged) - _MOST_NAMED} more damaged files are not served"] if len(damaged) > _MOST_NAMED else []
-        return [_sentence(each) for each in damaged[:_MOST_NAMED]] + more
+        return _sentences(self._withheld.all())
+
+    def damaged(self) -> Sequence[WithheldFile]:
+        """List the damaged files that are not served."""
+        return self._withheld.all()
+
+    def parts(self) -> list[HealthPart]:
+        """Return the health of each medium, release or image that has damaged files: the others are served."""
+        owners: dict[str, list[WithheldFile]] = {}
+        for file in self._withheld.all():
+            owners.setdefault(file.images[0] if file.images else file.owner, []).append(file)
+        return [HealthPart("content", owner, PartState.DEGRADED, _sentences(files)) for owner, files in owners.items()]
 
     def readings(self) -> Iterator[Reading]:
         """Count the damaged files, and give the time at which a whole round ended."""
@@ -216,28 +230,41 @@ class Scrubbing:
     async def _repair(self) -> None:
         """Replace what other content has; a library that is changed now is tried again later."""
         self._repaired_s = asyncio.get_running_loop().time()
+        damaged = self._withheld.all()
         try:
-            repaired = await asyncio.to_thread(repair_locally, self._library, self._withheld.all())
+            repaired = await asyncio.to_thread(repair_locally, self._library, damaged)
         except ContentError as error:
             log.warning("content.not_repaired", reason=str(error))
             return
         if repaired:
             self._on_repair()
+        refs = [each for each in damaged if each.path in repaired and each.member.startswith(REFS)]
+        for release in sorted({each.owner for each in refs}):  # which could not be read without it
+            await self._rescan((EntryKind.RELEASE, release))
 
     async def _take_up(self, unit: ScrubUnit, found: ReadUnit) -> None:
         """Withhold the damaged files of a unit, with those of other releases that are the same file on disk."""
         if not await asyncio.to_thread(unit.root.is_dir):
             await self._replace(unit.key, [])  # it was removed while it was read
             return
-        damaged = [self._damaged(unit, member, fault) for member, fault in found.faults.items()]
+        images = await asyncio.to_thread(self._images_with, unit) if found.faults and unit.kind == IMAGES else ()
+        faults = _with_superblocks(found.faults) if unit.kind == EntryKind.RELEASE else found.faults
+        damaged = [self._damaged(unit, member, fault, images) for member, fault in faults.items()]
         await self._replace(unit.key, damaged)
         if unit.kind == EntryKind.RELEASE and damaged:
             for other in await asyncio.to_thread(self._same_files, unit, damaged):
                 await self._replace(other.unit, [other], adds=True)
 
-    def _damaged(self, unit: ScrubUnit, member: str, fault: str) -> WithheldFile:
+    def _damaged(self, unit: ScrubUnit, member: str, fault: str, images: Sequence[str]) -> WithheldFile:
         path = os.path.realpath(unit.root / member)
-        return WithheldFile(path, unit.key, unit.kind, unit.owner, member, fault, self._now())
+        return WithheldFile(path, unit.key, unit.kind, unit.owner, member, fault, self._now(), images)
+
+    def _images_with(self, unit: ScrubUnit) -> list[str]:
+        """Name the images that have a blob; none if a repository cannot be read. Blocks."""
+        try:
+            return images_with(unit.owner, ImageStore(self._library.directory))
+        except ContentError:
+            return []
 
     def _same_files(self, unit: ScrubUnit, damaged: Sequence[WithheldFile]) -> list[WithheldFile]:
         """Find the damaged files that other releases have by a hard link. Blocks."""
@@ -258,12 +285,12 @@ class Scrubbing:
         """Withhold these files of a unit and serve its others; report what changed."""
         before = {file.path: file for file in self._withheld.all()}
         kept = {path: file for path, file in before.items() if adds or file.unit != key}
-        after = kept | {file.path: before.get(file.path, file) for file in files}
+        after = kept | {file.path: replace(file, found_at=before.get(file.path, file).found_at) for file in files}
         self._withheld.replace(after.values())
         self._state = replace(self._state, withheld=tuple(self._withheld.all()))
         for path in sorted(after.keys() - before.keys()):
             file = after[path]
-            data = {"content": file.owner, "file": file.member, "reason": file.fault, "cure": cure_of(file)}
+            data = {"content": file.owner, "file": file.member, "reason": file.fault, "cure": file.cure}
             self._events.emit("content.damaged", data, level=logging.ERROR)
         for path in sorted(before.keys() - after.keys()):
             self._events.emit("content.repaired", {"content": before[path].owner, "file": before[path].member})
@@ -282,13 +309,18 @@ class Scrubbing:
         self._woken.clear()
 
 
-def cure_of(file: WithheldFile) -> str:
-    """Return the command that repairs a damaged file."""
-    if file.kind == IMAGES:
-        return "netboot content verify names its image; netboot content verify IMAGE --repair-from SOURCE"
-    return f"netboot content verify {file.owner} --repair-from SOURCE"
+def _with_superblocks(faults: Mapping[str, str]) -> dict[str, str]:
+    """Add the superblock of each delta with a damaged part: libostree goes on without both, not without a part."""
+    parts = [member for member in faults if member.startswith("deltas/")]
+    added = {f"{member.rpartition('/')[0]}/superblock": "a part of its delta is damaged" for member in parts}
+    return {**added, **faults}
 
 
 def _sentence(file: WithheldFile) -> str:
-    name = file.owner if file.kind == IMAGES else f"{file.member} of {file.owner}"
-    return f"{name} is damaged and not served: {file.fault}; {cure_of(file)}"
+    return f"{file.title} is damaged and not served: {file.fault}; {file.cure}"
+
+
+def _sentences(damaged: Sequence[WithheldFile]) -> list[str]:
+    """Describe the first of the damaged files, and how many more there are."""
+    more = [f"{len(damaged) - _MOST_NAMED} more damaged files are not served"] if len(damaged) > _MOST_NAMED else []
+    return [_sentence(each) for each in damaged[:_MOST_NAMED]] + more

@@ -93,9 +93,10 @@ class StaticFiles:
 
     def _unless_withheld(self, file: ServedFile, answer: FileAnswer) -> ServedFile | FileAnswer:
         """Return a file, or the answer if it is damaged; a pull without a delta requests single objects instead."""
-        if self.content.withheld.of(file) is None:
+        withheld = self.content.withheld.of(file)
+        if withheld is None:
             return file
-        return NOT_FOUND if file.member.startswith("deltas/") else answer
+        return NOT_FOUND if withheld.is_of_delta else answer
 
     def refusal_of_method(self, path: str) -> FileAnswer:
         """Return the answer to a request that is neither GET nor HEAD."""

@@ -1,5 +1,6 @@
 """What the page of content shows of entries, uploads and verifications."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,8 +8,10 @@ from netboot.admin.pages.content.content_views import ContentRow, ContentView, U
 from netboot.admin.pages.content.verification_views import VerificationRow
 from netboot.content.library.progress import ProgressReport
 from netboot.content.library.uploads import Upload, UploadKind, UploadState
+from netboot.content.serving.withheld_files import WithheldFile
 from netboot.operate.content.content_administration import ContentDisk
 from netboot.operate.content.library_listing import ContentDetails, ListedContent
+from netboot.operate.content.scrubbing import ScrubProgress
 from netboot.operate.content.verifications import Verification, VerificationState
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -42,6 +45,21 @@ def test_an_entry_has_the_first_users_and_the_first_reason():
     assert found.remove.refusal == "a uses it (and 2 more)"
     assert (found.promote.refusal, found.verify.refusal) == (None, None)
     assert row(ContentDetails(entry(), {}, [])).remove.refusal is None
+
+
+def test_each_damaged_file_has_its_fault_and_its_cure():
+    file = WithheldFile("/x/objects/a", "", "ostree", "ock-1", "objects/a", "cut off", NOON)
+    blob = WithheldFile("/x/b", "", "images", "sha256:ab", "blobs/sha256/ab", "cut off", NOON, ["olcne/ui:v2"])
+    nobodys = replace(blob, images=())
+    scrub = ScrubProgress(True, False, None, NOON, 0, 0, 0, [file, blob, nobodys])
+
+    page = ContentView.of([], [], [], disk=DISK, verify_refusal=None, scrub=scrub)
+
+    assert page.damaged == [
+        ("objects/a of ock-1", "cut off", "netboot content verify ock-1 --repair-from SOURCE"),
+        ("sha256:ab of olcne/ui:v2", "cut off", "netboot content verify olcne/ui:v2 --repair-from SOURCE"),
+        ("sha256:ab", "cut off", "no image has it: netboot content gc deletes it"),
+    ]
 
 
 def test_an_entry_that_is_verified_now_is_not_removed():

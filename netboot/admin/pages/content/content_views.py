@@ -13,7 +13,7 @@ from netboot.content.library.uploads import Upload, UploadKind, UploadState
 from netboot.operate.content.content_administration import ContentDisk
 from netboot.operate.content.image_listing import ListedRepository
 from netboot.operate.content.library_listing import ContentDetails, ListedContent
-from netboot.operate.content.scrubbing import ScrubProgress, cure_of
+from netboot.operate.content.scrubbing import ScrubProgress
 from netboot.operate.content.verifications import Verification, VerificationState
 
 SHOWN_USERS: Final = 3
@@ -149,7 +149,7 @@ class ContentView:
             ActionLink("verify", "Verify everything", "/content/-/verify", verify_refusal),
             disk,
             scrub,
-            [(f"{each.owner}: {each.member}", each.fault, cure_of(each)) for each in scrub.damaged] if scrub else [],
+            [(each.title, each.fault, each.cure) for each in scrub.damaged] if scrub else [],
         )
 
     @property

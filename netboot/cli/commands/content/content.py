@@ -22,7 +22,7 @@ from netboot.cli.commands.content.verify_content import verify_command
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import progress_option, shown_progress
-from netboot.cli.views.content_view import collected_lines
+from netboot.cli.views.content_view import collected_lines, damage_lines, damaged_view, what_column
 from netboot.cli.views.image_view import image_lines, image_row
 from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
@@ -33,7 +33,8 @@ from netboot.model.words import printable
 from netboot.operate.content.content_changes import collect_content, promote_content, remove_content
 from netboot.operate.content.image_changes import describe_image, remove_image
 from netboot.operate.content.image_listing import is_image, list_images
-from netboot.operate.content.library_listing import listed
+from netboot.operate.content.library_listing import damaged_of, listed
+from netboot.operate.content.scrub_state import ScrubState
 
 
 @click.group(cls=Group)
@@ -101,13 +102,14 @@ def list_command(config: Path, as_json: bool) -> None:
     """List boot media, releases and container images with their users."""
     settings, library = opened(config)
     known = users_for_a_list(config, settings)
-    views = [asdict(listed(entry, library, known)) for entry in library.entries()]
-    images = list_images(library, known)
+    withheld = ScrubState.read(library.directory).withheld
+    views = [asdict(listed(entry, library, known, withheld=withheld)) for entry in library.entries()]
+    images = list_images(library, known, withheld=withheld)
     rows = [
         (
             view["name"],
             view["kind"],
-            f"= {view['alias_of']}" if view["alias_of"] else view["what"],
+            what_column(view),
             "" if view["alias_of"] else megabytes(view["size_bytes"]),
             ago(view["imported_at"]) if view["imported_at"] else "copied in",
             ", ".join(view["used_by"]) or "-",
@@ -124,23 +126,24 @@ def list_command(config: Path, as_json: bool) -> None:
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show the details of NAME: a boot medium, a release, or REPOSITORY[:TAG|@DIGEST]."""
     settings, library = opened(config)
+    withheld = ScrubState.read(library.directory).withheld
     if is_image(library, name):
-        found = describe_image(library, name, users_for_a_list(config, settings))
+        found = describe_image(library, name, users_for_a_list(config, settings), withheld=withheld)
         print_found({"kind": "image", **asdict(found)}, as_json, image_lines(found))
         return
     entry = library.find(name)
     record = entry.record
-    view = asdict(listed(entry, library, users_for_a_list(config, settings)))
-    view |= {"record": asdict(record) if record else None}
+    damaged = damaged_of(entry, withheld)
+    view = asdict(listed(entry, library, users_for_a_list(config, settings), withheld=withheld))
     lines = [
-        f"{key.removesuffix('_bytes').replace('_', ' ')}: {_shown(key, value)}"
-        for key, value in view.items()
-        if key != "record" and value
+        f"{key.removesuffix('_bytes').replace('_', ' ')}: {_shown(key, value)}" for key, value in view.items() if value
     ]
+    view |= {"record": asdict(record) if record else None, "damaged": [damaged_view(each) for each in damaged]}
     if record is not None and record.image:
         lines.append(f"image: {record.image}")
     files = record.files.items() if record else ()
-    print_found(view, as_json, [*lines, *(f"  {checksum}  {member}" for member, checksum in files)])
+    lines += [f"  {checksum}  {member}" for member, checksum in files]
+    print_found(view, as_json, [*lines, *(f"damaged, not served: {text}" for text in damage_lines(damaged))])
 
 
 def _shown(key: str, value: Any) -> str:
