@@ -285,10 +285,13 @@ class ScriptService:
         if await moves.end_if_changed(install, target, mac=seen.mac):
             return writer.write(disk)
         if self.registry.now.policy.address_announces and install.state is InstallState.INSTALLING:
-            seen.took_installer = False  # no DHCP request shows that the machine was restarted
-        is_repeated = seen.took_installer or (self.is_shared and seen.is_in_boot_of(install.identity, self.clock))
-        if install.tokens.kickstart and is_repeated:
-            return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
+            seen.served_token = ""  # no DHCP request shows that the machine was restarted
+        running = install.tokens.kickstart  # another card, or an earlier arming, may have begun another boot since
+        is_repeated = seen.served_token == running or (
+            self.is_shared and seen.is_in_boot_of(install.identity, self.clock)
+        )
+        if running and is_repeated:
+            return writer.write(InstallPlan(host, running, seen.mac))  # the same boot again
         drawn = new_tokens(self.clock.random_bytes)
         plan = InstallPlan(host, drawn.kickstart, seen.mac)
         try:
@@ -312,7 +315,7 @@ class ScriptService:
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:
             return writer.write(disk)  # disarmed between the read and the change
-        seen.took_installer, seen.served_boot = True, moves.known(host.name).identity.boot
+        seen.served_token, seen.served_boot = drawn.kickstart, moves.known(host.name).identity.boot
         self._record_receiver(
             host, IPv4Address(shown.address), is_repeated=install.arming is not None and install.arming.spent > 0
         )

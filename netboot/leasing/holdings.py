@@ -152,12 +152,13 @@ class Holdings:
             self._address_of[lease.client] = lease.address  # an older lease of it may have been followed meanwhile
 
     def undo(self, address: IPv4Address) -> None:
+        """Let an address be held as before, by a client that has not got another one since."""
         holding = self._by_address.pop(address)
         self._forget(holding.client, address)
         if holding.before is not None:
             self._by_address[address] = holding.before
             if holding.before.client:
-                self._address_of[holding.before.client] = address
+                self._address_of.setdefault(holding.before.client, address)
 
     def end_expired(self, at: Moment) -> list[tuple[IPv4Address, Holding]]:
         """End the leases that have expired, and return them."""

@@ -136,6 +136,9 @@ class Leases:
         if holding is None or holding.held is not Held.PROBED or holding.client != client.key:
             return False  # another decision came first
         if not is_in_use:
+            if self._held.address_of(client.key) != address:  # another appliance leased it one during the probe
+                self._held.undo(address)
+                return True
             self._held.hold(address, client.key, client.mac, Held.OFFERED, at.monotonic_s + OFFER_HELD_S)
             return True
         if address == client.address:

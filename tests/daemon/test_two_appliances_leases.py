@@ -76,35 +76,47 @@ class Clients:
         return [each for each in self.of.values() if each.address]
 
     def restart(self) -> dict[bytes, set[str]]:
-        """Let all clients request their address after a reboot, of both; return what was acknowledged."""
-        requesting = self.served
-        for client in requesting:
-            client.xid = self._next_xid()
-            more = [(50, bytes(map(int, client.address.split("."))))]
-            packet = message(opts(kind=3, more=more), xid=client.xid, chaddr=client.chaddr)
-            for wire in self.wires:
-                wire.send(packet, mac=client.chaddr)
-        found: dict[bytes, set[str]] = {}
-        waiting = {(each.xid, wire) for each in requesting for wire in range(len(self.wires))}
+        """Let all clients request their address after a reboot, until both have acknowledged it; return what was.
 
-        def answered() -> bool | None:
+        A client repeats its request (RFC 2131 §4.1). An appliance that has not read yet what the other one leased does
+        not answer it (§4.3.2).
+        """
+        requesting = {self._next_xid(): client for client in self.served}
+        found: dict[bytes, set[str]] = {}
+        waiting = {(xid, wire) for xid in requesting for wire in range(len(self.wires))}
+        for xid, client in requesting.items():
+            client.xid, client.waits_until_s = xid, 0.0
+
+        def acknowledged() -> bool | None:
+            for client in self._due([each for xid, each in requesting.items() if {(xid, 0), (xid, 1)} & waiting]):
+                more = [(50, bytes(map(int, client.address.split("."))))]
+                packet = message(opts(kind=3, more=more), xid=client.xid, chaddr=client.chaddr)
+                for wire in self.wires:
+                    wire.send(packet, mac=client.chaddr)
             for number, wire in enumerate(self.wires):
                 for frame in wire.received():
-                    if UDP in frame and from_dhcp_server(frame) and (reply := reply_in(frame)).options[53] == ACK:
+                    if UDP in frame and from_dhcp_server(frame) and (reply := reply_in(frame)).xid in requesting:
+                        assert reply.options[53] == ACK, f"{reply.chaddr[:6].hex(':')} is refused {address_in(reply)}"
                         found.setdefault(reply.chaddr[:6], set()).add(address_in(reply))
                         waiting.discard((reply.xid, number))
             return True if not waiting else None
 
-        wait_until(answered, failed=lambda: f"{len(waiting)} requests were not acknowledged")
+        wait_until(acknowledged, failed=lambda: f"not acknowledged: {[(requesting[x], wire) for x, wire in waiting]}")
         return found
 
     def _discover(self, clients: Sequence[Client]) -> None:
+        due = self._due(clients)
+        for client in due:
+            client.xid, client.offered = self._next_xid(), ""
+        self._send({each.chaddr: message(opts(), xid=each.xid, chaddr=each.chaddr) for each in due})
+
+    def _due(self, clients: Sequence[Client]) -> list[Client]:
+        """Return the clients that send now; each waits for an answer after that."""
         now_s = time.monotonic()
         due = [each for each in clients if each.waits_until_s <= now_s]
         for client in due:
-            client.xid, client.offered = self._next_xid(), ""
             client.waits_until_s = now_s + TRIES_AGAIN_S * (1 + self.chance.random())
-        self._send({each.chaddr: message(opts(), xid=each.xid, chaddr=each.chaddr) for each in due})
+        return due
 
     def _take(self, reply: Reply) -> None:
         client = self.of[reply.chaddr[:6]]

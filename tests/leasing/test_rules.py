@@ -663,6 +663,38 @@ def test_an_address_that_was_registered_for_another_host_is_refused_to_its_holde
     assert services.leased(UNREGISTERED_KEPT[1]) == FIRST
 
 
+@pytest.mark.parametrize("is_in_use", [False, True])
+def test_a_probe_that_ends_after_another_appliance_leased_the_client_an_address_leaves_it_that_one(is_in_use: bool):
+    services = BuiltServices()
+    discover = LeaseRequest(A.DISCOVER, f"hw:01:{UNKNOWN}", UNKNOWN)
+    assert services.leases.decide(discover, [LAN], [OURS], services.at) == LeaseToProbe(FIRST, is_relayed=False)
+    elsewhere = Lease(SECOND, f"hw:01:{UNKNOWN}", UNKNOWN, LeaseState.BOUND, LEASE_S, services.at.utc)
+
+    services.leases.follow(elsewhere, services.at)
+    assert services.leases.record_probe(discover, FIRST, is_in_use=is_in_use, at=services.at)
+
+    assert services.offered(UNKNOWN) == SECOND
+    assert in_short(services.decide(A.INIT_REBOOT, UNKNOWN, SECOND)) == SECOND
+    free = services.offered(UNREGISTERED_KEPT[1])
+    assert free == (LeaseDropReason.POOL_EXHAUSTED if is_in_use else FIRST)
+
+
+def test_a_client_keeps_its_lease_when_its_former_address_was_offered_to_another_and_not_taken():
+    services = BuiltServices()
+    other = UNREGISTERED_KEPT[1]
+    services.leased(UNKNOWN)
+    services.decide(A.RELEASE, UNKNOWN, FIRST)
+    offered = services.decide(A.DISCOVER, other, FIRST)
+    assert isinstance(offered, LeaseOffered)
+    assert offered.terms.address == FIRST
+    assert services.leased(UNKNOWN) == SECOND
+
+    services.decide(A.SELECTING_ANOTHER, other, NEAR)
+
+    assert in_short(services.decide(A.RENEWING, UNKNOWN, SECOND)) == SECOND
+    assert services.offered(UNKNOWN) == SECOND
+
+
 def test_an_offer_is_void_once_its_address_is_registered_for_another():
     services = BuiltServices()
     services.offered(UNKNOWN)

@@ -58,10 +58,10 @@ def _main(shared: str, seed: str, examples: str, invariant: str) -> None:
     found = CLEAN
     try:
         if invariant in (Invariant.ONCE, Invariant.WIPE):
-            once_model.run(Path(shared), seed=int(seed), examples=int(examples), is_shrunk=False)
+            once_model.run(Path(shared), seed=int(seed), examples=int(examples))
         else:
             model.walk(Path(shared))
-            model.run(Path(shared), seed=int(seed), examples=int(examples), is_shrunk=False)
+            model.run(Path(shared), seed=int(seed), examples=int(examples))
     except ViolationError as error:
         found = str(error)
     sys.stdout.write(found.replace("\n", " ") + "\n")

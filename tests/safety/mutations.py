@@ -51,7 +51,7 @@ MUTATIONS = (
     Mutation(
         "a new boot gets the script of the boot before",
         "boot/sessions/machines_seen.py",
-        "        last_s, self.announced_s = self.announced_s, now_s\n        self.took_installer = False\n",
+        '        last_s, self.announced_s = self.announced_s, now_s\n        self.served_token = ""\n',
         "        last_s, self.announced_s = self.announced_s, now_s\n",
         Invariant.ATTEMPTS,
     ),

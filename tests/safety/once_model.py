@@ -272,8 +272,8 @@ class OneTimeBoots(RuleBasedStateMachine):
             self.wipe_is_open, self.running = False, ""
 
 
-def run(shared: Path, *, seed: int, examples: int, is_shrunk: bool = True) -> None:
-    """Run the model with this seed. Raises the first ViolationError, with the shortest calls that lead to it."""
+def run(shared: Path, *, seed: int, examples: int, is_shrunk: bool = False) -> None:
+    """Run the model with this seed; raises the first ViolationError. `is_shrunk` as in `model.run`."""
     machine = type("SeededBoots", (OneTimeBoots,), {"shared": shared})
     chosen = settings(
         max_examples=examples,

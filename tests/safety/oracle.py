@@ -47,7 +47,6 @@ class Arming:
     is_ended: bool = False
     has_failed_checks: bool = False  # it was reported to the appliance: the machine waits
     is_uncertain: bool = False  # an answer was lost that may have spent a boot or ended it
-    boots: set[tuple[str, int]] = field(default_factory=set)  # power-ons that led to the installer
     tokens: list[str] = field(default_factory=list)
 
 
@@ -58,6 +57,7 @@ class Boot:
     host: str
     arming: Arming
     kickstart: str
+    power_on: tuple[str, int]  # of a card: the only one that may get its tokens
     report: str = ""
     ignition: str = ""
     is_reported: bool = False  # some report of it was acknowledged
@@ -77,7 +77,7 @@ class Oracle:
         self.latest: dict[str, Boot | None] = {}
         self.power_ons: dict[str, int] = {}
         self.announced_s: dict[str, float] = {}  # by card; forgotten at a restart
-        self.took: set[str] = set()  # cards that were led since their last DISCOVER
+        self.took: dict[str, str] = {}  # cards that were led since their last DISCOVER, with the token
         self.shown: dict[str, set[str]] = {}  # cards by address; more than one after a kill
         self._on_disk: dict[str, set[str]] = {}
         self._init = init_ignition.read_bytes().strip()
@@ -128,7 +128,7 @@ class Oracle:
 
     def discovered(self, card: str, now_s: float) -> None:
         self.announced_s[card] = now_s
-        self.took.discard(card)
+        self.took.pop(card, None)
 
     def saw_address(self, card: str, address: str) -> None:
         self.shown[address] = {card}
@@ -176,22 +176,28 @@ class Oracle:
             raise ViolationError(Invariant.ENDED, f"the arming of {host.name} has ended and leads to an installer")
         if arming.has_failed_checks:
             raise ViolationError(Invariant.CHECKS, f"{host.name} failed its checks and is led to an installer")
-        boot = self.boots.get(token)
+        boot, power_on = self.boots.get(token), (card, self.power_ons.get(card, 0))
         if boot is None:
             machine = Known(card, reported or self.identities.shown(card, now_s))
             if self.identities.is_another(host.name, host.macs, machine, arming, reported is not None):
                 raise ViolationError(Invariant.IDENTITY, f"{machine} is led to the installer of {host.name}")
             self.identities.served[token] = machine
-            boot = self.boots[token] = self.latest[host.name] = Boot(host.name, arming, token)
+            boot = self.boots[token] = self.latest[host.name] = Boot(host.name, arming, token, power_on)
             arming.tokens.append(token)
         if boot.arming is not arming:
             raise ViolationError(Invariant.ENDED, f"{host.name} is led to an installer with an earlier arming's token")
-        arming.boots.add((card, self.power_ons.get(card, 0)))
-        self.took.add(card)
-        if max(len(arming.tokens), len(arming.boots)) > arming.attempts:
-            what = f"{len(arming.boots)} boots, {len(arming.tokens)} tokens, {arming.attempts} allowed"
-            raise ViolationError(Invariant.ATTEMPTS, f"{host.name}: {what}")
+        self.took[card] = token
+        self._check_count(boot, power_on)
         return token
+
+    def _check_count(self, boot: Boot, power_on: tuple[str, int]) -> None:
+        """Check that each boot has tokens of its own, and that there are no more than the arming allows."""
+        if boot.power_on != power_on:
+            what = f"the tokens of {boot.power_on} lead {power_on}, another boot that is not counted"
+            raise ViolationError(Invariant.ATTEMPTS, f"{boot.host}: {what}")
+        if len(boot.arming.tokens) > boot.arming.attempts:
+            what = f"{len(boot.arming.tokens)} boots, {boot.arming.attempts} allowed"
+            raise ViolationError(Invariant.ATTEMPTS, f"{boot.host}: {what}")
 
     def led_nowhere(self, source: str) -> None:
         """Note that a script for the machine at `source` was no installer's: an arming whose boots are spent may end.
@@ -210,7 +216,7 @@ class Oracle:
         if host is None or arming is None or arming.is_ended or arming.is_uncertain or arming.has_failed_checks:
             return False
         last_s = self.announced_s.get(card)
-        is_left = len(arming.tokens) < arming.attempts or card in self.took
+        is_left = len(arming.tokens) < arming.attempts or self.took.get(card) in arming.tokens[-1:]
         return self.hosts_at(source) == {host.name} and last_s is not None and now_s - last_s < ANNOUNCED_S and is_left
 
     def check_refusal(self, boot: Boot, source: str, *, is_kickstart: bool) -> None:

@@ -95,7 +95,7 @@ class SeenMachine:
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
     announced_elsewhere_s: float | None = None  # the same, of another appliance on the store
-    took_installer: bool = False  # its present announcement was used for a boot into the installer
+    served_token: str = field(default="", repr=False)  # of the installer's script that its present announcement led to
     served_boot: ServedBoot | None = None  # the last one that this appliance served the installer
     once: OncePlan | None = field(default=None, repr=False)  # what it was used for instead; holds a token
     exchange: int | None = None  # of its firmware's last DISCOVER
@@ -119,7 +119,7 @@ class SeenMachine:
 
         Both received the same DISCOVER, and none since. Some firmware has one exchange id in all its boots, so the
         times count too; the clocks of the appliances may differ less than a machine takes to restart. Of a boot that
-        this appliance served, `took_installer` is right.
+        this appliance served, `served_token` is right.
         """
         boot, served, announced_s = known.boot, known.served, self.announced_s
         if boot is None or boot == self.served_boot or served is None or served.mac != self.mac or announced_s is None:
@@ -138,7 +138,7 @@ class SeenMachine:
         """
         if self.announced_s is None or now_s - self.announced_s > SAME_BOOT_S:
             self._begin_boot(now_s)
-            self.took_installer, self.once = False, None
+            self.served_token, self.once = "", None
         self.announced_s = now_s
 
     def announce(self, client: BootClient, now_s: float) -> bool:
@@ -150,7 +150,7 @@ class SeenMachine:
         is_other = client.exchange is not None and client.exchange != self.requested
         self.requested = client.exchange if client.exchange is not None else self.requested
         last_s, self.announced_s = self.announced_s, now_s
-        self.took_installer = False
+        self.served_token = ""
         self.once = None
         went_on = is_firmware and not self.boot.steps <= _STEPS_BEFORE_LOADER
         # an iPXE in a ROM that comes back after its script led it to the disk
