@@ -1,6 +1,10 @@
-"""Rules for all tests: a skip fails, and no network namespace remains. Fixtures that several directories use."""
+"""Rules for all tests: a skip fails; no network namespace remains, and no file of an installed appliance.
+
+Fixtures that several directories use.
+"""
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Final
 
 import postgresql
@@ -30,32 +34,41 @@ PERMITTED_SKIPS: Final = {
 }
 
 
-_NAMESPACES_BEFORE: Final = pytest.StashKey[frozenset[str]]()
-_NAMESPACES_LEFT: Final = pytest.StashKey[list[str]]()
+# Where an installed appliance has its files by default. A test that writes there changes the computer that runs it.
+OF_AN_APPLIANCE: Final = (Path("/var/lib/netboot"), Path("/etc/netboot"))
+
+_BEFORE: Final = pytest.StashKey[frozenset[str]]()
+_LEFT: Final = pytest.StashKey[set[str]]()
+
+
+def remains() -> frozenset[str]:
+    """Return what a test must not leave: network namespaces, and files of an installed appliance."""
+    files = (path for directory in OF_AN_APPLIANCE if directory.is_dir() for path in directory.iterdir())
+    return frozenset([*(f"network namespace {name}" for name in netns.listnetns()), *map(str, files)])
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Record the network namespaces that exist before the tests."""
-    session.stash[_NAMESPACES_BEFORE] = frozenset(netns.listnetns())
-    session.config.stash[_NAMESPACES_LEFT] = []
+    """Record what exists before the tests."""
+    session.stash[_BEFORE] = remains()
+    session.config.stash[_LEFT] = set()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run if a network namespace of its tests remains, and name it."""
-    left = session.config.stash[_NAMESPACES_LEFT]
-    left += sorted(frozenset(netns.listnetns()) - session.stash[_NAMESPACES_BEFORE])
+    """Fail the run if something of its tests remains, and name it."""
+    left = session.config.stash[_LEFT]
+    left |= remains() - session.stash[_BEFORE]
     if hasattr(session.config, "workeroutput"):  # one of several processes: the first fails the run
-        session.config.workeroutput["namespaces"] = left
+        session.config.workeroutput["left"] = sorted(left)
     elif left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
-        terminal.write_line(f"FAILED: the tests left network namespaces: {', '.join(left)}", red=True)
+        terminal.write_line(f"FAILED: the tests left: {', '.join(sorted(left))}", red=True)
 
 
 def pytest_testnodedown(node: WorkerController) -> None:
     """Keep what one of several processes left; a process that crashed has no output, and its test has failed."""
-    node.config.stash[_NAMESPACES_LEFT] += getattr(node, "workeroutput", {}).get("namespaces", [])
+    node.config.stash[_LEFT] |= set(getattr(node, "workeroutput", {}).get("left", []))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fixtures.daemon import Daemon, wait_until
-from fixtures.files import SETTINGS
+from fixtures.files import SETTINGS, on_postgresql
 from fixtures.rack import Answer, Rack
 from postgresql import BINARIES, Server
 
@@ -159,7 +159,7 @@ class Box(Daemon):
 
     def __init__(self, directory: Path, url: str) -> None:
         super().__init__(directory)
-        settings = SETTINGS.replace("sqlite+aiosqlite:///netboot.db", f'"{url}"').replace("[s0]", "[]")
+        settings = on_postgresql(SETTINGS, url).replace("[s0]", "[]")
         self.config.write_text(settings)
         (directory / "hosts.yaml").write_text("hosts: {w1: {role: worker, mac: 52:54:00:12:34:56}}\n")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from fixtures.boot_cases import BootCase, recorded_boot
@@ -15,9 +16,9 @@ from netboot.store.database import Database
 LEARNED: Final = ("uefi-tftp", "uefi-http", "uefi-http-grub")
 
 
-async def store_earlier_boots(url: str) -> None:
+async def store_earlier_boots(url: str, key_file: Path) -> None:
     """Write as many boots as are needed into a store, each with the durations of a healthy one of the lab."""
-    database = await Database.open(url)
+    database = await Database.open(url, key_file=key_file)
     try:
         boots = Boots(database)
         for name in LEARNED:

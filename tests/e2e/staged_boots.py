@@ -325,13 +325,13 @@ async def staged(case: Case) -> AsyncIterator[StagedBoot]:
 async def _restart(lab: Lab, ends: ExitStack | None) -> None:
     """Restart the appliance with other settings and a store of earlier boots: PostgreSQL's, which `ends` stops."""
     await lab.appliance.stop()
-    settings = lab.appliance.paths.settings
+    settings, key_file = lab.appliance.paths.settings, lab.appliance.paths.directory / "store.key"
     text = settings.read_text()
     url = re.search(r"url: (sqlite\S+)", text)[1]
     if ends is not None:
         server = await asyncio.to_thread(ends.enter_context, running_server())
         sqlite, url = url, await asyncio.to_thread(server.new_database)
-        text = text.replace(sqlite, url)
+        text = text.replace(sqlite, f"{url}\n  key_file: {key_file}")
     settings.write_text(f'{text}logs: {{listen: "0.0.0.0:{LOG_PORT}"}}\n')
-    await store_earlier_boots(url)
+    await store_earlier_boots(url, key_file)
     await lab.appliance.start()

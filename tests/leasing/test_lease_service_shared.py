@@ -273,11 +273,13 @@ def test_no_order_of_requests_writes_and_readings_leases_an_address_twice():
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("key_of_the_test")
 def test_no_order_leases_an_address_twice_on_postgresql(postgresql_server: Server):
     run_with(lambda _directory: postgresql_server.new_database(), examples=6, steps=60)
 
 
 @pytest.mark.proof
 @pytest.mark.integration
+@pytest.mark.usefixtures("key_of_the_test")
 def test_no_order_of_many_leases_an_address_twice_on_postgresql(postgresql_server: Server):
     run_with(lambda _directory: postgresql_server.new_database(), examples=40, steps=80)

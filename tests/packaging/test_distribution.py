@@ -69,4 +69,16 @@ def test_a_namespace_that_is_left_in_one_of_the_processes_fails_the_run(tmp_path
     status, output = run(tmp_path, one="def test_it(): ...", other=LEAVES)
 
     assert status == 1
-    assert "FAILED: the tests left network namespaces: left" in output
+    assert "FAILED: the tests left: network namespace left" in output
+
+
+def test_a_file_of_an_installed_appliance_that_is_left_in_one_of_the_processes_fails_the_run(tmp_path: Path):
+    elsewhere = tmp_path / "of-an-appliance"
+    known = f"import conftest, pathlib\nconftest.OF_AN_APPLIANCE = (pathlib.Path({str(elsewhere)!r}),)\n"
+    made = f"def test_it(): pathlib.Path({str(elsewhere)!r}, 'store.key').touch()"
+    elsewhere.mkdir()
+
+    status, output = run(tmp_path, one=f"{known}def test_it(): ...", other=f"{known}{made}")
+
+    assert status == 1
+    assert f"FAILED: the tests left: {elsewhere}/store.key" in output

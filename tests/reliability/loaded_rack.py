@@ -34,7 +34,7 @@ network: {{interfaces: [s0]}}
 admin: {{socket: control.sock, listen: 127.0.0.1:8470}}
 bootfiles: {{directories: [boot]}}
 content: {{directory: content, deltas: true}}
-store: {{url: "{url}"}}
+store: {{url: "{url}", key_file: store.key}}
 records: {{directory: records}}
 logs: {{listen: "0.0.0.0:514"}}
 hosts: {{files: [hosts.yaml, hosts.d]}}

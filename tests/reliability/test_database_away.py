@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fixtures.files import SETTINGS, write_files
+from fixtures.files import SETTINGS, on_postgresql, write_files
 from fixtures.rack import Rack, a_rack
 from reliability.faults import Faulted
 from reliability.loaded_rack import a_loaded_rack
@@ -23,7 +23,7 @@ def appliance(tmp_path: Path) -> Iterator[tuple[Rack, OwnServer]]:
     """A rack whose store is a server of its own; cp1 is armed."""
     write_files(tmp_path)
     with a_rack(tmp_path) as rack, an_own_server(rack.server_namespace) as server:
-        rack.config.write_text(SETTINGS.replace("sqlite+aiosqlite:///netboot.db", f'"{server.url}"'))
+        rack.config.write_text(on_postgresql(SETTINGS, server.url))
         rack.start()
         rack.netboot("install", "arm", "cp1")
         try:

@@ -17,7 +17,7 @@ WAIT_S = 30
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: Server) -> str:
+def postgresql_url(postgresql_server: Server, key_of_the_test: None) -> str:
     return postgresql_server.new_database()
 
 

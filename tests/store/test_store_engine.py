@@ -14,7 +14,7 @@ from netboot.errors import StoreError
 from netboot.store.database import Database
 from netboot.store.locks.advisory_lock import AdvisoryLock
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("key_of_the_test")]
 
 USER = "with_password"
 
