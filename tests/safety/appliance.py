@@ -5,6 +5,7 @@ call nothing is under way; what netboot writes behind is written when `advance` 
 """
 
 import asyncio
+import gc
 import json
 import sqlite3
 import subprocess
@@ -284,11 +285,12 @@ class Appliance:
         self.clock.wall_offset_s += seconds
 
     def close(self) -> None:
-        """Stop, and give everything back."""
+        """Stop, and give everything back, also what the daemon's start excepted from garbage collection."""
         try:
             if not self._run.done():
                 self._stop()
         finally:
+            gc.unfreeze()
             if not self._is_beside:
                 self._loop.run_until_complete(self._loop.shutdown_default_executor())
                 self._stack.close()
