@@ -124,20 +124,26 @@ class EventLog:
 
     async def _write(self, batch: list[Event]) -> None:
         newest_ids = select(tables.events.c.id).order_by(tables.events.c.id.desc()).limit(len(batch))
-        async with self._database.transaction() as connection:
-            if self._database.is_shared:
-                await connection.execute(_ONE_WRITER)
-            await connection.execute(insert(tables.events), [columns_of(event) for event in batch])
-            ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
-            stored = [_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)]
-            if self._outbox is not None:
-                await self._outbox.add(connection, stored)
-            await notify(connection, Changed.EVENTS)
+        ids: Sequence[int] = ()
+        try:
+            async with self._database.transaction() as connection:
+                if self._database.is_shared:
+                    await connection.execute(_ONE_WRITER)
+                await connection.execute(insert(tables.events), [columns_of(event) for event in batch])
+                ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
+                stored = [_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)]
+                if self._database.is_shared:
+                    self._own.update(ids)  # before anybody can read them
+                if self._outbox is not None:
+                    await self._outbox.add(connection, stored)
+                await notify(connection, Changed.EVENTS)
+        except BaseException:
+            self._own.difference_update(ids)
+            raise
         self._unpruned += len(batch)
         if self._outbox is not None:
             self._outbox.notify()
         if self._database.is_shared:
-            self._own.update(ids)
             await self._caught_up()
         else:
             self.feed.publish(stored)
@@ -156,7 +162,7 @@ class EventLog:
             while found := await self.after(self.feed.newest_id):
                 self.feed.publish(found)
                 others = [event for event in found if event.id not in self._own]
-                self._own.difference_update([event.id for event in found])
+                self._own = {number for number in self._own if number > self.feed.newest_id}
                 for event in others:
                     for follower in self._followers:
                         follower(event)

@@ -135,6 +135,37 @@ def test_many_batches_of_both_reach_the_followers_of_both_once_in_the_order_of_i
         ]
 
 
+class ReadAtOnce(Database):
+    """Reads what is new as soon as a transaction is committed, before its writer continues."""
+
+    log: EventLog
+
+    @asynccontextmanager
+    async def transaction(self, **limits: float) -> AsyncIterator[AsyncConnection]:
+        async with super().transaction(**limits) as connection:
+            yield connection
+        await self.log.read_changed()
+
+
+def test_an_event_of_its_own_that_is_read_before_its_writer_continues_is_not_of_others(store_url: str):
+    async def scenario() -> tuple[list[str], list[tuple[int, str]]]:
+        await (await Database.open(store_url)).close()
+        own = Appliance(store_url)
+        database = ReadAtOnce.connect(store_url)
+        own.log = database.log = EventLog(database)
+        own.log.follow_others(lambda event: own.of_others.append(event.name))
+        try:
+            await own.log.begin()
+            own.take("own.a", "own.b")
+            assert await own.log.flush()
+            return own.of_others, await own.next(2, after=0)
+        finally:
+            await database.close()
+            await own.database.close()
+
+    assert asyncio.run(scenario()) == ([], [(1, "own.a"), (2, "own.b")])
+
+
 def test_the_newest_event_of_a_host_is_that_of_either_appliance(store_url: str):
     async def scenario() -> list[str | None]:
         async with appliances(store_url) as (first, second):
