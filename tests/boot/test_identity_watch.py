@@ -338,6 +338,66 @@ def test_an_approval_shows_the_machine_and_lets_each_arming_go_on_once(with_serv
     with_services(scenario)
 
 
+def test_one_confirmation_is_enough_after_a_forged_dhcp_request_and_covers_no_other_machine(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> None:
+        services.use(policy=replace(services.policy, requires=InstallRequire.APPROVAL))
+        await arm(services)
+        boots(services, None)  # its firmware shows no UUID by DHCP
+        services.offer(replace(FIRMWARE, uuid=UUID_2.bytes_le))  # from another machine, with the MAC of cp1
+        held = [await script(services)]
+        forged = (await known(services)).hold
+        held += [await script(services, FACTS_1), await script(services, FACTS_2)]
+        hold = (await known(services)).hold
+        refused = ""
+        try:
+            await services.install_moves.confirm(CP1, forged.id if forged else "", reason="")
+        except TransitionError as error:
+            refused = str(error)
+
+        await services.install_moves.confirm(CP1, hold.id if hold else "", reason="")
+        other = await script(services, FACTS_2)
+        await services.install_moves.cancel(CP1, reason="")
+        await arm(services)
+        boots(services, UUID_1)
+        held += [await script(services, FACTS_1)]
+        await services.install_moves.confirm(CP1, None, reason="")
+        led = await script(services, FACTS_1)
+
+        assert [waits(each) for each in (*held, other, led)] == [*["held"] * 5, "InstallPlan"]
+        assert forged is not None
+        assert hold is not None
+        assert (forged.reason, forged.shown.uuid) == (HoldReason.APPROVAL, str(UUID_2))
+        by_dhcp = Identity(MAC, uuid=str(UUID_2))
+        assert (hold.reason, hold.shown, hold.expected) == (HoldReason.TWO_MACHINES, KNOWN, by_dhcp)
+        assert hold.since == forged.since
+        assert refused == "the machine of cp1 shows something else by now; read it: netboot install show cp1"
+        assert await report(services, f"{CHECKS}identity pass UUID {UUID_1}, serial 7XK1\n") is None
+        assert [each[1] for each in await alarms(services)].count("two-machines") > 0
+
+    with_services(scenario)
+
+
+def test_a_held_machine_that_reports_what_is_recorded_stays_held_and_is_what_is_confirmed(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await install(services)
+        await arm(services)
+        boots(services, UUID_2)  # forged
+        held = [await script(services, language=ScriptLanguage.GRUB), await script(services, FACTS_1)]
+        hold = (await known(services)).hold
+        await services.install_moves.confirm(CP1, None, reason="")
+
+        led = await script(services, FACTS_1)
+
+        assert [waits(each) for each in (*held, led)] == ["held", "held", "InstallPlan"]
+        assert hold is not None
+        assert hold.what == f"two machines have MAC {MAC}: UUID {UUID_1} instead of {UUID_2}"
+        assert (await known(services)).recorded.identity == KNOWN  # type: ignore[union-attr]
+
+    with_services(scenario)
+
+
 def test_nothing_is_approved_while_its_arming_was_cancelled_and_set_again(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         services.change_host("cp1", install_require=InstallRequire.APPROVAL)

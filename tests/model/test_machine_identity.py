@@ -1,7 +1,7 @@
 """What identifies a machine beside its MAC: spellings of one value, placeholders, differences, and holds."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -211,15 +211,18 @@ def test_of_two_machines_the_one_that_was_served_before_loses_its_tokens():
     assert held.confirmed(None, at=AT).tokens == Tokens()
 
 
-def test_a_second_hold_completes_the_first_and_never_replaces_it():
+def test_a_second_hold_completes_the_first_and_replaces_only_what_dhcp_requests_alone_showed():
     first = Hold(HoldReason.APPROVAL, AT, Identity(MAC, uuid=UUID_1))
+    of_another = Hold(HoldReason.TWO_MACHINES, AT + timedelta(seconds=5), replace(SHOWN, uuid=UUID_2), first.shown)
+    by_dhcp = replace(of_another, shown=Identity(MAC, uuid=UUID_2))
 
     completed = an_install().held(first).held(replace(first, shown=SHOWN))
-    of_another = an_install().held(first).held(Hold(HoldReason.OTHER_CARD, AT, replace(SHOWN, uuid=UUID_2)))
 
     assert completed.hold == replace(first, shown=SHOWN)
     assert completed.hold.id != first.id  # type: ignore[union-attr]
-    assert of_another.hold == first
+    assert completed.held(of_another).hold == completed.hold
+    assert an_install().held(first).held(by_dhcp).hold == first
+    assert an_install().held(first).held(of_another).hold == replace(of_another, since=AT)
 
 
 @pytest.mark.parametrize(

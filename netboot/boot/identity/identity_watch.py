@@ -165,12 +165,15 @@ class IdentityWatch:
 
         `may_ask`: its next request can report what it is. So a forged DHCP request does not hold a machine that does.
         """
-        if install.hold is not None:
-            completed = replace(install.hold, shown=install.hold.shown.completed(shown))
-            if completed != install.hold:
-                await self._store(seen, host, completed)
-            return WaitPlan(seen.mac, WaitReason.HELD, host, completed.what)
         found = hold_of(host, install, shown, policy, rival=self._rival(shown))
+        if (before := install.hold) is not None:
+            why, other = found or (HoldReason.TWO_MACHINES, before.shown)
+            now = before.after(Hold(why, before.since, shown, other))
+            if now.shown.differences(before.shown):
+                await self._begin(seen, host, now)
+            elif now != before:
+                await self._store(seen, host, now)
+            return WaitPlan(seen.mac, WaitReason.HELD, host, now.what)
         if found is None:
             return None
         reason, expected = found

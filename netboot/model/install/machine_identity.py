@@ -111,6 +111,16 @@ class Hold:
         """Return a digest of what a person confirms, so that another hold is not confirmed by mistake."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
+    def after(self, later: "Hold") -> "Hold":
+        """Return it after a later request of the MAC: completed by what that shows, if it is of the same machine.
+
+        What DHCP requests alone showed, which any machine can forge, gives way to what the machine itself reports. What
+        it reported stays.
+        """
+        if later.shown.is_reported and not self.shown.is_reported and later.shown.differences(self.shown):
+            return replace(later, since=self.since)
+        return replace(self, shown=self.shown.completed(later.shown))
+
     @property
     def what(self) -> str:
         """The evidence in one clause."""
@@ -188,11 +198,8 @@ class KnownIdentity:
         return KnownIdentity(self.recorded, self.served)
 
     def held(self, hold: Hold) -> "KnownIdentity":
-        """Return it with a hold. One that is there stays, and is completed."""
-        before = self.hold
-        if before is None:
-            return replace(self, hold=hold)
-        return replace(self, hold=replace(before, shown=before.shown.completed(hold.shown)))
+        """Return it with a hold; one that is there does not end, and has the evidence of both."""
+        return replace(self, hold=self.hold.after(hold) if self.hold is not None else hold)
 
     def confirmed(self, at: datetime) -> "KnownIdentity":
         """Return it as a person confirmed it: what the held machine showed is the host's identity from now on."""
