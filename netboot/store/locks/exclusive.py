@@ -46,28 +46,37 @@ def lock_of_store(url: str) -> Lock | None:
 
 
 @asynccontextmanager
-async def held_alone(lock: Lock, *, owner: str, what: str) -> AsyncIterator[None]:
-    """Hold a lock for `owner`, after waiting for those that share it; raise HeldError if another one holds it."""
+async def held_alone(
+    lock: Lock, *, owner: str, what: str, note: Callable[[str], object] = lambda _others: None
+) -> AsyncIterator[None]:
+    """Hold a lock for `owner`, after waiting up to `COMMAND_S` for those that share it.
+
+    `note` gets their names before that. Raises HeldError if they still share it, or if another one holds it alone.
+    """
     waited_s = 0.0
     while not await lock.take(owner=owner):
         is_shared = await lock.take(owner=None)
         await lock.release()
         if not is_shared or waited_s > COMMAND_S:
-            is_command = is_shared and not isinstance(
-                lock, AdvisoryLock
-            )  # which daemons share, too, and which names all
-            other = "a netboot command" if is_command else await lock.owner()
+            other = await _owner(lock, is_shared=is_shared)
             raise HeldError(
                 f"cannot start: {other} holds {what}; this daemon changed nothing; "
                 "netboot commands reach the one that runs; to replace it, stop it first: systemctl stop netboot",
                 other,
             )
+        if waited_s == 0.0:
+            note(await _owner(lock, is_shared=True))
         await asyncio.sleep(_TRY_AGAIN_S)
         waited_s += _TRY_AGAIN_S
     try:
         yield
     finally:
         await lock.release()
+
+
+async def _owner(lock: Lock, *, is_shared: bool) -> str:
+    """Name who has a lock; a file that is shared names nobody, and only commands share it."""
+    return "a netboot command" if is_shared and isinstance(lock, FileLock) else await lock.owner()
 
 
 @asynccontextmanager

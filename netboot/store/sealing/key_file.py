@@ -20,7 +20,11 @@ _LOST: Final = "if it is lost: stop netboot, then netboot store rekey --discard"
 
 
 class KeyFileError(Exception):
-    """Why a key file cannot be used, with the cure."""
+    """Why the file that `store.key_file` names cannot be used, with the cure; `what` is of any key file."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"store.key_file: {what}; {cure}")
+        self.what = what
 
 
 def default_key_file(url: str) -> Path:
@@ -69,17 +73,16 @@ def read_key(path: Path) -> StoreKey | None:
         return None
     except OSError as error:
         cure = cure_of(path) or f"give the daemon's user the right to read it: chown netboot: {path}"
-        raise KeyFileError(f"store.key_file: cannot read {path}: {error.strerror}; {cure}") from error
+        raise KeyFileError(f"cannot read {path}: {error.strerror}", cure) from error
     if found & (_ABOVE_THE_FILE if is_credential(path) else _OTHERS):
         raise KeyFileError(
-            f"store.key_file: other users may read or write {path} (mode {found & 0o777:04o}), so nothing is sealed "
-            f"with it; chmod 600 {path}, and if others had access: netboot store rekey"
+            f"other users may read or write {path} (mode {found & 0o777:04o}), so nothing is sealed with it",
+            f"chmod 600 {path}, and if others had access: netboot store rekey",
         )
     if len(data) != KEY_BYTES:
         size = f"{len(data)} bytes" if len(data) < KEY_BYTES else f"more than {KEY_BYTES} bytes"
         raise KeyFileError(
-            f"store.key_file: {path} has {size}, and a key has {KEY_BYTES}; restore it, or for a new store delete it; "
-            f"{_LOST}"
+            f"{path} has {size}, and a key has {KEY_BYTES}", f"restore it, or for a new store delete it; {_LOST}"
         )
     return StoreKey(data)
 
@@ -111,7 +114,7 @@ def make_key(path: Path) -> None:
             os.link(draft, path)
     except OSError as error:
         cure = f"make it as the daemon's user: umask 077; head -c {KEY_BYTES} /dev/urandom > {path}"
-        raise KeyFileError(f"store.key_file: cannot make {path}: {error.strerror}; {cure}") from error
+        raise KeyFileError(f"cannot make {path}: {error.strerror}", cure) from error
     finally:
         with suppress(OSError):
             draft.unlink()

@@ -54,6 +54,31 @@ def test_a_key_of_the_operator_is_left_where_it_is(store_url: str, tmp_path: Pat
     assert run_on(store_url, read, key_file=new_key) == STORED
 
 
+@pytest.mark.parametrize(
+    ("size", "mode", "what"),
+    [
+        (32, 0o644, "other users may read or write {} (mode 0644), so nothing is sealed with it"),
+        (31, 0o600, "{} has 31 bytes, and a key has 32"),
+        (None, 0, "there is no {}"),
+    ],
+)
+def test_a_key_of_the_operator_that_cannot_be_used_names_its_option(
+    sqlite_url: str, tmp_path: Path, size: int | None, mode: int, what: str
+):
+    key_file, new_key = tmp_path / "store.key", tmp_path / "new"
+    run_on(sqlite_url, fill, key_file=key_file)
+    if size is not None:
+        new_key.write_bytes(bytes(size))
+        new_key.chmod(mode)
+
+    with pytest.raises(StoreError) as refused:
+        changed(sqlite_url, key_file, new_key=new_key)
+
+    cure = "a key has 32 random bytes and mode 0600: umask 077; head -c 32 /dev/urandom > NEW-FILE"
+    assert str(refused.value) == f"--new-key: {what.format(new_key)}; {cure}"
+    assert run_on(sqlite_url, read, key_file=key_file) == STORED
+
+
 def test_a_lost_key_is_refused_until_what_it_sealed_is_discarded(store_url: str, tmp_path: Path):
     key_file = tmp_path / "store.key"
     run_on(store_url, fill, key_file=key_file)
@@ -132,10 +157,15 @@ def test_a_daemon_that_shares_the_store_with_others_is_named(
     async def scenario() -> None:
         lock = AdvisoryLock(postgresql_url)
         assert await lock.take(owner=None)
-        daemon = f"netboot on {socket.gethostname()[:40]}, pid {os.getpid()}"
+        daemon, noted = f"netboot on {socket.gethostname()[:40]}, pid {os.getpid()}", []
+        key_file = tmp_path / "store.key"
         with pytest.raises(StoreError, match=rf"^cannot change the key: {re.escape(daemon)} works on the store; stop "):
-            await rekey(postgresql_url, tmp_path / "store.key", owner="a test", discards=False, new_key=None)
+            await rekey(postgresql_url, key_file, owner="a test", discards=False, new_key=None, note=noted.append)
         await lock.release()
+        assert noted == [
+            f"waiting up to 30 s for {daemon}, which works on the store; "
+            "stop netboot on every appliance of the store: systemctl stop netboot"
+        ]
 
     asyncio.run(scenario())
 

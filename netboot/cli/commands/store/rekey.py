@@ -26,7 +26,15 @@ def rekey(config: Path, new_key: Path | None, discard: bool, as_json: bool) -> N
 
     settings = load_settings(config).store
     owner = f"netboot store rekey with pid {os.getpid()}"
-    change = asyncio.run(change_key(settings.url, settings.key_file, owner=owner, discards=discard, new_key=new_key))
+    changing = change_key(
+        settings.url,
+        settings.key_file,
+        owner=owner,
+        discards=discard,
+        new_key=new_key,
+        note=lambda text: click.echo(printable(text), err=True),
+    )
+    change = asyncio.run(changing)
     lines = [f"the store is sealed with the key {change.digest} in {change.key_file}"]
     if change.discarded_count:
         lines.append(f"deleted, because no key opens it: {counted(change.discarded_count, 'value')}; arm hosts again")
