@@ -9,7 +9,9 @@ import pytest
 from fixtures.command_line import CommandLine
 
 from netboot.errors import StoreError
+from netboot.store import tables
 from netboot.store.backup.backup_file import BackupError
+from netboot.store.failure import NEWEST_VERSION
 
 
 @pytest.fixture
@@ -40,6 +42,35 @@ def test_a_store_is_backed_up_verified_and_restored(filled: CommandLine):
     ]
     assert [token["name"] for token in filled.json("token", "list")] == ["ci"]
     assert in_place.endswith("is sound\n")
+
+
+def test_json_has_counts_and_lists_only_faults(filled: CommandLine):
+    backup = str(filled.directory / "netboot.backup")
+
+    made = filled.json("store", "backup", backup)
+    of_backup = filled.json("store", "check", backup)
+    in_place = filled.json("store", "check")
+    restored = filled.json("store", "restore", backup)
+
+    summary = {name: value for name, value in made.items() if name not in ("file", "size_bytes")}
+    assert summary == {
+        **{name: made[name] for name in ("taken_at", "appliance", "netboot_version", "key_digest")},
+        "schema_version": NEWEST_VERSION,
+        "database": "sqlite",
+        "tables": len(tables.metadata.tables) - 1,
+        "rows": made["rows"],
+    }
+    assert made["rows"] > 0
+    assert of_backup == {"ok": True, "file": "./netboot.backup", **summary}
+    counts = {name: summary[name] for name in ("schema_version", "tables", "rows")}
+    assert in_place == {"ok": True, **counts, "faults": []}
+    assert restored == {
+        "backup": summary,
+        "kept": "./netboot.db.before-restore",
+        "ended": {"hosts": 0, "machines": 0, "logins": 0},
+        "keeps_armings": False,
+        "key_problem": None,
+    }
 
 
 def test_a_backup_goes_to_standard_output(filled: CommandLine):

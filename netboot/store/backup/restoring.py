@@ -7,7 +7,7 @@ A backup of an older version gets the tables of its version and is then migrated
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from netboot.model.install.event import Event, actor_in
 from netboot.store import tables
 from netboot.store.backup.backup_file import BackupError, BackupManifest, BackupPart, BackupReader
 from netboot.store.backup.ended_permissions import EndedPermissions, end_permissions
-from netboot.store.backup.version_tables import continue_numbers, read_back, tables_at, version_of
+from netboot.store.backup.version_tables import continue_numbers, last_numbers, read_back, tables_at, version_of
 from netboot.store.backup.whole_store import rewriting
 from netboot.store.failure import NEWEST_VERSION
 from netboot.store.locks.exclusive import Lock, lock_of_store
@@ -70,8 +70,10 @@ async def restore_backup(
         if make_url(url).get_backend_name() == "sqlite":
             return await _into_file(url, backup, request, note)
         async with rewriting(url) as connection:
-            kept = await _move_tables_away(connection)
-            ended = await _fill(connection, backup, request, note)
+            version = await connection.run_sync(version_of)
+            used = await connection.run_sync(lambda each: last_numbers(each, version)) if version else {}
+            kept = await _move_tables_away(connection, version)
+            ended = await _fill(connection, backup, request, note, used=used)
             return RestoredStore(backup.manifest, kept, ended)
 
 
@@ -108,9 +110,17 @@ async def _alone(url: str, owner: str) -> AsyncIterator[None]:
 
 
 async def _fill(
-    connection: AsyncConnection, backup: BackupReader, request: RestoreRequest, note: Callable[[str], object]
+    connection: AsyncConnection,
+    backup: BackupReader,
+    request: RestoreRequest,
+    note: Callable[[str], object],
+    *,
+    used: Mapping[str, int],
 ) -> EndedPermissions:
-    """Make the tables of the backup's version in an empty database, fill and migrate them, and end permissions."""
+    """Make the tables of the backup's version in an empty database, fill and migrate them, and end permissions.
+
+    `used` has the last number of each table of the previous store: none is given twice.
+    """
     manifest = backup.manifest
     version = manifest.schema_version
     nothing = Sealing(None, "nothing is sealed yet")
@@ -119,7 +129,9 @@ async def _fill(
     for table in tables_at(version):
         note(table.name)
         await _insert(connection, table, parts[table.name], backup)
-    await connection.run_sync(lambda each: continue_numbers(each, version, dict(manifest.sequences)))
+    given = manifest.sequences
+    last = {table: max(given.get(table, 0), used.get(table, 0)) for table in parts if table in given or table in used}
+    await connection.run_sync(lambda each: continue_numbers(each, version, last))
     await connection.run_sync(lambda each: _migrate(each, request.key_file, version))
     ended = EndedPermissions()
     if not request.keeps_armings:
@@ -162,9 +174,8 @@ async def _insert(connection: AsyncConnection, table: Table, part: BackupPart, b
             await connection.execute(insert(table), [read_back(table, part.columns, row) for row in rows])
 
 
-async def _move_tables_away(connection: AsyncConnection) -> str | None:
+async def _move_tables_away(connection: AsyncConnection, version: int) -> str | None:
     """Move the tables of a PostgreSQL store into another schema; return its name, None: there were no tables."""
-    version = await connection.run_sync(version_of)
     if version == 0:
         return None
     if version > NEWEST_VERSION:  # its tables are not known
@@ -188,9 +199,9 @@ async def _into_file(
     place = Path(os.path.realpath(str(make_url(url).database)))  # noqa: ASYNC240 - a command; nothing else runs
     new = place.with_name(f"{place.name}.restoring")
     try:
-        _make_file(new, _kept(place))
+        _make_file(new, place)
         async with rewriting(make_url(url).set(database=str(new)).render_as_string()) as connection:
-            ended = await _fill(connection, backup, request, note)
+            ended = await _fill(connection, backup, request, note, used=_numbers_in(place))
         return RestoredStore(backup.manifest, _put_in_place(new, place), ended)
     except OSError as error:
         name = error.filename or new
@@ -203,8 +214,18 @@ def _kept(place: Path) -> Path:
     return place.with_name(f"{place.name}.{BEFORE}")
 
 
-def _make_file(new: Path, kept: Path) -> None:
+def _numbers_in(place: Path) -> dict[str, int]:
+    """Return the last number of each table of a SQLite store; none if it is damaged, or not there."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True)) as connection:
+        return dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
+    return {}
+
+
+def _make_file(new: Path, place: Path) -> None:
     """Make an empty file for the owner of its directory alone; raise StoreError if an earlier store is kept."""
+    kept = _kept(place)
+    if _is_second_name(kept, place):
+        kept.unlink()
     if os.path.lexists(kept):
         raise StoreError(
             f"cannot restore: {kept} is the store before an earlier restore; "
@@ -238,19 +259,25 @@ def _verify_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def _is_second_name(kept: Path, place: Path) -> bool:
+    """Return whether a restore was interrupted between its two names for the store: nothing was replaced."""
+    return kept.exists() and place.exists() and kept.samefile(place)
+
+
 def _put_away(place: Path, kept: Path) -> None:
     """Give the store a second name, with its write-ahead log; `place` stays until it is replaced.
 
     A sound store takes up its log. The log of a damaged one is moved away, because SQLite would apply it to the new
-    store.
+    store. A restore that was interrupted here is done again: what it left is used, or removed.
     """
     log, kept_log = (path.with_name(f"{path.name}-wal") for path in (place, kept))
     if log.exists():
+        kept_log.unlink(missing_ok=True)
         os.link(log, kept_log)
     with suppress(sqlite3.Error), closing(sqlite3.connect(place, timeout=1)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    if kept_log.exists() and kept_log.stat().st_size == 0:
-        kept_log.unlink()
+        is_busy, _frames, _moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not is_busy:  # all of it is in the store, which is sound
+            kept_log.unlink(missing_ok=True)
     os.link(place, kept)
     for suffix in _WITH_IT:
         place.with_name(place.name + suffix).unlink(missing_ok=True)

@@ -99,20 +99,22 @@ def test_a_backup_of_each_version_and_database_restores_to_its_migrated_rows_in_
     assert rows_at(target, tmp_path / "store.key") == rows_at(store_url, tmp_path / "store.key")
 
 
-def test_events_of_a_restored_store_go_on_after_every_id_that_was_used(store_url: str, tmp_path: Path):
+@pytest.mark.parametrize("since", [0, 5])
+def test_events_of_a_restored_store_go_on_after_every_id_that_was_used(store_url: str, tmp_path: Path, since: int):
     load_stored(store_url, NEWEST_VERSION_STORED)
 
-    async def used_ids(last: int) -> None:
+    async def use_ids(count: int) -> None:
         database = await Database.open(store_url, key_file=tmp_path / "store.key")
         async with database.transaction() as connection:
-            for number in range(3, last + 1):
+            for number in range(count):
                 row = {"at": AT.isoformat(), "name": "test", "data": {"number": number}}
                 await connection.execute(tables.events.insert(), row)
             await connection.execute(tables.events.delete())  # as the pruning does
         await database.close()
 
-    asyncio.run(used_ids(7))
+    asyncio.run(use_ids(5))  # after the two that are stored
     back_up(store_url, tmp_path / "netboot.backup")
+    asyncio.run(use_ids(since))
     restore(store_url, tmp_path / "netboot.backup")
 
     async def ids() -> list[int]:
@@ -122,7 +124,7 @@ def test_events_of_a_restored_store_go_on_after_every_id_that_was_used(store_url
         await database.close()
         return found
 
-    assert asyncio.run(ids()) == [8]
+    assert asyncio.run(ids()) == [8 + since]
 
 
 def test_a_table_that_a_later_migration_adds_is_in_a_backup_without_a_change_of_its_format(

@@ -51,7 +51,7 @@ def backup(config: Path, file: Path, as_json: bool) -> None:
             taking = take_backup(url, opened, at=datetime.now(UTC), spool=file.absolute().parent, note=note, **about)
             manifest = asyncio.run(taking)
     size_bytes = file.stat().st_size
-    found = {"file": str(file), "size_bytes": size_bytes, **asdict(manifest)}
+    found = {"file": str(file), "size_bytes": size_bytes, **_summary(manifest)}
     print_found(found, as_json, [f"{file}: {_described(manifest)}, {megabytes(size_bytes)}"])
 
 
@@ -82,10 +82,11 @@ def restore(config: Path, file: Path, keep_armings: bool, as_json: bool) -> None
         note = _steps(progress, "restoring")
         restored = asyncio.run(restore_backup(settings.url, opened, request, note=note))
         key_problem = key_warning(restored.manifest, key_file)
+    ended = restored.ended
     found = {
-        "manifest": asdict(restored.manifest),
+        "backup": _summary(restored.manifest),
         "kept": restored.kept,
-        "ended": asdict(restored.ended),
+        "ended": {"hosts": len(ended.hosts), "machines": len(ended.machines), "logins": ended.sessions},
         "keeps_armings": keep_armings,
         "key_problem": key_problem,
     }
@@ -108,14 +109,20 @@ def check(config: Path, file: Path | None, as_json: bool) -> None:
     with shown_progress(as_json=as_json) as progress:
         checked = asyncio.run(check_store(settings.url, settings.key_file, _steps(progress, "checking")))
     if as_json:
-        print_json({"ok": checked.is_sound, **asdict(checked)})
+        counts = {"tables": len(checked.rows), "rows": sum(checked.rows.values())}
+        faults = [asdict(fault) for fault in checked.faults]
+        print_json({"ok": checked.is_sound, "schema_version": checked.version, **counts, "faults": faults})
     else:
         state = "is sound" if checked.is_sound else f"has {counted(len(checked.faults), 'fault')}"
         click.echo(f"the store, version {checked.version}, {counted(sum(checked.rows.values()), 'row')}, {state}")
         for fault in checked.faults:
             click.echo(printable(f"  {fault.part or 'database'}: {fault.what}"))
         if checked.is_damaged:
-            click.echo("stop the daemon, and restore a backup: netboot store restore FILE", err=True)
+            click.echo(
+                "if a newer version of netboot wrote these rows, install it again; otherwise stop the daemon, and "
+                "restore a backup: netboot store restore FILE",
+                err=True,
+            )
     if not checked.is_sound:
         raise SystemExit(1)
 
@@ -127,11 +134,26 @@ def _check_backup(file: Path, *, as_json: bool) -> None:
     with opened_backup(file) as opened:
         parts_read(opened)
         manifest = opened.manifest
-    print_found({"ok": True, **asdict(manifest)}, as_json, [f"{file} is sound: {printable(_described(manifest))}"])
+    found = {"ok": True, "file": str(file), **_summary(manifest)}
+    print_found(found, as_json, [f"{file} is sound: {printable(_described(manifest))}"])
 
 
 def _steps(progress: Progress, what: str) -> Callable[[str], object]:
     return lambda table: progress.step(f"{what} {table}", 0)
+
+
+def _summary(manifest: "BackupManifest") -> dict[str, Any]:
+    """Return what --json has of a backup; its manifest.json has each table."""
+    return {
+        "taken_at": manifest.taken_at,
+        "appliance": manifest.appliance,
+        "netboot_version": manifest.netboot_version,
+        "schema_version": manifest.schema_version,
+        "database": manifest.database,
+        "key_digest": manifest.key_digest,
+        "tables": len(manifest.parts),
+        "rows": manifest.rows,
+    }
 
 
 def _described(manifest: "BackupManifest") -> str:
