@@ -18,7 +18,7 @@ from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
 from netboot.app.administration.rack_parts import rack_overview
 from netboot.app.appliance_health import ApplianceHealth
-from netboot.app.appliances.known_appliances import appliances_of
+from netboot.app.appliances.known_appliances import OnLan, appliances_of
 from netboot.app.appliances.shared_changes import SharedChanges
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
@@ -79,7 +79,7 @@ class Daemon:
         self._systemd = SystemdStatus(hosts=lambda: len(registry.now.hosts), problems=self.problems)
         self._content_changed, self._is_stopping = asyncio.Event(), False
         self._content = ContentIndex(directory)
-        self._appliances = appliances_of(store, settings, registry.hosts, url=self._boot_url, clock=clock)
+        self._appliances = appliances_of(store, settings, registry.hosts, on_lan=self._on_lan, clock=clock)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now, self._appliances.agree)
         self._records = from_settings.record_writer_for(settings, metrics, store.database.size_bytes, now=clock.now)
         self._services = self._boot_services(clock)
@@ -152,8 +152,8 @@ class Daemon:
             clock=clock,
         )
 
-    def _boot_url(self) -> str:
-        return self._listeners.base_url()
+    def _on_lan(self) -> OnLan:
+        return self._listeners.on_lan()
 
     def _boot_services(self, clock: Clock) -> BootServices:
         store = self._store
@@ -201,6 +201,7 @@ class Daemon:
             metrics=metrics,
             health=self._health.check,
             on_problems=self._systemd.note_problems,
+            appliances=self._appliances.addresses,
         )
 
     def _gauge_readings(self) -> GaugeReadings:
@@ -314,6 +315,7 @@ class Daemon:
             *self._listeners.problems(),
             *self._admin.problems,
             *self._appliances.problems(),
+            *self._install_moves.installs.unread.values(),
             *self._watchdog.problems,
         ]
         others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
@@ -364,6 +366,7 @@ class Daemon:
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 await self._listeners.open(stack, interfaces, tasks)
+                await self._appliances.declare()  # with its addresses on the boot LAN
                 if not wanted:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 gc.collect()

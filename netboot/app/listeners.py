@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
+from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
 
@@ -11,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from netboot.app import from_settings
+from netboot.app.appliances.known_appliances import OnLan
 from netboot.app.boot_services import BootServices
 from netboot.app.running.round_trip import Endpoint
 from netboot.app.tls.registry_listener import RegistryListener
@@ -58,8 +60,12 @@ class BootListeners:
         metrics: Metrics,
         health: CheckHealth,
         on_problems: Callable[[], None],
+        appliances: Callable[[], frozenset[IPv4Address]],
     ) -> None:
-        """`on_problems` is called every few seconds, after each retry."""
+        """`on_problems` is called every few seconds, after each retry.
+
+        `appliances` returns the addresses of the other appliances of the store.
+        """
         self._settings = settings
         self._on_problems = on_problems
         self._interfaces: Interfaces | None = None
@@ -100,7 +106,9 @@ class BootListeners:
         lines = services.log_lines
         self._syslog = SyslogServer(lines, settings.logs.port, counters=metrics) if lines is not None else None
         is_leasing = settings.dhcp.mode is DhcpMode.RESERVATION
-        self._replies = ReplyListener(services.other_servers, leases=is_leasing, counters=metrics)
+        self._replies = ReplyListener(
+            services.other_servers, leases=is_leasing, counters=metrics, appliances=appliances
+        )
         self.throughput = Throughput(self._bytes_sent, now=services.clock.now, monotonic=services.clock.monotonic)
 
     def _registry_listener(self) -> RegistryListener | None:
@@ -222,6 +230,12 @@ class BootListeners:
         if not served:
             return from_settings.base_urls_of(self._settings, {})
         return [urls.base_url(each.advertise or each.address, self._settings.http.port) for each in served]
+
+    def on_lan(self) -> OnLan:
+        """Return where this server is on the boot LAN, also by the addresses that it publishes."""
+        served = self._interfaces.current if self._interfaces is not None else ()
+        found = {each for interface in served for each in (*interface.addresses, interface.advertise)}
+        return OnLan(self.base_url(), sorted(str(each) for each in found if each is not None))
 
     def unobserved(self) -> list[str]:
         """List why other servers are not seen on some interface."""

@@ -90,7 +90,7 @@ class InstallMoves:
 
     async def read_changed(self, hosts: Collection[str] | None) -> list[HostName]:
         """Read what others changed into memory; None: any install. Returns the hosts that are armed anew."""
-        stored = await self.installs.all() if hosts is None else await self.installs.of([*map(HostName, hosts)])
+        stored = await self.installs.readable(None if hosts is None else [*map(HostName, hosts)])
         known = {install.host: self.known(install.host) for install in stored}
         for install in stored:
             self._remember(install)
@@ -112,8 +112,8 @@ class InstallMoves:
             self._known[install.host] = install
 
     async def all(self) -> dict[HostName, Install]:
-        """Read every install in the store."""
-        return {install.host: install for install in await self.installs.all()}
+        """Read every install in the store that this version can read."""
+        return {install.host: install for install in await self.installs.readable(None)}
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install of a token in the store; another text costs no query."""

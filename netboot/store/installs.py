@@ -8,6 +8,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, Final, TypeVar
 
+import structlog
 from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +21,7 @@ from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.install import RETIRED, Arming, Install, InstallState, InstallTarget, Move
 from netboot.model.install.machine_identity import as_columns, from_columns
 from netboot.model.install.token import TokenKind, Tokens
+from netboot.model.words import first_line
 from netboot.store import tables
 from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, OvertakenError
@@ -27,6 +29,8 @@ from netboot.store.nodes.installed_nodes import forget, record_installed
 from netboot.store.sealing.sealing import Sealing, requested_digest, token_digest
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 ATTEMPTS = 5  # of one change against other writers
 KEPT_MOVES: Final = 1000  # lines of one host's history; a machine with a valid token can cause lines without end
@@ -41,11 +45,23 @@ class Change:
     after: Install
 
 
+class UnknownInstallError(StoreError):
+    """A row of the table has a value that this version does not know."""
+
+    def __init__(self, host: HostName, what: str) -> None:
+        super().__init__(
+            f"cannot read the install of {host} in the store: {what}; if a newer version of netboot wrote it, install "
+            "that version again, otherwise restore a backup; until then its machine waits, or boots its own disk"
+        )
+        self.host = host
+
+
 class Installs:
-    """The table of installs. Every method raises StoreError if the store fails."""
+    """The table of installs. Every method raises StoreError if the store fails, or a row cannot be read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.unread: dict[HostName, str] = {}  # why `readable` left an install out
 
     @property
     def _sealing(self) -> Sealing:
@@ -53,18 +69,33 @@ class Installs:
 
     async def all(self) -> list[Install]:
         """Read every stored install; a host without one is only registered."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(tables.installs))
-            return [_install(row, self._sealing) for row in rows.mappings()]
+        return [_known_install(row, self._sealing) for row in await self._rows(None)]
 
-    async def of(self, hosts: Sequence[HostName]) -> list[Install]:
-        """Read the stored installs of these hosts."""
-        found: list[Install] = []
+    async def readable(self, hosts: Sequence[HostName] | None) -> list[Install]:
+        """Read the stored installs of these hosts, or all, but those that only a newer version can read.
+
+        `unread` has these, and each is logged once.
+        """
+        found, unread = [], dict[HostName, str]()
+        for row in await self._rows(hosts):
+            try:
+                found.append(_known_install(row, self._sealing))
+            except UnknownInstallError as error:
+                unread[error.host] = str(error)
+        for host in unread.keys() - self.unread.keys():
+            log.error("store.install_unread", host=host, reason=unread[host])
+        others = {host: why for host, why in self.unread.items() if hosts is not None and host not in hosts}
+        self.unread = others | unread
+        return found
+
+    async def _rows(self, hosts: Sequence[HostName] | None) -> list[RowMapping]:
+        found: list[RowMapping] = []
         async with self._database.reading() as connection:
-            for first in range(0, len(hosts), _HOSTS_PER_QUERY):
-                mine = tables.installs.c.host.in_(hosts[first : first + _HOSTS_PER_QUERY])
-                rows = await connection.execute(select(tables.installs).where(mine))
-                found += [_install(row, self._sealing) for row in rows.mappings()]
+            if hosts is None:
+                found += (await connection.execute(select(tables.installs))).mappings()
+            for first in range(0, len(hosts or ()), _HOSTS_PER_QUERY):
+                mine = tables.installs.c.host.in_((hosts or ())[first : first + _HOSTS_PER_QUERY])
+                found += (await connection.execute(select(tables.installs).where(mine))).mappings()
         return found
 
     async def get(self, host: HostName) -> Install:
@@ -126,7 +157,10 @@ class Installs:
         return (await self.histories([host]))[host]
 
     async def histories(self, hosts: Sequence[HostName]) -> dict[HostName, list[Move]]:
-        """Read the newest lines of the histories of several hosts in one query, oldest first."""
+        """Read the newest lines of the histories of several hosts in one query, oldest first.
+
+        A line with a state that only a newer version knows is left out.
+        """
         moves = tables.moves
         rank = func.row_number().over(partition_by=moves.c.host, order_by=moves.c.id.desc())
         newest = select(moves, rank.label("rank")).where(moves.c.host.in_(hosts)).subquery()
@@ -134,13 +168,14 @@ class Installs:
         found: dict[HostName, list[Move]] = {host: [] for host in hosts}
         async with self._database.reading() as connection:
             for row in (await connection.execute(wanted)).mappings():
-                found[HostName(row["host"])].append(_move(row))
+                with suppress(ValueError):
+                    found[HostName(row["host"])].append(move_of(row))
         return found
 
     async def _find(self, condition: ColumnElement[bool]) -> Install | None:
         async with self._database.reading() as connection:
             row = (await connection.execute(select(tables.installs).where(condition))).mappings().first()
-        return _install(row, self._sealing) if row else None
+        return _known_install(row, self._sealing) if row else None
 
 
 async def _change_all(
@@ -190,7 +225,7 @@ async def _read_locked(
         mine = tables.installs.c.host.in_(hosts[first : first + _HOSTS_PER_QUERY])
         query = select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()
         rows = (await connection.execute(query)).mappings()
-        found |= {install.host: install for install in (_install(row, sealing) for row in rows)}
+        found |= {install.host: install for install in (_known_install(row, sealing) for row in rows)}
     return found
 
 
@@ -216,7 +251,8 @@ async def _update(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]
         )
 
 
-def _move(row: RowMapping) -> Move:
+def move_of(row: RowMapping) -> Move:
+    """Read a line of a host's history; raise ValueError for a value that this version does not know."""
     return Move(
         at=datetime.fromisoformat(row["at"]),
         what=row["what"],
@@ -227,7 +263,15 @@ def _move(row: RowMapping) -> Move:
     )
 
 
-def _install(row: RowMapping | Mapping[str, Any], sealing: Sealing) -> Install:
+def _known_install(row: RowMapping, sealing: Sealing) -> Install:
+    try:
+        return install_of(row, sealing)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnknownInstallError(HostName(row["host"]), first_line(str(error))) from error
+
+
+def install_of(row: RowMapping, sealing: Sealing) -> Install:
+    """Read a row; what a type raises for a value that this version does not know passes."""
     arming = None
     if row["armed_at"] is not None:
         arming = Arming(

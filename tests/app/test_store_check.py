@@ -60,7 +60,11 @@ def test_a_store_of_an_older_version_is_sound_and_stays_as_it_is(store_url: str)
     [
         (
             "UPDATE installs SET state = 'lost' WHERE host = 'cp1'",
-            StoreFault("installs", "a row cannot be read: ValueError: 'lost' is not a valid InstallState"),
+            StoreFault("installs", "the row cp1 cannot be read: ValueError: 'lost' is not a valid InstallState"),
+        ),
+        (
+            "UPDATE moves SET to_state = 'lost' WHERE id = 1",
+            StoreFault("moves", "the row 1 cannot be read: ValueError: 'lost' is not a valid InstallState"),
         ),
         (
             "UPDATE events SET at = 'yesterday' WHERE id = 2",

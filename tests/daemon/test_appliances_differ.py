@@ -111,7 +111,8 @@ def test_another_key_of_the_store_is_an_alarm_with_its_cure(boxes: tuple[Box, Bo
     (problem,) = [each for each in first.api("/api/v1/status")["problems"] if "key" in each]
     assert problem.startswith("the key of the store here is not the one of appliance ")
     assert problem.endswith(
-        "; copy store.key from the one that armed last to the other, then restart netboot on that one"
+        "; copy store.key from the one that armed last to the other, then restart netboot on that one; until then "
+        "their hosts are not compared, and no arming ends because its host changed"
     )
 
 

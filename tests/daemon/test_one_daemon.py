@@ -144,3 +144,11 @@ def test_two_configurations_with_stores_sockets_and_ports_of_their_own_are_two_d
         assert beside.wait() == 0
     finally:
         beside.stop()
+
+
+def test_the_only_appliance_of_a_sqlite_store_is_named_as_such(rack: Rack):
+    assert rack.netboot("appliances") == (
+        "the store is SQLite, which is for one appliance: this one is the only one; several share a PostgreSQL store: "
+        "docs/several-appliances.md\n"
+    )
+    assert rack.netboot("appliances", "--json") == "[]\n"

@@ -185,6 +185,8 @@ def test_no_address_is_leased_twice_also_when_one_is_killed_and_started_again(ra
     clients.run(2 * CLIENTS)
 
     assert_each_has_its_own(clients, pool)
+    # Each has received the REQUESTs that take a lease of the other one, which is no foreign server.
+    assert [rack.api("/api/v1/status")["other_servers"] for rack in racks] == [[], []]
     assert clients.restart() == {each.chaddr: {each.address} for each in clients.served}
     stored = granted(racks[0])
     assert stored

@@ -10,7 +10,8 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from ipaddress import IPv4Address
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -39,10 +40,18 @@ _CURES: Final = {
     "hosts": "copy the hosts files and Ignition files of the newer one to the other, then netboot reload there; until "
     "then no arming ends because its host changed",
     "content": "copy the content directory, then netboot content list",
-    "key": "copy store.key from the one that armed last to the other, then restart netboot on that one",
+    "key": "copy store.key from the one that armed last to the other, then restart netboot on that one; until then "
+    "their hosts are not compared, and no arming ends because its host changed",
 }
 
 log = structlog.get_logger()
+
+
+class OnLan(NamedTuple):
+    """Where an appliance is on the boot LAN."""
+
+    url: str
+    addresses: list[str]
 
 
 class KnownAppliances:
@@ -54,11 +63,11 @@ class KnownAppliances:
         own: KnownAppliance,
         declared_here: DeclaredHere,
         *,
-        url: Callable[[], str],
+        on_lan: Callable[[], OnLan],
         events: EventBus,
         clock: Clock,
     ) -> None:
-        self._rows, self._own, self._declared_here, self._url = rows, own, declared_here, url
+        self._rows, self._own, self._declared_here, self._on_lan = rows, own, declared_here, on_lan
         self._events, self._clock = events, clock
         self._others: list[KnownAppliance] = []
         self._since: dict[tuple[str, str], float] = {}  # by appliance and part: when they began to differ
@@ -107,6 +116,10 @@ class KnownAppliances:
                     await self._rows.leave(self._own.id)
                     self._events.emit("appliance.left", self._data(self._own))
 
+    def addresses(self) -> frozenset[IPv4Address]:
+        """Return the addresses of the others on the boot LAN, whose replies are of no foreign server."""
+        return frozenset(IPv4Address(address) for each in self._others for address in each.declared.addresses)
+
     def states(self) -> list[ApplianceState]:
         """List this appliance and the others; empty where a store has one daemon."""
         if self._rows is None:
@@ -153,10 +166,11 @@ class KnownAppliances:
         async with self._is_refreshing:
             if self._has_left:
                 return
-            now_s = self._clock.monotonic()
+            now_s, declared = self._clock.monotonic(), self._own.declared
             if self._read_at_s is None or now_s - self._read_at_s >= READ_S:
-                declared = await asyncio.to_thread(self._declared_here.read)
-                self._own, self._read_at_s = replace(self._own, declared=declared, url=self._url()), now_s
+                declared, self._read_at_s = await asyncio.to_thread(self._declared_here.read), now_s
+            here = self._on_lan()
+            self._own = replace(self._own, declared=replace(declared, addresses=here.addresses), url=here.url)
             refreshed = await self._rows.refresh(self._own)
             self._others = [each for each in refreshed.all if each.id != self._own.id]
             self._is_known = True
@@ -211,20 +225,30 @@ def _label(appliance: KnownAppliance) -> str:
 
 
 def appliances_of(
-    store: OpenStore, settings: Settings, hosts: Callable[[], HostSet], *, url: Callable[[], str], clock: Clock
+    store: OpenStore,
+    settings: Settings,
+    hosts: Callable[[], HostSet],
+    *,
+    on_lan: Callable[[], OnLan],
+    clock: Clock,
 ) -> KnownAppliances:
-    """Build the appliances of the store; `url` is that of this one on the boot LAN, if no setting has one."""
+    """Build the appliances of the store; the URL of this one is that on the boot LAN, if no setting has one."""
     place = str(settings.admin.socket.absolute())
     own = KnownAppliance(
         store.database.writer, socket.gethostname(), place, "", __version__, Declaration(), joined_at=clock.now()
     )
     declared = DeclaredHere(hosts, settings.content.directory, store.database.sealing)
     public_url = settings.admin.public_url
+
+    def place_here() -> OnLan:
+        here = on_lan()
+        return OnLan(public_url or here.url, here.addresses)
+
     return KnownAppliances(
         ApplianceRows(store.database) if store.database.is_shared else None,
         own,
         declared,
-        url=(lambda: public_url) if public_url else url,
+        on_lan=place_here,
         events=store.events,
         clock=clock,
     )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, Table, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,10 +29,11 @@ from netboot.store.boots.boot_columns import boot_of
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION, newer_store
 from netboot.store.inspections import Inspections
-from netboot.store.installs import Installs
+from netboot.store.installs import install_of, move_of
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.nodes.installed_nodes import Nodes
+from netboot.store.sealing.sealing import Sealing
 
 _ROWS_AT_ONCE: Final = 500
 _MOST_FAULTS: Final = 100
@@ -172,13 +173,13 @@ def _key(row: RowMapping) -> object:
     return bytes.fromhex(row["digest"]), bool(row["is_alone"])
 
 
-async def _histories(database: Database) -> Any:
-    installs = Installs(database)
-    return await installs.histories([each.host for each in await installs.all()])
+_UNOPENED: Final = Sealing(None, "nothing is opened")
 
 
 # Tables that are read row by row, and those that their own classes read whole.
 _ROWS: Final[Mapping[str, Callable[[RowMapping], object]]] = {
+    "installs": lambda row: install_of(row, _UNOPENED),
+    "moves": move_of,
     "events": event_of,
     "boots": boot_of,
     "served_documents": _served,
@@ -187,8 +188,6 @@ _ROWS: Final[Mapping[str, Callable[[RowMapping], object]]] = {
     "appliances": _appliance,
 }
 _WHOLE: Final[Mapping[tuple[str, ...], Callable[[Database], Awaitable[object]]]] = {
-    ("installs",): lambda database: Installs(database).all(),
-    ("moves",): _histories,
     ("inspections",): lambda database: Inspections(database).all(),
     ("machines",): lambda database: Machines(database).all(),
     ("nodes",): lambda database: Nodes(database).all(),

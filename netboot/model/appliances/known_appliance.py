@@ -12,6 +12,7 @@ class Declaration:
     hosts: Mapping[str, str] = field(default_factory=dict)  # hosts, and the cluster
     content: Mapping[str, str] = field(default_factory=dict)  # boot media and releases that hosts name
     key: str = ""  # the digest of the store's key; empty: it has none that can be used
+    addresses: list[str] = field(default_factory=list)  # its own on the boot LAN, which differ
 
     def differences(self, other: "Declaration") -> dict[str, list[str]]:
         """Return the names that differ, by part: hosts, content, key. Hosts compare only with the same key."""

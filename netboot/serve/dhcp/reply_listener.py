@@ -14,6 +14,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from ipaddress import IPv4Address
 from typing import Final
 
 import structlog
@@ -70,9 +71,16 @@ _REPLIES_AND_CHOICES: Final[tuple[Instruction, ...]] = (
 class ReplyListener:
     """The observed interfaces. Give `serve` to `Interfaces.on_change`, and call `retry` every few seconds."""
 
-    def __init__(self, servers: OtherServers, *, leases: bool, counters: Metrics) -> None:
-        """`leases`: this appliance leases addresses itself."""
-        self._servers, self._counters = servers, counters
+    def __init__(
+        self,
+        servers: OtherServers,
+        *,
+        leases: bool,
+        counters: Metrics,
+        appliances: Callable[[], frozenset[IPv4Address]] = frozenset,
+    ) -> None:
+        """`leases`: this appliance leases addresses itself; `appliances`: the addresses of the others of its store."""
+        self._servers, self._counters, self._appliances = servers, counters, appliances
         self._here = Here(frozenset(), leases)
         self._interfaces: tuple[Interface, ...] = ()
         self._sockets: dict[Interface, _ReplySocket] = {}
@@ -136,16 +144,17 @@ class ReplyListener:
                 log.error("udp.datagram_failed", port=dhcp.CLIENT_PORT, iface=interface.name, exc_info=error)
 
     def _record(self, interface: Interface, datagram: UdpDatagram, card: bytes) -> None:
-        ours = self._here.addresses
+        here = Here({*self._here.addresses, *self._appliances()}, self._here.leases)
+        ours = here.addresses
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
             return
         chosen, reply = chosen_server(message), server_reply(message, datagram.source, _mac(card))
         if chosen is not None and chosen not in ours:
-            self._servers.record_choice(chosen, self._here, interface=interface.name)
+            self._servers.record_choice(chosen, here, interface=interface.name)
         if reply is not None and datagram.source not in ours and reply.server not in ours:  # a relay repeats our own
-            self._servers.record(reply, self._here, interface=interface.name)
+            self._servers.record(reply, here, interface=interface.name)
 
 
 class _ReplySocket:

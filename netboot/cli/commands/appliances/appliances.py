@@ -15,6 +15,10 @@ from netboot.model.words import printable, shown_age
 from netboot.registry.load import load_settings
 
 _COLUMNS: Final = ("APPLIANCE", "URL", "VERSION", "STATE", "SINCE", "DIFFERS FROM THIS ONE")
+_ONLY_ONE: Final = (
+    "the store is SQLite, which is for one appliance: this one is the only one; "
+    "several share a PostgreSQL store: docs/several-appliances.md"
+)
 _SHOWN: Final = 5  # names of a part that differ
 
 
@@ -23,13 +27,16 @@ _SHOWN: Final = 5  # names of a part that differ
 def appliances(config: Path, as_json: bool) -> None:
     """List the appliances that share the store, with what differs between them and this one.
 
-    On SQLite a store has one appliance, and the list is empty. Exit code 1 if no daemon answers.
+    On SQLite a store has one appliance, and the list is empty, with --json []. Exit code 1 if no daemon answers.
     """
     socket = load_settings(config).admin.socket
     status = asyncio.run(ask_daemon(socket, config, lambda daemon: daemon.status()))
     if status is None:
         raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
     found = status["appliances"]
+    if not found and not as_json:
+        click.echo(_ONLY_ONE)
+        return
     print_table(found, as_json, _COLUMNS, map(_row, found))
 
 
