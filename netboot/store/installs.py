@@ -46,7 +46,7 @@ class Change:
 
 
 class UnknownInstallError(StoreError):
-    """A row of the table has a value that this version does not know."""
+    """A row of the table has a value that this version cannot read."""
 
     def __init__(self, host: HostName, what: str) -> None:
         super().__init__(
@@ -159,7 +159,7 @@ class Installs:
     async def histories(self, hosts: Sequence[HostName]) -> dict[HostName, list[Move]]:
         """Read the newest lines of the histories of several hosts in one query, oldest first.
 
-        A line with a state that only a newer version knows is left out.
+        A line with a state that only a newer version has is left out.
         """
         moves = tables.moves
         rank = func.row_number().over(partition_by=moves.c.host, order_by=moves.c.id.desc())
@@ -252,7 +252,7 @@ async def _update(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]
 
 
 def move_of(row: RowMapping) -> Move:
-    """Read a line of a host's history; raise ValueError for a value that this version does not know."""
+    """Read a line of a host's history; raise ValueError for a value that this version cannot read."""
     return Move(
         at=datetime.fromisoformat(row["at"]),
         what=row["what"],
@@ -271,7 +271,7 @@ def _known_install(row: RowMapping, sealing: Sealing) -> Install:
 
 
 def install_of(row: RowMapping, sealing: Sealing) -> Install:
-    """Read a row; what a type raises for a value that this version does not know passes."""
+    """Read a row; what a type raises for a value that this version cannot read passes."""
     arming = None
     if row["armed_at"] is not None:
         arming = Arming(
