@@ -70,9 +70,10 @@ class ConfigurationInForce:
         return settings_in_force(self._started, self.served)
 
     def problems(self) -> list[str]:
-        """List the faults of the files, and what hosts in force lack."""
+        """List the faults of the files, what hosts in force lack, and installs that cannot be read."""
         content = [self._content_fault] if self._content_fault else []
-        return [*self._rejected, *self._not_ready, *self.armed_content.problems(), *content]
+        unread = self.install_moves.installs.unread.values()
+        return [*self._rejected, *self._not_ready, *self.armed_content.problems(), *content, *unread]
 
     def parts(self) -> Iterator[HealthPart]:
         """Give the state of the files: one with a fault is not in force, and a host that lacks something waits."""

@@ -315,7 +315,6 @@ class Daemon:
             *self._listeners.problems(),
             *self._admin.problems,
             *self._appliances.problems(),
-            *self._install_moves.installs.unread.values(),
             *self._watchdog.problems,
         ]
         others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
