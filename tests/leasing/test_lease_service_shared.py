@@ -85,6 +85,7 @@ class Writing:
     client: Client
     verdict: LeaseGranted | LeaseClosed
     task: "asyncio.Task[LeaseDropReason | None]"
+    is_awaited: bool = True  # false once its client has given the address up
 
 
 clients = some.integers(0, 5)
@@ -135,6 +136,20 @@ class TwoServices(RuleBasedStateMachine):
         if isinstance(verdict, LeaseOffered) and verdict.terms.address is not None:
             client.offers[service] = verdict.terms.address
 
+    @rule(number=clients, service=services, is_read=some.booleans())
+    def discover_while_one_probes(self, number: int, service: int, is_read: bool) -> None:
+        """Send a DISCOVER to both, and accept the offer of the first; the probe of the other, which misses it, ends."""
+        client, other = self.clients[number], 1 - service
+        to_probe = self.services[other].decide(client.request(Kind.DISCOVER), [LAN], [OURS])
+        self.discover(service, number)
+        if (address := client.offers.pop(service, None)) is not None:
+            self._take(service, client, client.request(Kind.SELECTING, address))
+        if is_read:
+            self.finish(len(self.writing))
+            self.read_changed(other)
+        if isinstance(to_probe, LeaseToProbe) and self._record_probe(other, client, to_probe):
+            self.discover(other, number)
+
     @rule(service=services, number=clients)
     def discover_at_both(self, service: int, number: int) -> None:
         for each in (service, 1 - service):
@@ -169,12 +184,28 @@ class TwoServices(RuleBasedStateMachine):
         address = client.address
         if address is None:
             return
+        if kind in (Kind.RELEASE, Kind.DECLINE):
+            for each in self.writing:
+                each.is_awaited &= each.client is not client
         if kind in (Kind.RELEASE, Kind.DECLINE) or client.until_s <= self.clock.seconds:
             client.address = None
         if client.until_s <= self.clock.seconds and kind is not Kind.INIT_REBOOT:
             return  # it has stopped using it, and begins again
         for each in (service, 1 - service) if is_for_both else (service,):
             self._take(each, client, client.request(kind, address))
+
+    @rule(service=services)
+    def request_all_again(self, service: int) -> None:
+        """Request all addresses after a reboot, of a service that has read all: it has each client on record.
+
+        It may refuse one of a client that got another of the other service: that client begins again.
+        """
+        self.finish(len(self.writing))
+        self.read_changed(service)
+        for client in self.clients:
+            if client.address is not None and client.until_s > self.clock.seconds:
+                verdict = self._take(service, client, client.request(Kind.INIT_REBOOT, client.address))
+                assert isinstance(verdict, LeaseGranted | LeaseRefused), f"{client} gets {verdict} of {service}"
 
     # What the services do meanwhile
 
@@ -218,22 +249,26 @@ class TwoServices(RuleBasedStateMachine):
             verdict = leasing.decide(request, [LAN], [OURS])
             if not isinstance(verdict, LeaseToProbe):
                 break
-            used_by = next((each for each in self.clients if self._uses(each, verdict.address)), None)
-            holder = used_by.mac if used_by is not None and used_by is not client else None
-            if not leasing.record_probe(request, verdict.address, holder):
+            if not self._record_probe(service, client, verdict):
                 break
         return verdict
+
+    def _record_probe(self, service: int, client: Client, to_probe: LeaseToProbe) -> bool:
+        used_by = next((each for each in self.clients if self._uses(each, to_probe.address)), None)
+        holder = used_by.mac if used_by is not None and used_by is not client else None
+        return self.services[service].record_probe(client.request(Kind.DISCOVER), to_probe.address, holder)
 
     def _uses(self, client: Client, address: IPv4Address) -> bool:
         return client.address == address and client.until_s > self.clock.seconds and client.mac != CARD
 
-    def _take(self, service: int, client: Client, request: LeaseRequest) -> None:
+    def _take(self, service: int, client: Client, request: LeaseRequest) -> LeaseVerdict:
         verdict = self._decide(service, client, request)
         if isinstance(verdict, LeaseGranted | LeaseClosed):
             task = self.loop.create_task(self.services[service].keep(verdict))
             self.writing.append(Writing(client, verdict, task))
         elif isinstance(verdict, LeaseRefused) and client.address == request.address:
             client.address = None
+        return verdict
 
     def _note_all(self) -> None:
         for each in [each for each in self.writing if each.task.done()]:
@@ -243,7 +278,7 @@ class TwoServices(RuleBasedStateMachine):
         """Send the ACK, if there is one: no other machine may have the address now."""
         if ended in self.writing:
             self.writing.remove(ended)
-        if ended.task.result() is not None or isinstance(ended.verdict, LeaseClosed):
+        if ended.task.result() is not None or isinstance(ended.verdict, LeaseClosed) or not ended.is_awaited:
             return
         address, client = ended.verdict.lease.address, ended.client
         for other in self.clients:
