@@ -54,6 +54,7 @@ TEST_PACKAGES := \
 	isomd5sum \
 	kea-dhcp4-server \
 	libatomic1 \
+	mtools \
 	network-manager \
 	nftables \
 	nginx \

@@ -18,6 +18,7 @@ pytest_plugins = [
     "fixtures.appliance",
     "fixtures.captures",
     "fixtures.command_line",
+    "fixtures.installed_node",
     "fixtures.site",
     "fixtures.store",
     "fixtures.watched_boots",

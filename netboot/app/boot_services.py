@@ -18,6 +18,7 @@ from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.boot.sessions.machines_seen import SeenMachines
+from netboot.boot.sessions.node_watch import NodeWatch
 from netboot.boot.sessions.other_servers import OtherServers
 from netboot.boot.token_documents import DocumentService
 from netboot.boot_records.record_writer import RecordWriter
@@ -105,6 +106,9 @@ class BootServices:
         self.documents = DocumentService(registry, seen, identification=identification, served=served, **shared)
         self.node_reports = NodeReports(
             registry, nodes, identification=identification, local_boots=local_boots, events=events, clock=clock
+        )
+        self.node_watch = NodeWatch(
+            nodes, local_boots, hosts=registry.hosts, install_of=install_moves.known, clock=clock
         )
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
 

@@ -388,7 +388,7 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = [*store.works(), self._shared.run, self._appliances.run]
+        works = [*store.works(), self._shared.run, self._appliances.run, self._services.node_watch.run]
         works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
         works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run]
         works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from netboot.boot.documents.documents import Documents
+from netboot.boot.firmware.local_boot_methods import misfit
 from netboot.boot.firmware.reply_variants import choices_for
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
@@ -96,6 +97,8 @@ class Readiness:
             found.append(f"{host.name} is installing: an installer that was allowed to wipe the disk may still run")
         if cluster.init == host.name:
             found.append(f"{host.name} is cluster.init: its installed system starts a new cluster {cluster.name}")
+        clients = [client for machine in machines if (client := client_of(machine)) is not None]
+        found += [text for client in clients if (text := misfit(client, host, self._policy)) is not None]
         if self._server.dhcp_mode is DhcpMode.LISTEN:
             found.append(
                 "dhcp.mode is listen, so no machine is offered a boot loader; "

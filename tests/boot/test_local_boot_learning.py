@@ -221,7 +221,7 @@ def test_a_method_that_may_not_be_used_any_longer_is_replaced_by_the_first():
     "known",
     [
         LocalBoot(M.EXIT),
-        LocalBoot(M.NO_FILE, S.RESTING, 2, NOW, NOW + timedelta(hours=1), M.SANBOOT, "unseen"),
+        LocalBoot(M.NO_FILE, S.RESTING, 2, NOW, NOW + timedelta(hours=1), M.SANBOOT, "unseen", NOW),
     ],
 )
 def test_what_is_stored_is_read_again(known: LocalBoot):

@@ -107,21 +107,25 @@ def test_a_bios_is_led_by_sanboot_then_by_exit_then_by_a_menu_then_by_no_reply(w
     assert _without(events, "boot.offer_withheld") == [withheld] * 3
 
 
-def test_an_ipxe_in_rom_that_comes_back_is_led_by_the_next_method(with_services: WithServices):
+def test_an_ipxe_in_rom_that_comes_back_is_led_by_the_next_method_and_without_a_script_at_the_end(
+    with_services: WithServices,
+):
     async def scenario(services: BuiltServices) -> Any:
         machine = Machine(services, Arch.X86_BIOS)
         scripts = []
-        for _ in range(4):
+        for _ in range(6):
             assert machine.boots(Stage.IPXE) == Offer(OfferKind.SCRIPT, MAC)
             scripts.append(await machine.script())
-        return scripts, _without(await services.events(), "boot.script_served")
+        return scripts, machine.boots(Stage.IPXE), _without(await services.events(), "boot.script_served")
 
-    scripts, served = with_services(scenario)
+    scripts, menu, served = with_services(scenario)
 
-    assert [script.endswith("sanboot --no-describe --drive 0x80 || exit 1") for script in scripts] == [True] * 3 + [
-        False
+    assert [script.endswith("sanboot --no-describe --drive 0x80 || exit 1") for script in scripts] == [
+        *[True] * 3,
+        *[False] * 3,
     ]
-    assert [each["method"] for each in served] == ["sanboot", "sanboot", "sanboot", "exit"]
+    assert [each["method"] for each in served] == [*["sanboot"] * 3, *["exit"] * 3]
+    assert menu == LOCAL_DISK
 
 
 async def install(services: BuiltServices, machine: Machine) -> str:
@@ -212,8 +216,8 @@ def test_grub_starts_the_loader_of_the_disk(with_services: WithServices):
     offer, script = with_services(scenario)
 
     assert offer == Offer(OfferKind.LOADER, MAC, "shimx64.efi")
-    assert "if search --no-floppy --file --set=disk /EFI/redhat/$loader; then" in script
-    assert "chainloader ($disk)/EFI/redhat/$loader" in script
+    assert "if search --no-floppy --file --set=root /EFI/redhat/$loader; then" in script
+    assert "chainloader /EFI/redhat/$loader" in script
 
 
 def test_what_is_kept_of_a_machine_that_shows_many_architectures_is_bounded(with_services: WithServices):

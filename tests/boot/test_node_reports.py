@@ -1,72 +1,20 @@
 """Which reports of nodes are taken: the token, the address, the host, the form, and how often."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
-from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, OTHER_ADDRESS, BuiltServices, WithServices
+from fixtures.installed_node import BODY, COMMIT, CP1, Node
+from fixtures.services import ADDRESS, OTHER_ADDRESS
 
-from netboot.boot.node_reports import INTERVAL_S, NodeReports, TooSoon
-from netboot.boot.sessions.identity import Identification
+from netboot.boot.node_reports import INTERVAL_S, TooSoon
 from netboot.boot.token_documents import Refusal, Report
-from netboot.model.host.host import HostName, HostSet
+from netboot.model.host.host import HostSet
 from netboot.model.install.checks import MalformedReportError
 from netboot.model.node_report import NodeReport
-from netboot.store.nodes.installed_nodes import Nodes
 
-CP1: Final = HostName("cp1")
-COMMIT, OTHER = "ab" * 32, "cd" * 32
-BODY: Final = f"booted {COMMIT}\ntag 1.33\n".encode()
+OTHER: Final = "cd" * 32
 REPORT: Final = NodeReport(COMMIT, tag="1.33")
-
-
-class Node:
-    """cp1, installed: it takes reports with the token of its node."""
-
-    def __init__(self, services: BuiltServices) -> None:
-        self.services, self.nodes = services, Nodes(services.database)
-        self.reports = NodeReports(
-            services.registry,
-            self.nodes,
-            identification=Identification(services.seen, services.registry.hosts),
-            local_boots=services.local_boots,
-            events=services.event_bus,
-            clock=services.clock,  # type: ignore[arg-type]  # the clock of the services
-        )
-        self.token = ""
-
-    async def install(self) -> None:
-        await self.services.install_moves.arm_all([CP1], reason="test", attempts=3)
-        self.services.boots(FIRMWARE, IPXE)
-        await self.services.script_for(MAC, ADDRESS)
-        tokens = self.services.install_moves.known(CP1).tokens
-        for report in (Report.STARTED, Report.DONE, Report.READY):
-            assert await self.services.document_service.report(tokens.report, report, address=ADDRESS) is None
-        self.token = tokens.node
-
-    async def take(self, body: bytes = BODY, token: str = "", address: Any = ADDRESS) -> object:
-        self.services.clock.pass_(INTERVAL_S)
-        return await self.reports.take(token or self.token, body, address)
-
-    async def stored(self) -> NodeReport | None:
-        return (await self.nodes.all())[CP1].report
-
-    async def events(self, name: str) -> list[dict[str, Any]]:
-        return [dict(event.data) for event in await self.services.events() if event.name == name]
-
-
-@pytest.fixture
-def with_node(with_services: WithServices) -> Callable[[Callable[[Node], Awaitable[None]]], None]:
-    def run(scenario: Callable[[Node], Awaitable[None]]) -> None:
-        async def inside(services: BuiltServices) -> None:
-            node = Node(services)
-            await node.install()
-            await scenario(node)
-
-        with_services(inside)
-
-    return run
 
 
 def test_a_report_is_stored_and_is_an_event_when_it_changes(with_node: Any):

@@ -22,7 +22,10 @@ GRUB_X64: Final = "grubx64.efi"
 GRUB_ARM64: Final = "grubaa64.efi"
 HTTP_GRUB_ARM64: Final = "grubaa64-http.efi"
 SHIM_X64: Final = "shimx64.efi"
-_MODULES: Final = ("normal", "http", "efinet", "net", "linux", "echo", "sleep", "reboot", "test", "configfile", "gzio")
+_MODULES: Final = (
+    *("normal", "http", "efinet", "net", "linux", "echo", "sleep", "reboot", "test", "configfile", "gzio"),
+    *("minicmd", "search", "search_fs_file", "chain", "part_gpt", "fat"),  # for the loader of the disk
+)
 
 
 @dataclass(frozen=True, slots=True)

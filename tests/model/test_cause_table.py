@@ -129,6 +129,21 @@ def test_a_ready_node_whose_spent_kickstart_is_requested_or_that_boots_its_disk_
     assert cause_of(replace(good, events=[*good.events, ignition, disk]).situation) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "data"),
+    [
+        ("boot.node_heard", None, {"firmware": "pxe/x64", "method": "no-file"}),
+        ("boot.offered", Step.LOCAL_BOOT, {"kind": "local-disk", "method": "exit"}),
+        ("boot.offered", Step.OFFER, {"kind": "loader", "boot_file": "snponly.efi"}),
+    ],
+)
+def test_a_node_that_reports_or_boots_again_has_its_cause_no_longer(name: str, step: Step | None, data: dict[str, str]):
+    [case] = [case for case in FAULTS if case.cause == "no-report-after-boot"]
+    later = Event(name, case.now, CP1, case.events[-1].mac, step, data)
+
+    assert cause_of(replace(case, events=[*case.events, later]).situation) is None
+
+
 def test_a_request_for_the_script_of_a_boot_that_has_it_is_no_cause_and_hides_none():
     case = next(case for case in FAULTS if case.cause == "no-kickstart-request")
     script = next(event for event in case.events if event.step is Step.SCRIPT)

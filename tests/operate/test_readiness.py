@@ -21,12 +21,14 @@ from netboot.errors import Problem
 from netboot.model.boot.boot_client import BootProtocol, Cpu, Machine
 from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
 from netboot.model.host.disk_rule import DiskRule
+from netboot.model.host.firmware import LocalBootMethod
 from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.host.host import Cluster, Host, HostName, HostSet
 from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 from netboot.model.release import RemoteRelease
+from netboot.operate.planning.host_plan import local_boot_texts
 from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts
 from netboot.render.template_engine import Engine
 
@@ -213,6 +215,20 @@ def test_a_machine_that_booted_as_bios_last_is_a_warning(content: Path, cp1: Hos
         "cp1 booted as BIOS at 2026-11-21 00:00 UTC, and OCK starts by UEFI only; set the machine's firmware to UEFI"
     ]
     assert checked.warnings(cp1, install, cluster, machines=[bios, later]) == []
+
+
+def test_a_local_boot_that_does_not_fit_the_firmware_of_the_machine_is_a_warning(content: Path, cp1: Host):
+    install, cluster, machines = Install(cp1.name), Cluster("rackone", "cp2"), [a_machine("x64-uefi")]
+    grub, fits = replace(cp1, local_boot=LocalBootMethod.GRUB), replace(cp1, local_boot=LocalBootMethod.EXIT)
+    checked = readiness(content)
+    what = "hosts.cp1.local_boot: grub does not fit pxe/x64, so it is not used"
+    cure = "choose one of no-file, exit, sanboot, no-offer, or set its loader to shim or GRUB"
+
+    assert checked.warnings(grub, install, cluster, machines=machines) == [f"{what}; {cure}"]
+    assert checked.warnings(fits, install, cluster, machines=machines) == []
+    assert local_boot_texts(grub, Policy(UnknownHosts.IGNORE, LOADERS), {})["UEFI x64, PXE"] == (
+        f"no-file: {what}; {cure}"
+    )
 
 
 def test_an_operator_is_warned_of_what_an_install_would_destroy_and_of_a_server_that_does_not_answer(

@@ -87,7 +87,7 @@ def test_edk2_drops_what_its_dhcp_driver_cannot_read(rules: DhcpRules) -> None:
     assert reason(reply([OFFER], pad=1473)) == "EDK2 drops the reply of 192.0.2.10: 1473 bytes, it takes 1472"
 
 
-def test_an_offer_without_a_file_leads_edk2_and_a_rom_to_the_disk() -> None:
+def test_an_offer_without_a_file_leads_edk2_a_rom_and_ipxe_to_the_disk() -> None:
     disk = proxy(PXE, TAKE, file=b"")
     menu = proxy(PXE, (43, b"\x06\x01\x03\x09\x0d\0\0\x0aLocal disk\xff"), file=b"")
 
@@ -95,6 +95,11 @@ def test_an_offer_without_a_file_leads_edk2_and_a_rom_to_the_disk() -> None:
     assert RULES[DhcpRules.EDK2].local_boot(FULL) == ""
     assert RULES[DhcpRules.ROM].local_boot(menu) == "the ROM's menu has the local disk only"
     assert RULES[DhcpRules.ROM].local_boot(disk) == ""
+    ipxe = RULES[DhcpRules.IPXE]
+    assert ipxe.local_boot(menu) == "iPXE prints Local disk, and ends"
+    assert ipxe.local_boot(disk) == ipxe.local_boot(FULL) == ""
+    assert ipxe.choose(HeardOffers([PLAIN, menu], (), is_lease_needed=True), 3) == OfferChoice(PLAIN, menu)
+    assert ipxe.chosen_answer(OfferChoice(NAMED, menu), NAMED) is menu
     failure = RULES[DhcpRules.ROM].no_file(HeardOffers([disk], (), True), disk)
     assert "PXE-E78: Could not locate boot server" in failure.sentence
 

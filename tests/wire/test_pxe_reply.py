@@ -35,6 +35,7 @@ def an_offer(kind: OfferKind, boot_file: str = "") -> Offer:
 LOADER = an_offer(OfferKind.LOADER, "snponly.efi")
 SCRIPT = an_offer(OfferKind.SCRIPT)
 LOCAL_DISK = an_offer(OfferKind.LOCAL_DISK)
+LOCAL_DISK_MENU = b"\x06\x01\x03\x09\x0d\x00\x00\x0aLocal disk\x0a\x0b\x00Local disk\xff"
 
 
 def the_client(message: DhcpMessage) -> BootClient:
@@ -87,7 +88,7 @@ def test_captured_offers_are_built_byte_for_byte(capture: Capture, datagram: str
             {
                 60: b"PXEClient",
                 97: UUID,
-                43: b"\x06\x01\x03\x09\x0d\x00\x00\x0aLocal disk\x0a\x0b\x00Local disk\xff",
+                43: LOCAL_DISK_MENU,
             },
             id="bios-local-disk",
         ),
@@ -115,21 +116,25 @@ def test_captured_offers_are_built_byte_for_byte(capture: Capture, datagram: str
             {60: b"HTTPClient", 97: UUID},
             id="uefi-http-local-disk",
         ),
-        *(
-            pytest.param(
-                "discover-ipxe-x64",
-                offer,
-                SCRIPT_URL,
-                {
-                    60: b"PXEClient",
-                    97: UUID,
-                    43: TAKE_THE_FILE,
-                    61: bytes.fromhex("01525400aabb01"),
-                    175: b"\x01\x01\x01",
-                },
-                id=f"ipxe-{offer.kind}",
-            )
-            for offer in (SCRIPT, LOCAL_DISK)
+        pytest.param(
+            "discover-ipxe-x64",
+            SCRIPT,
+            SCRIPT_URL,
+            {
+                60: b"PXEClient",
+                97: UUID,
+                43: TAKE_THE_FILE,
+                61: bytes.fromhex("01525400aabb01"),
+                175: b"\x01\x01\x01",
+            },
+            id="ipxe-script",
+        ),
+        pytest.param(
+            "discover-ipxe-x64",
+            LOCAL_DISK,
+            "",
+            {60: b"PXEClient", 97: UUID, 43: LOCAL_DISK_MENU, 61: bytes.fromhex("01525400aabb01")},
+            id="ipxe-local-disk",
         ),
     ],
 )

@@ -18,6 +18,7 @@ NO_OFFER_TAKES: Final = timedelta(seconds=60)  # firmware repeats its DISCOVERs 
 SHORTEST_BOOT: Final = timedelta(seconds=3)  # no machine comes back so soon: a test, or forged
 MOST_RETURNS: Final = 3
 REST: Final = timedelta(hours=1)
+UNHEARD_AFTER: Final = timedelta(minutes=30)  # a system starts in fewer, and reports a minute later
 
 
 class LocalBootEvent(StrEnum):
@@ -140,6 +141,14 @@ def stayed_unseen(known: LocalBoot, methods: Methods, *, now: datetime) -> tuple
     if known.state is S.VERIFIED:
         return replace(ended, state=LOCAL_BOOTS[S.VERIFIED][E.UNSEEN], since=now), None
     return _failed(ended, methods, LocalBootFault.UNSEEN, now=now)
+
+
+def is_unheard(known: LocalBoot, reported_at: datetime, *, now: datetime) -> bool:
+    """Return whether a node did not report since it was led to its disk, and `reported_at` is before that.
+
+    The method is not changed: the report may be missing for another reason.
+    """
+    return known.led_at is not None and reported_at < known.led_at and now - known.led_at >= UNHEARD_AFTER
 
 
 def _failed(

@@ -6,6 +6,7 @@ The rules are in `boot.firmware.local_boot_learning`; this applies them to machi
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, assert_never
 
 from netboot.boot.firmware.local_boot_learning import (
@@ -15,6 +16,7 @@ from netboot.boot.firmware.local_boot_learning import (
     NoMethodLeft,
     began_again,
     booted,
+    is_unheard,
     led_to_disk,
     method_for,
     stayed_unseen,
@@ -76,7 +78,23 @@ class LocalBoots:
         """Learn that the installed system of a host showed itself: `ignition`, `ready` or `report`."""
         if (led := self._last_led(host)) is not None:
             seen, firmware, known = led
+            if known.unheard == known.led_at:
+                data = {"firmware": firmware, "method": known.method.value}
+                self.events.emit("boot.node_heard", data, host=host, mac=seen.mac)
             self._learn(seen, firmware, host, *booted(known, sign, now=self.clock.now()))
+
+    def record_unheard(self, host: Host, reported_at: datetime) -> None:
+        """Record that a node does not report since it was led to its disk, and did before: once for each boot."""
+        led = self._last_led(host)
+        if led is None or led[2].unheard == led[2].led_at:
+            return
+        seen, firmware, known = led
+        if known.led_at is None or not is_unheard(known, reported_at, now=self.clock.now()):
+            return
+        times = {"led_at": known.led_at.isoformat(), "reported_at": reported_at.isoformat()}
+        data = {"firmware": firmware, "method": known.method.value, **times}
+        self._keep(seen, firmware, replace(known, unheard=known.led_at))
+        self.events.emit("boot.node_unheard", data, host=host, mac=seen.mac, level=logging.WARNING)
 
     def record_unseen(self, host: Host) -> None:
         """Learn that the installed system of a host did not show itself in time after its first local boot."""

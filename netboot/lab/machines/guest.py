@@ -41,7 +41,7 @@ class Guest:
             self.machine,
             taps=self.taps,
             disks=self.disk_files,
-            variables=self._path("variables.fd"),
+            variables=self.variables_file,
             log=self._path(f"console-{self._cycles}.log"),
         )
         with self._path(f"qemu-{self._cycles}.log").open("wb") as errors:
@@ -67,11 +67,16 @@ class Guest:
         for tap in self.taps:
             self._lan.add_tap(tap)
         factory = self.machine.firmware.factory_variables
-        if factory is not None and not self._path("variables.fd").exists():
-            shutil.copyfile(factory, self._path("variables.fd"))
+        if factory is not None and not self.variables_file.exists():
+            shutil.copyfile(factory, self.variables_file)
         for disk, file in zip(self.machine.disks, self.disk_files, strict=True):
             with file.open("ab") as opened:
                 opened.truncate(disk.size_gib << 30)  # sparse: unwritten blocks need no space
+
+    @property
+    def variables_file(self) -> Path:
+        """The variables of its UEFI firmware, made at the first power-on."""
+        return self._path("variables.fd")
 
     @property
     def disk_files(self) -> list[Path]:

@@ -329,6 +329,15 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
         "learned", "{host} starts its disk by {method} ({firmware}), as its {by} shows", is_blocking=False
     ),
     "boot.machine_wiped": _sentence("wiped", "the disk of {host} was wiped: {result}", is_blocking=False),
+    "boot.node_heard": _sentence(
+        "restored", "{host} reports again after its local boot by {method}", is_blocking=False
+    ),
+    "boot.node_unheard": _sentence(
+        "unheard",
+        "{host} does not report since its local boot by {method} at {led_at}; its last report is of {reported_at}",
+        "read its screen. If firmware or loader hangs there, restart it, and choose another method by "
+        "hosts.{host}.local_boot; if its system runs, see netboot-updates.timer on the node",
+    ),
     "boot.offered_elsewhere": _sentence(
         "elsewhere", "{host} can boot from another server: {sentence}", "{cure}", is_blocking=False
     ),

@@ -66,6 +66,9 @@ class LocalBootState(StrEnum):
     RESTING = "resting"  # every method failed: the first, or the one that worked once, is used for an hour
 
 
+_TIMES: Final = ("led_at", "since", "unheard")
+
+
 @dataclass(frozen=True, slots=True)
 class LocalBoot:
     """What is known of the local boot of one firmware of one machine."""
@@ -77,10 +80,11 @@ class LocalBoot:
     since: datetime | None = None  # of the state
     worked: LocalBootMethod | None = None  # the method after which the installed system showed itself last
     why: str = ""  # why this method: what happened after the one before, or what the installed system sent
+    unheard: datetime | None = None  # the `led_at` after which its node did not report in time, which was recorded
 
     def as_json(self) -> dict[str, Any]:
         """Return what the store keeps."""
-        times = {name: at.isoformat() for name, at in (("led_at", self.led_at), ("since", self.since)) if at}
+        times = {name: at.isoformat() for name in _TIMES if (at := getattr(self, name))}
         worked = {"worked": self.worked.value} if self.worked else {}
         return {
             "method": self.method.value,
@@ -95,15 +99,19 @@ class LocalBoot:
     def from_json(cls, stored: Mapping[str, Any]) -> "LocalBoot | None":
         """Read what the store has; None if another version wrote it."""
         try:
-            led_at, since, worked = (stored.get(name) for name in ("led_at", "since", "worked"))
+            led_at, since, unheard = (
+                datetime.fromisoformat(text) if (text := stored.get(name)) else None for name in _TIMES
+            )
+            worked = stored.get("worked")
             return cls(
                 LocalBootMethod(stored["method"]),
                 LocalBootState(stored["state"]),
                 int(stored["returns"]),
-                datetime.fromisoformat(led_at) if led_at else None,
-                datetime.fromisoformat(since) if since else None,
+                led_at,
+                since,
                 LocalBootMethod(worked) if worked else None,
                 str(stored.get("why") or ""),
+                unheard,
             )
         except (KeyError, TypeError, ValueError):
             return None

@@ -35,6 +35,8 @@ EVENT_NAMES: Final = (
     "boot.machine_discovered",
     "boot.machine_inspected",
     "boot.machine_wiped",
+    "boot.node_heard",
+    "boot.node_unheard",
     "boot.offer_withheld",
     "boot.offered",
     "boot.offered_elsewhere",

@@ -11,7 +11,7 @@ from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet
 from netboot.boot.firmware.local_boot_learning import method_for
-from netboot.boot.firmware.local_boot_methods import local_boot_methods
+from netboot.boot.firmware.local_boot_methods import local_boot_methods, misfit
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import read_ignition
 from netboot.ignition.masked import masked
@@ -195,7 +195,9 @@ def local_boot_texts(host: Host, policy: Policy, local_boots: Mapping[str, Local
         client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
         methods, known = local_boot_methods(client, host, policy), local_boots.get(client.firmware)
         method = method_for(known, methods)
-        if host.local_boot is method:
+        if (unfit := misfit(client, host, policy)) is not None:
+            why = unfit
+        elif host.local_boot is method:
             why = "local_boot of the host"
         elif known is None or known.method is not method:
             why = f"the first of {', '.join(methods)}"

@@ -1,6 +1,6 @@
 """iPXE's choice: it waits for a lease and a proxy's offer; the priority of option 175.1 decides between their files.
 
-[ipxe net/udp/dhcp.c]; measured with iPXE 1.0.0+git-20190125 (docs/wire.md).
+[ipxe net/udp/dhcp.c, usr/autoboot.c, usr/pxemenu.c]; measured with iPXE 1.0.0+git-20190125 (docs/wire.md).
 """
 
 from netboot.model.install.event import Step
@@ -13,7 +13,9 @@ from netboot.probe.dhcp.offer_choice import (
     OfferChoice,
     drops_nothing,
     field_before_option,
+    is_local_disk_menu,
     sub_options,
+    takes_the_file,
 )
 
 _PROXY_TIMEOUT_S = 2  # DHCP_DISC_PROXY_TIMEOUT_SEC: after it, a lease alone is enough
@@ -62,16 +64,23 @@ def _choose_ipxe(heard: HeardOffers, elapsed_s: float) -> OfferChoice | None:
 
 
 def _has_boot_data(answer: DhcpAnswer) -> bool:
-    return bool(int(answer.siaddr) and field_before_option(answer))
+    return bool(int(answer.siaddr) and field_before_option(answer)) or is_local_disk_menu(answer)
 
 
 def _chosen_answer(choice: OfferChoice, ack: DhcpAnswer | None) -> DhcpAnswer | None:
-    """Of lease and proxy take the file of higher priority; of equals, the lease's."""
+    """Of lease and proxy take the file of higher priority; of equals, the lease's. A menu comes before any file."""
+    if choice.boot is not None and _local_boot(choice.boot):
+        return choice.boot
     if choice.boot is None or not field_before_option(choice.boot):
         return ack
     if ack is None or not field_before_option(ack):
         return choice.boot
     return choice.boot if _encapsulated(choice.boot, _PRIORITY) > _encapsulated(ack, _PRIORITY) else ack
+
+
+def _local_boot(answer: DhcpAnswer) -> str:
+    has_file = field_before_option(answer) and takes_the_file(answer)
+    return "" if has_file or not is_local_disk_menu(answer) else "iPXE prints Local disk, and ends"
 
 
 def _ipxe_no_offer(heard: HeardOffers) -> BootFailedError:
@@ -102,4 +111,5 @@ IPXE_RULES = ChoiceRules(
     no_offer=_ipxe_no_offer,
     no_file=_ipxe_no_file,
     no_boot_server="",  # iPXE goes on without
+    local_boot=_local_boot,
 )

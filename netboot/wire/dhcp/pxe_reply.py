@@ -123,7 +123,7 @@ class Layout:
 
 
 # A UEFI machine led to its disk: by PXE "take the file" without a file is PXE-E21 and the next boot entry after 4 s,
-# by HTTP a 404 is. iPXE requests its script in any case: the script contains `exit`.
+# by HTTP a 404 is. An iPXE takes the menu as a BIOS ROM does (pxemenu.c); it is offered one on a BIOS alone.
 # iPXE requires "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
 # fmt: off
 VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
@@ -136,7 +136,7 @@ VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
     (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Layout(HTTP_CLIENT, b"",              b"",              _missing_url),
     (Reader.IPXE,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _tftp_name),
     (Reader.IPXE,      OfferKind.SCRIPT):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
-    (Reader.IPXE,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
+    (Reader.IPXE,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _LOCAL_DISK_MENU, b"",              _no_file),
 }
 # fmt: on
 

@@ -127,6 +127,8 @@ def _clears(event: Event, last: Event | None) -> bool:
     """Return whether an event shows that the host proceeds again."""
     if event.name == "install.moved" and event.data.get("by") in ("armed", "cancelled"):
         return last is None or last.name not in _OUTLIVE_ARMING
+    if last is not None and last.name == _UNHEARD and event.step is not None:
+        return True  # it boots again
     if last is not None and event.name in _RESTORED:
         return last.name == _RESTORED[event.name]
     if last is not None and event.step in (Step.OFFER, Step.PXE_REQUEST):
@@ -154,8 +156,10 @@ _ENDINGS: Final = {
     "boot.offers_unanswered": Ending.NO_REQUEST,
     "boot.other_file_requested": Ending.WRONG_LOADER,
 }
+_UNHEARD: Final = "boot.node_unheard"
 _RESTORED: Final = {
     "boot.local_boot_learned": "boot.local_boot_failed",
+    "boot.node_heard": _UNHEARD,
     "install.content_found": "install.content_lost",
     "install.secret_renewed": "install.secret_ended",
 }

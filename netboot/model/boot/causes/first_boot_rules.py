@@ -56,6 +56,7 @@ def _no_ignition_request(evidence: Evidence) -> Finding | None:
 READY: Final = (
     Rule("ignition-after-ready", CauseSeverity.ERROR, _ignition_after_ready),
     Rule("no-local-boot", CauseSeverity.ERROR, blocked_by("boot.local_boot_failed")),
+    Rule("no-report-after-boot", CauseSeverity.ERROR, blocked_by("boot.node_unheard")),
 )
 
 FIRST_BOOT: Final = (
