@@ -47,7 +47,7 @@ def run_target(target: str, seconds: int) -> str:
         log, is_sound = (expired.stderr or b"").decode(errors="replace"), False
     (BUILD / f"{target}.log").write_text(log)
     coverage = [int(each) for each in re.findall(r"^#\d+\s+\w+\s+cov: (\d+)", log, re.MULTILINE)] or [0]
-    executions = [int(each) for each in re.findall(r"^#(\d+)\s", log, re.MULTILINE)] or [0]
+    executions = [int(each) for each in re.findall(r"^(?:#|Done )(\d+)\s", log, re.MULTILINE)] or [0]
     found = sorted(path.name for path in BUILD.glob(f"{target}-*"))
     result = "sound" if is_sound else f"BROKEN: {', '.join(found) or 'see its log'}"
     inputs = len(list(new.iterdir()))
@@ -59,8 +59,11 @@ def main(seconds: int, targets: list[str]) -> int:
     shutil.rmtree(BUILD, ignore_errors=True)
     sys.stdout.write(f"{'target':<14}{'executions':>12}{'before':>8}{'after':>8}{'new':>8}   ({seconds} s each)\n")
     with ThreadPoolExecutor(2) as pool:
-        lines = list(pool.map(lambda target: run_target(target, seconds), targets))
-    sys.stdout.write("".join(lines))
+        lines = []
+        for line in pool.map(lambda target: run_target(target, seconds), targets):
+            lines.append(line)
+            sys.stdout.write(line)
+            sys.stdout.flush()
     return 1 if any("BROKEN" in line for line in lines) else 0
 
 

@@ -17,6 +17,7 @@ from pycdlib.pycdlibexception import PyCdlibInvalidInput
 from netboot.content.library.disk import cannot_read
 from netboot.content.library.progress import Progress
 from netboot.errors import ContentError
+from netboot.model.words import printable_line
 
 CHUNK_BYTES: Final = 1 << 20
 _SECTOR: Final = 2048
@@ -43,7 +44,7 @@ def read_volume(path: Path) -> Volume:
     if len(descriptor) < _SECTOR or descriptor[1:6] != b"CD001":
         raise ContentError(f"{path} is not an ISO 9660 image ({size} bytes); use the ISO as it was downloaded")
     volume = Volume(
-        identifier=descriptor[40:72].decode("ascii", "replace").strip(),
+        identifier=printable_line(descriptor[40:72].decode("ascii", "replace").strip()),
         size_bytes=int.from_bytes(descriptor[80:84], "little") * _SECTOR,
         implanted=descriptor[_APPLICATION_USE],
     )
