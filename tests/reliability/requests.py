@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -67,8 +68,10 @@ class Operator:
         return _answered(opened, method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
 
     def get(self, path: str) -> Any:
-        """Read JSON."""
-        answer = self.send("GET", path)
+        """Read JSON; a store that answers late, as on a busy computer after a crash, is requested again."""
+        until_s = time.monotonic() + TIMEOUT_S
+        while (answer := self.send("GET", path)).status == 503 and time.monotonic() < until_s:
+            time.sleep(0.1)
         assert answer.status == 200, (path, answer)
         return answer.json
 
