@@ -379,6 +379,25 @@ def test_one_confirmation_is_enough_after_a_forged_dhcp_request_and_covers_no_ot
     with_services(scenario)
 
 
+def test_a_second_machine_that_reports_under_a_hold_is_an_alarm_and_does_not_change_what_is_confirmed(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> None:
+        services.use(policy=replace(services.policy, requires=InstallRequire.APPROVAL))
+        await arm(services)
+        boots(services, None)  # neither firmware shows a UUID by DHCP
+        held = [await script(services, FACTS_2)]  # it was first with the address of cp1
+        hold = (await known(services)).hold
+        held += [await script(services, FACTS_1), await script(services, FACTS_1), await script(services, FACTS_2)]
+
+        assert [waits(each) for each in held] == ["held"] * 4
+        assert (await known(services)).hold == hold is not None
+        other = Identity(MAC, str(ADDRESS), str(UUID_2), "7XK2", is_reported=True)
+        assert await alarms(services) == [("cp1", "two-machines", str(KNOWN), str(other))]
+
+    with_services(scenario)
+
+
 def test_a_held_machine_that_reports_what_is_recorded_stays_held_and_is_what_is_confirmed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await install(services)

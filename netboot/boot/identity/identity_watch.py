@@ -173,6 +173,8 @@ class IdentityWatch:
                 await self._begin(seen, host, now)
             elif now != before:
                 await self._store(seen, host, now)
+            elif shown.is_reported and shown.differences(now.shown):  # who confirms the hold must know of this one
+                self._raise(Alarm.TWO_MACHINES, seen, host, shown, now.shown)
             return WaitPlan(seen.mac, WaitReason.HELD, host, now.what)
         if found is None:
             return None
