@@ -79,6 +79,19 @@ def test_a_fault_that_comes_and_goes_is_one_fault(watched: Watched):
     assert [name for name, _, _ in watched.emitted] == ["appliance.fault_found", "appliance.fault_ended"]
 
 
+def test_a_fault_that_becomes_worse_is_another_event_once_and_ends_once(watched: Watched):
+    slow = HealthPart("store", "", PartState.DEGRADED, ("the store is slow: a transaction took 3.0 s",))
+
+    shown = [watched.compare(part) for part in (slow, slow, FULL, slow, FULL, SOUND, SOUND)]
+
+    assert shown == [[*slow.reasons]] * 2 + [[*FULL.reasons], [*slow.reasons], [*FULL.reasons], [*FULL.reasons], []]
+    assert watched.emitted == [
+        ("appliance.fault_found", {"part": "store", "reason": slow.reasons[0]}, logging.ERROR),
+        ("appliance.fault_found", {"part": "store", "reason": FULL.reasons[0]}, logging.ERROR),
+        ("appliance.fault_ended", {"part": "store", "seconds": 12}, logging.INFO),
+    ]
+
+
 def test_a_listener_has_events_of_its_own(watched: Watched):
     assert watched.compare(PORT) == []
     assert watched.emitted == []

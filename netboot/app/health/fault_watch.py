@@ -1,7 +1,8 @@
 """Emits an event when the store, a disk or the process's descriptors fail, and another when they work again.
 
 The reason of each has its cure. A part that works for `SOUND_CHECKS` checks in a row has recovered: a fault that comes
-and goes is one fault. Other parts, such as listeners, and the damaged entries of the content, have events of their own.
+and goes is one fault. One that becomes worse, as a slow store that fails, is another event, once. Other parts, such as
+listeners, and the damaged entries of the content, have events of their own.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 class _Fault:
     since_s: float
     reason: str
+    worst: PartState
     sound_checks: int = 0
 
 
@@ -68,8 +70,9 @@ class FaultWatch:
         fault = self._faults.get(part.part)
         if part.state is not PartState.OK:
             reason = "; ".join(part.reasons)
-            if fault is None:
-                self._faults[part.part] = _Fault(self._monotonic(), reason)
+            if fault is None or (fault.worst, part.state) == (PartState.DEGRADED, PartState.FAILED):
+                since_s = self._monotonic() if fault is None else fault.since_s
+                self._faults[part.part] = _Fault(since_s, reason, part.state)
                 data = {"part": part.part, "reason": reason}
                 self._events.emit("appliance.fault_found", data, level=logging.ERROR)
             else:
