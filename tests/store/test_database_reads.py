@@ -69,7 +69,7 @@ async def answered(read: Awaitable[object]) -> object:
 
 READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Installs.all": lambda store: Installs(store).all(),
-    "Installs.of": lambda store: Installs(store).of([CP1]),
+    "Installs.readable": lambda store: Installs(store).readable([CP1]),
     "Installs.get": lambda store: Installs(store).get(CP1),
     "Installs.by_token": lambda store: Installs(store).by_token(TokenKind.KICKSTART, "1" * 32),
     "Installs.history": lambda store: Installs(store).history(CP1),

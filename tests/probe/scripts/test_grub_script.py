@@ -64,8 +64,11 @@ def test_a_machine_that_was_not_announced_restarts():
     assert run((GOLDEN / "wait-not-announced-grub.cfg").read_text()) == Restarts("reboot")
 
 
-def test_the_own_disk_is_the_next_boot_entry():
-    assert run((GOLDEN / "cp1-local-grub.cfg").read_text()) == BootsLocally("exit 1")
+def test_the_loader_on_the_own_disk_comes_before_the_next_boot_entry():
+    text = (GOLDEN / "cp1-local-grub.cfg").read_text()
+
+    assert run(text) == BootsLocally("chainloader /EFI/redhat/shimx64.efi")
+    assert run(text.replace("if search ", "if false ")) == BootsLocally("exit 1")
 
 
 OPERATORS_MENU = """\

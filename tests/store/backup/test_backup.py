@@ -170,8 +170,8 @@ def test_a_backup_is_for_its_owner_alone_and_its_checksums_are_those_of_sha256su
     back_up(sqlite_url, place)
 
     assert place.stat().st_mode & 0o777 == 0o600
-    with tarfile.open(place) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+    (tmp_path / "unpacked").mkdir()
+    subprocess.run(["tar", "-xf", place, "-C", tmp_path / "unpacked"], check=True)
     checked = subprocess.run(
         ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tmp_path / "unpacked", capture_output=True, check=False
     )
