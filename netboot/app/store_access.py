@@ -182,7 +182,7 @@ class OpenStore:
         """Return what a support archive has of the store."""
 
         async def tokens() -> list[str]:
-            installs = [each.tokens.of(kind) for each in await self.installs.all() for kind in TokenKind]
+            installs = [each.tokens.of(kind) for each in await self.installs.readable(None) for kind in TokenKind]
             return [token for token in [*installs, *(each.token for each in await self.inspections.all())] if token]
 
         return StoredData(administration, self.event_log, tokens)

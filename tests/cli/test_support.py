@@ -2,8 +2,10 @@
 
 import io
 import json
+import sqlite3
 import stat
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,23 @@ def test_a_store_that_cannot_be_read_leaves_the_files(netboot: CommandLine):
     assert done.exit_code == 0, (done.output, done.exception)
     assert "host/plan/kickstart.ks" in files
     assert "the store: is missing: " in files["errors.txt"]
+
+
+def test_an_install_that_cannot_be_read_leaves_no_value_of_the_host_in_the_archive(netboot: CommandLine):
+    arguments = 'mac: "02:00:00:00:00:02", kernel_arguments: [my.thing=a-word-that-is-s5]}'
+    netboot.hosts.write_text(netboot.hosts.read_text().replace('mac: "02:00:00:00:00:02"}', arguments))
+    netboot.printed("install", "arm", "w1", "--force", "--reason", "test")
+    with closing(sqlite3.connect(netboot.directory / "netboot.db")) as store, store:
+        store.execute("UPDATE installs SET state = 'of a newer version'")
+
+    done = netboot("support", "w1", "-o", str(netboot.directory / "a.tar.gz"))
+    files = files_in(netboot.directory / "a.tar.gz")
+
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "my.thing=" in "".join(files.values())
+    assert [name for name, text in files.items() if "a-word-that-is-s5" in text] == []
+    assert "cannot read the install of w1 in the store" in files["errors.txt"]
+    assert json.loads(files["appliance/installs.json"]) == []
 
 
 def test_an_unregistered_machine_has_its_own_archive(netboot: CommandLine):

@@ -103,6 +103,9 @@ class SupportArchives:
         secrets = list[str]()
         try:
             secrets += await self.stored.tokens() if self.stored is not None else ()
+        except NetbootError as error:
+            found.faults.append(f"stored tokens are hidden by their form alone: {error}")
+        try:
             host = (await self._configuration()).hosts.get(owner) if owner is not None else None
             secrets += [form for value in (free_values(host) if host else ()) for form in forms_of(value)]
         except NetbootError as error:
