@@ -35,6 +35,7 @@ def test_an_operator_confirms_the_machine_and_its_install_goes_on(pages: Pages, 
     expect(page.get_by_text("cp1 is held").first).to_be_visible()
     screenshot(page, "held-host-light")
 
+    assert "held, a person must confirm it: netboot install show cp1\n" in rack.netboot("install", "list")
     rack.netboot("install", "confirm", "cp1")
     going = machine.get(f"/boot/{machine.mac}.ipxe{FIRST}").body
     rack.netboot("install", "cancel", "cp1")

@@ -35,10 +35,10 @@ def test_a_store_is_backed_up_verified_and_restored(filled: CommandLine):
     assert checked.startswith("./netboot.backup is sound: ")
     assert restored.splitlines()[1:] == [
         "the previous store is kept: ./netboot.db.before-restore",
-        "hosts whose arming or tokens ended: none; netboot install arm HOST",
+        "hosts whose arming or tokens ended: none",
         "no logins ended",
         "users and API tokens are as they were then: revoke again what was revoked since (netboot token list)",
-        "start the daemon: systemctl start netboot",
+        "start the daemon, on every appliance of the store: systemctl start netboot",
     ]
     assert [token["name"] for token in filled.json("token", "list")] == ["ci"]
     assert in_place.endswith("is sound\n")

@@ -187,7 +187,7 @@ def test_a_store_is_not_restored_while_its_daemon_runs(rack: Rack, tmp_path: Pat
 
     refused = rack.netboot("store", "restore", str(backup), status=1)
 
-    assert "cannot restore: the daemon with pid" in refused
+    assert "cannot restore: the store is in use by the daemon with pid" in refused
     assert "systemctl stop netboot" in refused
     assert rack.api("/api/v1/status")["pid"] == rack.pid
     assert not (rack.directory / "netboot.db.before-restore").exists()
@@ -211,4 +211,4 @@ def test_an_arming_that_was_spent_since_the_backup_installs_nothing_after_the_re
     assert "hosts whose arming or tokens ended: cp1" in printed
     assert "vmlinuz" not in cp1.script()
     assert not rack.install("cp1")["arming"]
-    assert rack.api("/api/v1/activity?name=store.restored")
+    assert [each["event"] for each in rack.api("/api/v1/activity?event=store.restored")] == ["store.restored"]

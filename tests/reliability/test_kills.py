@@ -84,6 +84,7 @@ def kill_often(loaded: LoadedRack, figures: Figures, *, kills: int) -> None:
     assert loaded.undelivered() == set()
     figures.more = {"last_delivery_s": round(time.monotonic() - began_s, 1), "unaudited": loaded.unaudited()}
     figures.write(loaded)
+    assert figures.more["unaudited"] == 0
     assert max(loaded.left) <= MOST_LEFT
 
 

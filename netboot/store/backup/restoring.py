@@ -102,7 +102,10 @@ async def _alone(url: str, owner: str) -> AsyncIterator[None]:
         return
     if not await lock.take(owner=owner):
         other = await lock.owner()
-        raise StoreError(f"cannot restore: {other} uses the store; systemctl stop netboot, then restore again")
+        raise StoreError(
+            f"cannot restore: the store is in use by {other}; stop netboot on every appliance of the store "
+            "(systemctl stop netboot), then restore again"
+        )
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import tarfile
@@ -194,6 +195,20 @@ def test_nothing_is_written_at_the_place_of_a_backup_that_fails(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["netboot.backup"]
 
 
+def test_a_full_disk_of_the_backup_is_not_a_fault_of_the_store(sqlite_url: str, tmp_path: Path):
+    load_stored(sqlite_url, NEWEST_VERSION_STORED)
+    place = tmp_path / "netboot.backup"
+    about = {"netboot_version": "1", "appliance": "box", "at": datetime.now(UTC), "spool": tmp_path}
+
+    with pytest.raises(StoreError) as failed, replaced_file(place), Path("/dev/full").open("wb", buffering=0) as full:
+        asyncio.run(take_backup(sqlite_url, full, **about))
+
+    assert str(failed.value) == (
+        f"cannot write {place}: No space left on device; free some space, or name a file in another directory"
+    )
+    assert not place.exists()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
 def test_a_backup_that_is_cut_off_is_refused_and_the_store_stays(sqlite_url: str, tmp_path: Path, share: float):
     load_stored(sqlite_url, NEWEST_VERSION_STORED)
@@ -298,7 +313,9 @@ def test_a_store_that_a_daemon_or_a_command_uses_is_not_restored(store_url: str,
 
     first, second = asyncio.run(scenario())
 
-    assert first.endswith("uses the store; systemctl stop netboot, then restore again")
+    owner, _, cure = first.removeprefix("cannot restore: the store is in use by ").partition("; ")
+    assert re.fullmatch("the daemon with pid 7|netboot on .+, pid [0-9]+", owner)
+    assert cure == "stop netboot on every appliance of the store (systemctl stop netboot), then restore again"
     assert "restore again" in second
     assert rows_at(store_url, tmp_path / "store.key") == before
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -197,11 +197,18 @@ def _show_all(config: Path, *, as_json: bool) -> None:
             item["state"],
             armed_text(item),
             ago(item["changed_at"]),
-            "" if item["declared"] else NOT_DECLARED,
+            "; ".join(_notes(item)),
         )
         for item in found
     )
     print_table(found, as_json, ("HOST", "STATE", "ARMED", "CHANGED", "NOTE"), rows)
+
+
+def _notes(item: Mapping[str, Any]) -> Iterator[str]:
+    if not item["declared"]:
+        yield NOT_DECLARED
+    if item.get("hold"):
+        yield f"held, a person must confirm it: netboot install show {item['host']}"
 
 
 @install.command()

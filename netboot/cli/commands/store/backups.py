@@ -172,11 +172,11 @@ def _restored_lines(restored: "RestoredStore", keep_armings: bool) -> Sequence[s
             "armings, requested boots and tokens are valid again as they were; netboot install show lists them"
         )
     else:
-        hosts = ", ".join(ended.hosts) or "none"
-        lines.append(f"hosts whose arming or tokens ended: {hosts}; netboot install arm HOST")
+        arm = f"{', '.join(ended.hosts)}; netboot install arm HOST for each that is to be installed"
+        lines.append(f"hosts whose arming or tokens ended: {arm if ended.hosts else 'none'}")
         if ended.machines:
             lines.append(f"machines whose requested boot or wipe ended: {', '.join(ended.machines)}")
         lines.append(f"{counted(ended.sessions, 'login')} ended")
     lines.append("users and API tokens are as they were then: revoke again what was revoked since (netboot token list)")
-    lines.append("start the daemon: systemctl start netboot")
+    lines.append("start the daemon, on every appliance of the store: systemctl start netboot")
     return lines
