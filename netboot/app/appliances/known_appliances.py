@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import Final, NamedTuple
 
 import structlog
@@ -117,8 +118,15 @@ class KnownAppliances:
                     self._events.emit("appliance.left", self._data(self._own))
 
     def addresses(self) -> frozenset[IPv4Address]:
-        """Return the addresses of the others on the boot LAN, whose replies are of no foreign server."""
-        return frozenset(IPv4Address(address) for each in self._others for address in each.declared.addresses)
+        """Return the addresses of the others on the boot LAN, whose replies are of no foreign server.
+
+        One that is not IPv4, as a newer version may declare, sends no DHCP.
+        """
+        found = set()
+        for address in chain.from_iterable(each.declared.addresses for each in self._others):
+            with suppress(ValueError):
+                found.add(IPv4Address(address))
+        return frozenset(found)
 
     def states(self) -> list[ApplianceState]:
         """List this appliance and the others; empty where a store has one daemon."""
