@@ -337,6 +337,7 @@ async def _opened(
         durations = LearnedDurations(boots)
         measured = [durations.step_measured, *([metrics.step_measured] if metrics is not None else [])]
         recorder = BootRecorder(boots, on_measured=measured)
+        on_noted = metrics.change_noted if metrics is not None else lambda _by: None
         sinks: list[Sink] = [metrics.event_happened] if metrics is not None else []
         newest_events = NewestEvents(event_log)
         sinks += [recorder.event_happened, newest_events.event_happened]
@@ -364,7 +365,7 @@ async def _opened(
             outbox,
             DeliveryQueue(database),
             newest_events,
-            ChangeFeed(settings.store.url, writer=database.writer),
+            ChangeFeed(settings.store.url, writer=database.writer, on_noted=on_noted),
             lock,
         )
 

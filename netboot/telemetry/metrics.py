@@ -54,6 +54,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "captured_packets_dropped": ("Packets and HTTP requests that are not in captures", ("reason",)),
     "datagrams_lost": ("Datagrams that were cut, or that the kernel did not take", ("port", "reason")),
     "datagram_faults": ("Datagrams whose handling failed; a bug if not zero", ("port",)),
+    "store_changes": ("Changes by others to a shared store that were noted: by notification, or by a poll", ("by",)),
     "store_failures": ("Transactions of the store that failed or did not end in time", ("access",)),
 }
 HISTOGRAMS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[float, ...]]]] = {
@@ -183,6 +184,10 @@ class Metrics(Collector):
         """Record one transaction of the store; `fault`: how the store failed."""
         self.observe("store_transaction_duration_seconds", seconds, access=access)
         self.count("store_failures", 0 if fault is None else 1, access=access)  # 0: an alert sees the first failure
+
+    def change_noted(self, by: str) -> None:
+        """Count how this appliance learned that another one may have changed the store."""
+        self.count("store_changes", by=by)
 
     def _count_of(self, name: str, labels: Mapping[str, str]) -> _Count:
         key = (name, *labels.values())

@@ -22,7 +22,7 @@ from scapy.layers.dhcp import BOOTP
 pytestmark = pytest.mark.integration
 
 CP1, W1 = ("52:54:00:aa:bb:01", "192.0.2.50"), ("52:54:00:12:34:56", "192.0.2.51")
-SOON_S = 3.0  # a second, on a computer that is busy with other tests
+SOON_S = 3.0  # of commands and packets on a busy computer; test_appliances_latency.py verifies the second
 T = TypeVar("T")
 
 

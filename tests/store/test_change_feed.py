@@ -1,16 +1,19 @@
 """An appliance learns of what others change in a shared store, also after its connection was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 import pytest
+from fixtures.sleeping_loop import SleepingLoop
 from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
 from netboot.store.changes import change_feed
-from netboot.store.changes.change_feed import ChangeFeed
+from netboot.store.changes.change_feed import ChangeFeed, NotedBy
 from netboot.store.changes.notification import Changed, Notification, notify, parse, payload_of
 from netboot.store.database import Database
 
@@ -42,8 +45,10 @@ class Reader:
 
 
 @asynccontextmanager
-async def following(url: str, what: Changed, *, writer: str = "reader") -> AsyncIterator[Reader]:
-    feed, reader = ChangeFeed(url, writer=writer), Reader()
+async def following(
+    url: str, what: Changed, *, writer: str = "reader", on_noted: Callable[[NotedBy], None] = lambda _by: None
+) -> AsyncIterator[Reader]:
+    feed, reader = ChangeFeed(url, writer=writer, on_noted=on_noted), Reader()
     feed.follow(what, reader.read)
     task = asyncio.create_task(feed.run())
     try:
@@ -53,6 +58,29 @@ async def following(url: str, what: Changed, *, writer: str = "reader") -> Async
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def session_of_follower(url: str) -> int:
+    """Return the process of the server that serves the connection of the one who follows."""
+    connection = await asyncpg.connect(url.replace("postgresql+asyncpg:", "postgresql:"))
+    try:
+        process: int = await connection.fetchval(
+            "SELECT pid FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'netboot, following changes'"
+        )
+        return process
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    """Let a connection be dead without a word: its server's process answers nothing."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 async def change(database: Database, what: Changed, *subjects: str) -> None:
@@ -181,20 +209,54 @@ def test_a_row_that_cannot_be_read_ends_no_follower(store_url: str, monkeypatch:
     assert [each["what"] for each in logs if each["event"] == "store.change_unread"] == ["install", "install"]
 
 
-def test_without_a_connection_everything_is_read_again_each_second():
-    async def scenario() -> tuple[list[Collection[str] | None], str | None]:
-        feed, reader = ChangeFeed("postgresql+asyncpg://netboot@127.0.0.1:1/netboot", writer="reader"), Reader()
-        feed.follow(Changed.INSTALL, reader.read)
-        task = asyncio.create_task(feed.run())
-        try:
-            return [await reader.next(), await reader.next()], feed.fault
-        finally:
-            task.cancel()
+def test_without_a_connection_everything_is_read_again_once_a_second():
+    passed_s, seconds = [], 20
 
-    read, fault = asyncio.run(scenario())
-    assert read == [None, None]
+    async def scenario() -> str | None:
+        loop, noted = asyncio.get_running_loop(), list[NotedBy]()
+        feed = ChangeFeed("postgresql+asyncpg://netboot@127.0.0.1:1/netboot", writer="reader", on_noted=noted.append)
+
+        async def read(subjects: Collection[str] | None) -> None:
+            assert subjects is None
+            passed_s.append(loop.time())
+
+        feed.follow(Changed.INSTALL, read)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds + 0.5):
+                await feed.run()
+        assert noted == [NotedBy.POLL] * seconds
+        return feed.fault
+
+    with asyncio.Runner(loop_factory=SleepingLoop) as runner:
+        fault = runner.run(scenario())
+    assert passed_s == pytest.approx([*range(1, seconds + 1)])
     assert fault is not None
     assert fault.endswith("; start the database server, or correct server and port in store.url")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_connection_that_is_dead_without_a_word_is_polled_each_second_before_it_is_given_up(store_url: str):
+    noted: list[NotedBy] = []
+
+    async def scenario() -> None:
+        others = await Database.open(store_url)
+        try:
+            async with following(store_url, Changed.INSTALL, on_noted=noted.append) as reader:
+                await change(others, Changed.INSTALL, "cp1")
+                assert await reader.next() == {"cp1"}
+                noted.clear()
+                with stopped(await session_of_follower(store_url)):
+                    await change(others, Changed.INSTALL, "w1")
+                    assert await reader.next() is None
+                    assert await reader.next() is None
+                    assert [each["event"] for each in logs] == ["store.changes_followed"]  # it is not given up yet
+        finally:
+            await others.close()
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert noted[:2] == [NotedBy.POLL] * 2
 
 
 @pytest.mark.integration

@@ -4,24 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from fixtures.sleeping_loop import SleepingLoop
 
 from netboot.store.database import CHANGES_PER_STEP, LONGEST_S, STEP_S, burst_ended
-
-
-class SleepingLoop(asyncio.SelectorEventLoop):
-    """Its clock jumps to the next timer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed_s = 0.0
-
-    def time(self) -> float:
-        return self._passed_s
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._passed_s = max(self._passed_s, self._scheduled[0].when())  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
 
 
 def steps_until_the_end(per_step: Callable[[int], int], *, most: int = 1_000_000) -> int:

@@ -1,12 +1,14 @@
 """Follows what other appliances and commands change in a shared PostgreSQL store, by LISTEN on a connection of its own.
 
-While that connection is lost, everything is read again each second; also once after it was opened, because what was
-changed before is not notified. One's own changes are left out. On SQLite there is nothing to follow.
+The server is queried on that connection twice a second. While it answers nothing there, because the connection is lost
+or dead, everything is read again each second; also once after it was opened, because what was changed before is not
+notified. One's own changes are left out. On SQLite there is nothing to follow.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any, Final
 
 import structlog
@@ -20,10 +22,10 @@ from netboot.store.changes.notification import CHANNEL, Changed, parse
 from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import store_failed
 
-POLL_S: Final = 1.0  # while the connection is lost, and after a failed reading
+POLL_S: Final = 1.0  # while the server answers nothing on the connection; after a failed reading
 UNEXPECTED_S: Final = 10.0  # after a reading that failed by another error than the store's
-CHECK_S: Final = 2.0  # how soon a connection that ended without a word is found
-ANSWER_S: Final = 5.0
+CHECK_S: Final = 0.5  # between two queries that show whether the connection is alive
+ANSWER_S: Final = 5.0  # without an answer for so long, the connection is given up and another one is opened
 
 # awaited after each change of the subjects, None: anything may have changed
 Read = Callable[[Collection[str] | None], Awaitable[None]]
@@ -31,16 +33,24 @@ Read = Callable[[Collection[str] | None], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class NotedBy(StrEnum):
+    """How this appliance learns that something may have changed."""
+
+    NOTIFICATION = "notification"
+    POLL = "poll"
+
+
 class ChangeFeed:
     """The changes of a store at `url` that others than `writer` make, given to those who follow them."""
 
-    def __init__(self, url: str, *, writer: str) -> None:
-        self._writer = writer
+    def __init__(self, url: str, *, writer: str, on_noted: Callable[[NotedBy], None] = lambda _by: None) -> None:
+        """`on_noted` is called for each notification of another appliance, and each time that all is read again."""
+        self._writer, self._on_noted = writer, on_noted
         self._engine = _engine(url)
         self._followers: list[_Follower] = []
         self._closed = asyncio.Event()
         self.fault: str | None = "the first connection is not open yet" if self._engine else None
-        self.received_count = 0
+        self._heard_s = 0.0  # when the server answered last on the connection, on the loop's clock
 
     def follow(self, what: Changed, read: Read) -> None:
         """Await `read` for each change of `what`, before `run` is called; a StoreError that it raises repeats it."""
@@ -53,7 +63,21 @@ class ChangeFeed:
         async with asyncio.TaskGroup() as tasks:
             for follower in self._followers:
                 tasks.create_task(follower.run())
+            tasks.create_task(self._poll_while_unheard())
             await self._listen_always(self._engine)
+
+    async def _poll_while_unheard(self) -> None:
+        """Have everything read again `POLL_S` after the last answer, and each `POLL_S` until the next one."""
+        loop = asyncio.get_running_loop()
+        self._heard_s = polled_s = loop.time()
+        while True:
+            due_s = max(self._heard_s, polled_s) + POLL_S
+            if (now_s := loop.time()) < due_s:
+                await asyncio.sleep(due_s - now_s)
+                continue
+            polled_s = now_s
+            self._on_noted(NotedBy.POLL)
+            self._note_all()
 
     async def _listen_always(self, engine: AsyncEngine) -> None:
         while True:
@@ -70,8 +94,6 @@ class ChangeFeed:
                 self._note_fault(str(error))
             except Exception as error:  # SQLAlchemy's, and asyncpg's own of LISTEN
                 self._note_fault(str(store_failed(error)))
-            for follower in self._followers:
-                follower.note(None)
             await asyncio.sleep(POLL_S)
 
     async def _listen(self, connection: AsyncConnection) -> None:
@@ -82,26 +104,31 @@ class ChangeFeed:
         async with asyncio.timeout(ANSWER_S):
             channel = await connection.scalar(text(f"SELECT {CHANNEL}"))
             await driver.add_listener(channel, self._receive)
+        self._heard_s = asyncio.get_running_loop().time()
         if self.fault is not None:
             log.info("store.changes_followed")
         self.fault = None
-        for follower in self._followers:
-            follower.note(None)
+        self._note_all()
         while not self._closed.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_S):
                     await self._closed.wait()
             async with asyncio.timeout(ANSWER_S):
                 await connection.scalar(text("SELECT 1"))
+            self._heard_s = asyncio.get_running_loop().time()
 
     def _receive(self, _connection: object, _process: int, _channel: str, payload: str) -> None:
         found = parse(payload)
         if found is None or found.writer == self._writer:
             return
-        self.received_count += 1
+        self._on_noted(NotedBy.NOTIFICATION)
         for follower in self._followers:
             if follower.what == found.what:
                 follower.note(found.subjects)
+
+    def _note_all(self) -> None:
+        for follower in self._followers:
+            follower.note(None)
 
     def _note_fault(self, fault: str) -> None:
         if self.fault != fault:
