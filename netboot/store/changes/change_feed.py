@@ -24,6 +24,7 @@ from netboot.store.failure import store_failed
 
 POLL_S: Final = 1.0  # while the server answers nothing on the connection; after a failed reading
 UNEXPECTED_S: Final = 10.0  # after a reading that failed by another error than the store's
+SHORTEST_S: Final = 0.001  # a shorter wait is the rounding of a sum of times, and may not advance the clock
 CHECK_S: Final = 0.5  # between two queries that show whether the connection is alive
 ANSWER_S: Final = 5.0  # without an answer for so long, the connection is given up and another one is opened
 
@@ -71,9 +72,10 @@ class ChangeFeed:
         loop = asyncio.get_running_loop()
         self._heard_s = polled_s = loop.time()
         while True:
-            due_s = max(self._heard_s, polled_s) + POLL_S
-            if (now_s := loop.time()) < due_s:
-                await asyncio.sleep(due_s - now_s)
+            now_s = loop.time()
+            left_s = max(self._heard_s, polled_s) + POLL_S - now_s
+            if left_s > SHORTEST_S:
+                await asyncio.sleep(left_s)
                 continue
             polled_s = now_s
             self._on_noted(NotedBy.POLL)
