@@ -142,17 +142,20 @@ class Appliance:
 
     def http_together(self, requests: Sequence[tuple[str, str, str, bytes]]) -> list[Response]:
         """Send requests that are all under way at one time, each on a connection of its own."""
-        transports = []
-        for method, path, source, body in requests:
-            self._port += 1
-            head = f"{method} {path} HTTP/1.1\r\nHost: {self.server}:{HTTP_PORT}\r\n"
-            head += f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
-            data = head.encode("latin-1") + b"\r\n" + body
-            transports.append(
-                self._loop.network.connect((self.server, HTTP_PORT), (source, self._port), data),
-            )
+        return self.answers([self.request(*each) for each in requests])
+
+    def request(self, method: str, path: str, source: str, body: bytes = b"") -> tuple[MemoryTransport, str]:
+        """Send one request, which is under way until `answers` is called; return its connection and method."""
+        self._port += 1
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.server}:{HTTP_PORT}\r\n"
+        head += f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
+        data = head.encode("latin-1") + b"\r\n" + body
+        return self._loop.network.connect((self.server, HTTP_PORT), (source, self._port), data), method
+
+    def answers(self, requests: Sequence[tuple[MemoryTransport, str]]) -> list[Response]:
+        """Wait until nothing is under way; return the answers of requests to this box, or another one on its LAN."""
         self._loop.settle()
-        return [self._ended(transport, method) for transport, (method, *_) in zip(transports, requests, strict=True)]
+        return [self._ended(transport, method) for transport, method in requests]
 
     def http_cut(self, method: str, path: str, source: str, body: bytes = b"") -> None:
         """Send one request and close the connection before its answer."""
@@ -265,6 +268,10 @@ class Appliance:
         """Send one request, and let the box work on it for so many steps of its loop; its answer is lost."""
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.server}\r\n\r\n"
         self._loop.network.connect((self.server, HTTP_PORT), (source, 1), head.encode())
+        self.work(steps)
+
+    def work(self, steps: int) -> None:
+        """Let the boxes work for so many steps of their loop."""
         for _ in range(steps):
             self._loop.run_until_complete(asyncio.sleep(0))
 

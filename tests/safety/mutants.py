@@ -1,6 +1,7 @@
 """Runs the model on a copy of netboot into which a fault was seeded.
 
-`python -m safety.mutants SHARED SEED EXAMPLES INVARIANT` is what runs in the subprocess: the model of that invariant.
+`python -m safety.mutants SHARED SEED INVARIANT BOXES` is what runs in the subprocess: the model of that invariant, for
+one box or for two.
 """
 
 import os
@@ -14,6 +15,7 @@ from safety.oracle import Invariant, ViolationError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEED, EXAMPLES = 1, 150
+EXAMPLES_OF_TWO, STEPS_OF_TWO = 4, 30  # seconds each
 CLEAN = "no invariant is broken"
 _TIMEOUT_S = 600
 
@@ -31,11 +33,11 @@ def seeded(mutation: Mutation, directory: Path) -> Path:
     return directory
 
 
-def run_model_on(directory: Path, shared: Path, invariant: Invariant) -> str:
+def run_model_on(directory: Path, shared: Path, invariant: Invariant, *, boxes: int = 1) -> str:
     """Run the model of an invariant on the netboot in `directory`; return what it found: its last line."""
     path = os.pathsep.join([str(directory), str(REPOSITORY / "tests")])
-    command = [sys.executable, "-W", "ignore", "-m", "safety.mutants", str(shared), str(SEED), str(EXAMPLES)]
-    command.append(invariant.value)
+    command = [sys.executable, "-W", "ignore", "-m", "safety.mutants", str(shared), str(SEED), invariant.value]
+    command.append(str(boxes))
     ran = subprocess.run(
         command,
         cwd=directory,
@@ -49,19 +51,25 @@ def run_model_on(directory: Path, shared: Path, invariant: Invariant) -> str:
     return ran.stdout.splitlines()[-1]
 
 
-def _main(shared: str, seed: str, examples: str, invariant: str) -> None:
-    from safety import model, once_model
+def _main(shared: str, seed: str, invariant: str, boxes: str) -> None:
+    from postgresql import running_server
+    from safety import model, once_model, two_boxes
 
     import netboot
 
     assert Path(netboot.__file__).is_relative_to(Path.cwd()), f"the model would run on {netboot.__file__}"
     found = CLEAN
     try:
-        if invariant in (Invariant.ONCE, Invariant.WIPE):
-            once_model.run(Path(shared), seed=int(seed), examples=int(examples))
+        if boxes == "2":
+            with running_server() as server:
+                urls = two_boxes.urls_on(server)
+                two_boxes.walk(Path(shared), urls)
+                two_boxes.run(Path(shared), urls, seed=int(seed), examples=EXAMPLES_OF_TWO, steps=STEPS_OF_TWO)
+        elif invariant in (Invariant.ONCE, Invariant.WIPE):
+            once_model.run(Path(shared), seed=int(seed), examples=EXAMPLES)
         else:
             model.walk(Path(shared))
-            model.run(Path(shared), seed=int(seed), examples=int(examples))
+            model.run(Path(shared), seed=int(seed), examples=EXAMPLES)
     except ViolationError as error:
         found = str(error)
     sys.stdout.write(found.replace("\n", " ") + "\n")

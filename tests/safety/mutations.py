@@ -259,3 +259,35 @@ MUTATIONS = (
         Invariant.ONCE,
     ),
 )
+
+# What only two appliances on one store do wrong: the model of `two_boxes.py` finds it.
+OF_TWO_BOXES = (
+    Mutation(
+        "a move of an install does not lock what it has read",
+        "store/installs.py",
+        "query = select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()",
+        "query = select(tables.installs).where(mine).order_by(tables.installs.c.host)",
+        Invariant.ATTEMPTS,
+    ),
+    Mutation(
+        "a script is written from memory, not from the store",
+        "boot/script_service.py",
+        "None if host is None else await self.install_moves.read(host.name)\n            inspection",
+        "None if host is None else self.install_moves.known(host.name)\n            inspection",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "the same boot gets a second token at the other appliance",
+        "boot/script_service.py",
+        "            self.is_shared and seen.is_in_boot_of(install.identity, self.clock)\n",
+        "            False\n",
+        Invariant.PROGRESS,
+    ),
+    Mutation(
+        "a new boot gets the script of the boot before at the other appliance",
+        "boot/sessions/machines_seen.py",
+        "        return self.requested == boot.exchange and ago < timedelta(seconds=SHORTEST_BOOT_S)\n",
+        "        return True\n",
+        Invariant.ATTEMPTS,
+    ),
+)

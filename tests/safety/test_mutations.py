@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from safety.mutants import REPOSITORY, run_model_on, seeded
-from safety.mutations import MUTATIONS, Mutation
+from safety.mutations import MUTATIONS, OF_TWO_BOXES, Mutation
 
 QUICKEST = (0, 9, 14)  # two seconds of processor time each
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+@pytest.mark.parametrize("mutation", [*MUTATIONS, *OF_TWO_BOXES], ids=lambda mutation: mutation.name)
 def test_the_place_of_each_fault_is_found_once(mutation: Mutation):
     text = (REPOSITORY / "netboot" / mutation.file).read_text()
 
@@ -30,5 +30,13 @@ def test_the_model_finds_a_seeded_fault(number: int, tmp_path: Path, shared: Pat
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_the_model_finds_every_seeded_fault(mutation: Mutation, tmp_path: Path, shared: Path):
     found = run_model_on(seeded(mutation, tmp_path), shared, mutation.caught_by)
+
+    assert found.startswith(f"invariant {mutation.caught_by.value}: "), found
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("mutation", OF_TWO_BOXES, ids=lambda mutation: mutation.name)
+def test_the_model_of_two_boxes_finds_every_seeded_fault_of_two(mutation: Mutation, tmp_path: Path, shared: Path):
+    found = run_model_on(seeded(mutation, tmp_path), shared, mutation.caught_by, boxes=2)
 
     assert found.startswith(f"invariant {mutation.caught_by.value}: "), found

@@ -12,13 +12,11 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def new_urls(postgresql_server: Server) -> Callable[[], Callable[[str], str]]:
-    """Return what makes a database, and the URL of it for a role of each box."""
+    return two_boxes.urls_on(postgresql_server)
 
-    def make() -> Callable[[str], str]:
-        url = postgresql_server.new_database(roles=("box0", "box1"))
-        return lambda role: url.replace("postgres@", f"{role}@")
 
-    return make
+def test_a_boot_that_both_boxes_serve_breaks_no_invariant(shared: Path, new_urls: Callable[[], Callable[[str], str]]):
+    two_boxes.walk(shared, new_urls)
 
 
 def test_no_sequence_breaks_an_invariant_with_two_boxes(shared: Path, new_urls: Callable[[], Callable[[str], str]]):

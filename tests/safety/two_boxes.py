@@ -19,15 +19,19 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as some
 from hypothesis.stateful import rule, run_state_machine_as_test
+from postgresql import Server
 from safety import wire
-from safety.appliance import Appliance, link_shared
+from safety.appliance import Appliance, Response, link_shared
 from safety.declared import A1, AT_FIRST, CARDS, B, C
-from safety.model import Rack, cards, hosts, ways
+from safety.model import Rack, cards, ways
 
 from netboot.store.changes.change_feed import ChangeFeed
 
 SEEN_BY_BOTH_S = 4.0  # what one writes later is stored, and the other has read it
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+MOST_CHECKS, STEPS_PER_CHECK = 500, 20  # until both wait for the third writer
 numbers = some.integers(0, 1)
+installed_cards = some.sampled_from((A1, B, C))
 
 
 class Pair:
@@ -95,6 +99,29 @@ class Pair:
         """Send a request to the chosen box, and let it work on it for so many steps of its loop."""
         self.box.begin_http("GET", path, source, steps=steps)
 
+    def hold(self, host: str) -> dict[str, Any] | None:
+        """Ask the other box why an install waits: an answer, which is of the store, refreshes its box's memory."""
+        other = 1 - self.boxes.index(self.box)
+        return (self.boxes[other] if self.is_alive[other] else self.box).hold(host)
+
+    def both_answer(self, path: str, source: str) -> list[Response]:
+        """Send one request to each box at one time, while a third writer has the rows of all installs.
+
+        So both come as far as they can before one of them writes.
+        """
+        with asyncio.Runner() as runner:
+            third = runner.run(asyncpg.connect(self._admin_url))
+            runner.run(third.execute("BEGIN; SELECT FROM installs FOR UPDATE"))
+            requests = [box.request("GET", path, source) for box in self.boxes]
+            for _ in range(MOST_CHECKS):
+                self.boxes[0].work(STEPS_PER_CHECK)
+                waiting = runner.run(third.fetchval(WAITING))
+                if waiting + sum(bool(transport.output) for transport, _ in requests) == len(requests):
+                    break
+            runner.run(third.execute("COMMIT"))
+            runner.run(third.close())
+        return self.boxes[0].answers(requests)
+
     def close(self) -> None:
         for box in reversed(self.boxes):
             box.close()
@@ -152,15 +179,64 @@ class TwoBoxes(Rack):
             self.oracle.armings[host.name].is_uncertain = True
         self._killed(number, 0.0)
 
-    @rule(host=hosts, card=some.sampled_from((A1, B, C)), way=ways)
-    def arm_at_one_boot_at_the_other(self, host: str, card: str, way: str) -> None:
-        """Arm at one box; the other one offers the boot, and leads the machine to its installer."""
-        self.turn_to(0)
-        self.arm(host, 1, is_forced=False)
+    @rule(card=installed_cards, way=ways, is_cancelled=some.booleans())
+    def arm_at_one_boot_at_the_other(self, card: str, way: str, is_cancelled: bool) -> None:
+        """Arm at one box; the other one offers the boot, and leads the machine to its installer.
+
+        It requests its script again there, perhaps at once after a cancellation at the first one.
+        """
+        if (host := self._armed_anew(card, 1)) is None:
+            return
         self.turn_to(1)
+        self._boot_begun(card)
+        self._led_by_script(card, card, way)
+        if is_cancelled:
+            self.turn_at_once(0)
+            self.cancel(host)
+            self.turn_at_once(1)
+        self._led_by_script(card, card, way)
+
+    @rule(card=installed_cards, way=ways, attempts=some.integers(1, 2), is_new=some.booleans())
+    def boot_at_one_again_at_the_other(self, card: str, way: str, attempts: int, is_new: bool) -> None:
+        """Have a machine request its script at one box, then at the other, in the same boot or in a new one."""
+        if self._armed_anew(card, attempts) is None:
+            return
+        self._boot_begun(card)
+        self._led_by_script(card, card, way)
+        self.turn_to(1)
+        if is_new:
+            self._boot_begun(card)
+        self._led_by_script(card, card, way)
+
+    @rule(card=installed_cards, attempts=some.integers(1, 2))
+    def request_script_at_both(self, card: str, attempts: int) -> None:
+        """Have both boxes answer the request for one script at one time; then both have the same boot."""
+        if (host := self._armed_anew(card, attempts)) is None:
+            return
+        self._boot_begun(card)
+        self._forget_what_one_saw_alone()
+        source = self.addresses[card]
+        for response in self.box.both_answer(f"/boot/{card}.ipxe", source):
+            self._note_led(self.oracle.check_script(response.body, source, (card,), now_s=self.box.clock.monotonic()))
+        last = self._led_by_script(card, card, "ipxe")
+        if last is None:
+            self.cancel(host)
+        else:
+            self.oracle.latest[host] = self.oracle.boots[last]
+
+    def _armed_anew(self, card: str, attempts: int) -> str | None:
+        """Arm the host of a card at the first box, also if it was armed, and name it."""
+        self.turn_to(0)
+        host = self.oracle.in_force.of_card(card)
+        if host is None:
+            return None
+        self.cancel(host.name)
+        self.arm(host.name, attempts, is_forced=False)
+        return host.name
+
+    def _boot_begun(self, card: str) -> None:
         self._power_on(card, wire.UEFI)
         self._request_address(card)
-        self._led_by_script(card, card, way)
 
     def _killed(self, number: int, pause_s: float) -> None:
         self._forget_what_one_saw_alone()
@@ -177,6 +253,16 @@ class TwoBoxes(Rack):
         self.oracle.shown = {address: {*cards, *CARDS} for address, cards in self.oracle.shown.items()}
 
 
+def urls_on(server: Server) -> Callable[[], Callable[[str], str]]:
+    """Return what makes a database, and the URL of it for a role of each box."""
+
+    def make() -> Callable[[str], str]:
+        url = server.new_database(roles=("box0", "box1"))
+        return lambda role: url.replace("postgres@", f"{role}@")
+
+    return make
+
+
 @contextmanager
 def changes_are_polled() -> Iterator[None]:
     """Cut the connection that is notified, so that each box reads what changed once a second of the fake clock."""
@@ -186,6 +272,22 @@ def changes_are_polled() -> Iterator[None]:
 
     with mock.patch.object(ChangeFeed, "_listen", cut):
         yield
+
+
+def walk(shared: Path, new_urls: Callable[[], Callable[[str], str]]) -> None:
+    """Boot a machine by both boxes in each way that the rules have, without chance."""
+    rack = type("Walk", (TwoBoxes,), {"shared": shared, "new_urls": staticmethod(new_urls), "happened": Counter()})()
+    with changes_are_polled():
+        try:
+            rack.start(unknown="ignore")
+            rack.request_script_at_both(A1, 1)
+            for attempts, is_new, is_cancelled in ((1, False, False), (2, True, True)):
+                rack.boot_at_one_again_at_the_other(B, "ipxe", attempts, is_new)
+                rack.arm_at_one_boot_at_the_other(C, "ipxe", is_cancelled)
+            rack.kill(0, 0.0)
+            rack.request_script_at_both(B, 2)
+        finally:
+            rack.teardown()
 
 
 def run(
