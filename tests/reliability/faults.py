@@ -115,9 +115,7 @@ class Faulted:
 
     def serves_no_installer(self) -> str:
         """Request the script of the armed host, which waits; return it."""
-        self.armed.boots()
-        requests = MachineRequests(self.rack.client_namespace, ARMED[1])  # it waits longer than curl, as iPXE does
-        script = requests.send("GET", f"/boot/{ARMED[0]}.ipxe").text
+        script = self._script_of_armed()
         assert "/ks/" not in script
         assert "netboot:" in script
         return script
@@ -126,11 +124,15 @@ class Faulted:
         """The arming that was acknowledged before the fault leads to an installer and its Kickstart."""
 
         def kickstart() -> int | None:
-            self.armed.boots()
-            script = self.armed.script()
+            script = self._script_of_armed()
             return self.armed.get(f"/ks/{token_in(script, 'ks')}").status if "/ks/" in script else None
 
         assert wait_until(kickstart) == 200
+
+    def _script_of_armed(self) -> str:
+        """Boot to the script; wait longer for it than curl does, as iPXE."""
+        self.armed.boots()
+        return MachineRequests(self.rack.client_namespace, ARMED[1]).send("GET", f"/boot/{ARMED[0]}.ipxe").text
 
     def shows(self, part: str, text: str) -> dict[str, Any]:
         """Wait until the fault is in /readyz, the status, the page and an event; return the event."""

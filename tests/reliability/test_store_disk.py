@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fixtures.daemon import wait_until
 from fixtures.files import HOSTS, SETTINGS, write_files
 from fixtures.rack import Rack, running
 from reliability.faults import Faulted, answered_by_strace
@@ -51,15 +52,21 @@ class LoopDisk:
             pytest.skip("no loop device can be used here")
         assert done.returncode == 0, done.stderr
 
+    @property
+    def _device(self) -> str:
+        mounts = Path("/proc/mounts").read_text().splitlines()
+        return Path(next(line.split()[0] for line in mounts if str(self.place) in line)).name
+
     def fail(self) -> None:
         """Let the kernel find an error of the file system, as its driver has for tests."""
-        found = next(line.split() for line in Path("/proc/mounts").read_text().splitlines() if str(self.place) in line)
         with suppress(OSError):  # the file system is read-only then, also for this
-            Path(f"/sys/fs/ext4/{Path(found[0]).name}/trigger_fs_error").write_text("of a test")
+            Path(f"/sys/fs/ext4/{self._device}/trigger_fs_error").write_text("of a test")
 
     def repair(self) -> None:
-        """Unmount it, let fsck repair it, and mount it again."""
+        """Unmount it, let fsck repair it, and mount it again, once no other mount namespace has it mounted."""
+        state = Path(f"/sys/fs/ext4/{self._device}")
         subprocess.run(["umount", self.place], check=True, timeout=20)
+        wait_until(lambda: not state.exists() or None, failed=lambda: f"{state} is still there")
         done = subprocess.run(["e2fsck", "-fy", self.image], capture_output=True, timeout=60, check=False)
         assert done.returncode in (0, 1), done.stdout  # 1: errors were corrected
         self.mount()
@@ -129,7 +136,7 @@ def test_a_disk_that_takes_seconds_to_write_delays_installers_only_and_is_shown(
     faulted = Faulted(rack)
     faulted.begin()
     with answered_by_strace(rack.pid, files_of(rack), calls=SYNCS, answer=f"delay_enter={SLOW_S}s"):
-        arming = threading.Thread(target=rack.netboot, args=("install", "arm", "w1"))
+        arming = threading.Thread(target=rack.netboot, args=("install", "arm", "w2"))
         arming.start()
         while arming.is_alive():  # offers, files and scripts of other hosts do not wait for it
             faulted.serves_what_needs_no_write()
@@ -138,7 +145,7 @@ def test_a_disk_that_takes_seconds_to_write_delays_installers_only_and_is_shown(
         faulted.is_alive_and_quiet()
 
     assert "check the load of its disk" in event["reason"]
-    assert rack.install("w1")["arming"] is not None
+    assert rack.install("w2")["arming"] is not None
     faulted.has_recovered("store")
     faulted.is_alive_and_quiet()
 
