@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
 
-import structlog
-
 from netboot.boot.firmware.local_boot_learning import UNHEARD_AFTER
 from netboot.boot.sessions.local_boots import LocalBoots
 from netboot.errors import StoreError
@@ -19,8 +17,6 @@ from netboot.model.install.install import AFTER_INSTALL, Install
 from netboot.store.nodes.installed_nodes import Nodes
 
 EVERY_S: Final = 60.0
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
@@ -45,10 +41,7 @@ class NodeWatch:
         """Watch until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
-            try:
-                await self.judge()
-            except Exception:  # in the daemon's TaskGroup, which a fault must not end
-                log.exception("boot.node_watch_failed")
+            await self.judge()
 
     async def judge(self) -> None:
         """Record each installed node that is not heard since its local boot, and was before."""
