@@ -8,13 +8,13 @@ and its result is used for `FRESH_S`, however many clients request it.
 
 import asyncio
 import os
-import resource
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from netboot.content.library.disk import cannot_read, full_disk, write_fault
 from netboot.errors import NetbootError
+from netboot.serve.net.descriptors import CURE, is_scarce, permitted
 from netboot.store.database import Database
 from netboot.telemetry.health import Health, HealthPart, PartState
 
@@ -22,8 +22,6 @@ ANSWER_S: Final = 2.0  # a check that takes longer has failed
 FRESH_S: Final = 1.0
 SLOW_CURE: Final = "check the load of its disk, or of its server and the network to it"
 FREE_BYTES: Final = 16 << 20  # less than this is no place for a release, nor for the pieces of an upload
-FREE_DESCRIPTORS: Final = 10  # one of so many parts
-LEAST_DESCRIPTORS: Final = 16
 
 
 class ApplianceHealth:
@@ -110,13 +108,11 @@ def _content(directory: Path) -> HealthPart:
 
 def _descriptors() -> HealthPart:
     """Return whether this process can open more files and connections."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = permitted()
     try:
         with os.scandir("/proc/self/fd") as opened:
             used = sum(1 for _ in opened)
     except OSError:  # for which it needs one
         used = most
-    cure = "set LimitNOFILE=65536 in its unit, or find who holds many connections: ss -tn"
-    fault = f"the daemon uses {used} of its {most} descriptors; {cure}"
-    is_short = most - used < max(LEAST_DESCRIPTORS, most // FREE_DESCRIPTORS)
-    return HealthPart.of("descriptors", fault if is_short else None, at_worst=PartState.DEGRADED)
+    fault = f"the daemon uses {used} of its {most} descriptors; {CURE}" if is_scarce(used) else None
+    return HealthPart.of("descriptors", fault, at_worst=PartState.DEGRADED)

@@ -5,6 +5,7 @@ has, at the start and after each change of them.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import aclosing
 from datetime import datetime
@@ -28,6 +29,7 @@ from netboot.model.admin_listen import (
     plan_listeners,
 )
 from netboot.serve.boot_http.runner import quiet_runner
+from netboot.serve.net.descriptors import DescriptorUser, ListeningSocket, permitted
 from netboot.serve.net.local_addresses import follow_local_addresses, read_local_addresses
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.settings.admin_setting import Admin
@@ -35,7 +37,9 @@ from netboot.telemetry.health import HealthPart, PartState
 from netboot.telemetry.metrics import Metrics, Reading
 
 RETRY_S: Final = 2.0  # between two attempts to open an address, and two looks at the certificate's files
-_Opened = web.TCPSite | TlsListener
+_PART_OF_ALL: Final = 4  # of the daemon's descriptors, for connections to the administration; the boot LAN needs others
+_PART_OF_LISTEN: Final = 8  # beyond this many of them, only the control socket accepts one
+_Opened = web.SockSite | TlsListener
 
 log = structlog.get_logger()
 
@@ -99,14 +103,17 @@ class AdminListener:
     async def open(self) -> None:
         """Open both; raise NetbootError if the socket cannot be. What cannot be opened of `admin.listen` is retried."""
         await self._runner.setup()
-        socket = self._settings.socket
+        path = self._settings.socket
         try:
-            socket.parent.mkdir(parents=True, exist_ok=True)
-            await web.UnixSite(self._runner, str(socket)).start()
-            socket.chmod(0o660)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_socket():  # of a daemon that was killed: `start` has made sure that nobody listens on it
+                path.unlink()
+            user = DescriptorUser.CONTROL_CONNECTION
+            await self._site(socket.AF_UNIX, str(path), user=user, part=_PART_OF_ALL).start()
+            path.chmod(0o660)
         except OSError as error:
             raise NetbootError(
-                f"cannot open the administration on {socket}: {error.strerror}; "
+                f"cannot open the administration on {path}: {error.strerror}; "
                 "is another netboot running? see admin.socket"
             ) from error
         self._here = await read_local_addresses()
@@ -170,19 +177,18 @@ class AdminListener:
         return NO_CERTIFICATE if self._settings.tls is None else SEE_CERTIFICATE
 
     async def _open(self, address: AddressEndpoint) -> None:
-        site = None if address.needs_tls else web.TCPSite(self._runner, str(address.address), address.port)
+        family = socket.AF_INET6 if address.address.version == 6 else socket.AF_INET
         try:
-            if site is not None:
-                self._opened[address] = site
-                await site.start()
-            else:
+            if address.needs_tls:
                 listener = self._tls_listener(address)
                 listener.open()
                 self._opened[address] = listener
+            else:
+                bound = str(address.address), address.port
+                site = self._site(family, bound, user=DescriptorUser.ADMIN_CONNECTION, part=_PART_OF_LISTEN)
+                await site.start()
+                self._opened[address] = site
         except OSError as error:
-            self._opened.pop(address, None)
-            if site is not None:
-                await site.stop()
             reason = f"cannot listen on {address}: {error.strerror}; see admin.listen"
             if self._failed.get(address) != reason:  # retried every few seconds
                 log.error("admin.bind_failed", address=str(address), reason=reason)
@@ -190,6 +196,20 @@ class AdminListener:
             return
         self._failed.pop(address, None)
         log.info("admin.opened", address=str(address), tls=address.needs_tls)
+
+    def _site(self, family: socket.AddressFamily, address: object, *, user: DescriptorUser, part: int) -> web.SockSite:
+        server = self._runner.server
+        assert server is not None  # since `open`
+        return web.SockSite(
+            self._runner,
+            ListeningSocket.listening(
+                family,
+                address,
+                user=user,
+                is_full=lambda: len(server.connections) >= permitted() // part,
+                on_refused=lambda _address: self._metrics.count("admin_connections_refused", reason="too-many"),
+            ),
+        )
 
     def _tls_listener(self, address: AddressEndpoint) -> TlsListener:
         server = self._runner.server

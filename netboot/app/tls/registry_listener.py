@@ -14,6 +14,7 @@ from netboot.app.tls.certificate_in_force import CertificateInForce
 from netboot.app.tls.tls_listener import TlsListener
 from netboot.model.access.certificate_files import CertificateFiles
 from netboot.model.admin_listen import AddressEndpoint
+from netboot.serve.net.descriptors import DescriptorUser
 from netboot.serve.static_http.engine import HttpEngine
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.static_files import StaticFiles
@@ -66,6 +67,7 @@ class RegistryListener:
             context=self._certificate.context_in_force,
             closed_interfaces=(),
             limit=self._limit,
+            user=DescriptorUser.BOOT_CONNECTION,
             most_without_exception=MOST_OF_ALL,
             on_refused=lambda reason: self._files.counters.count("registry_connections_refused", reason=reason),
         )

@@ -13,6 +13,7 @@ from typing import Final
 
 from netboot.model.admin_listen import AddressEndpoint
 from netboot.serve.net.arrival import arrived_on, note_arrival
+from netboot.serve.net.descriptors import DescriptorUser, may_use
 from netboot.serve.static_http.machine_limit import MachineLimit
 
 MOST_OF_CLIENT: Final = 64  # connections; a browser opens six
@@ -50,6 +51,7 @@ class TlsListener:
         context: Callable[[], ssl.SSLContext],
         closed_interfaces: Collection[str],
         limit: MachineLimit,
+        user: DescriptorUser = DescriptorUser.ADMIN_CONNECTION,
         most_without_exception: int = MOST_WITHOUT_EXCEPTION,
         on_refused: Callable[[str], None],
     ) -> None:
@@ -58,6 +60,7 @@ class TlsListener:
         self._handler, self._context = handler, context
         self._closed_interfaces = closed_interfaces
         self._limit, self._most, self._on_refused = limit, most_without_exception, on_refused
+        self._user = user
         self._open: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
@@ -115,9 +118,10 @@ class TlsListener:
             is_of_machines = arrived_on(accepted) in self._closed_interfaces
         except OSError:
             is_of_machines = True  # where it came from is not known
+        is_full = not may_use(accepted.fileno(), self._user) or self._limit.open_count >= self._most
         if is_of_machines:
             self._refuse(accepted, "boot-interface")
-        elif self._limit.open_count >= self._most or not self._limit.admit(client, connection):
+        elif is_full or not self._limit.admit(client, connection):
             self._refuse(accepted, "too-many")
         else:
             self._open = {each for each in self._open if not each.is_closing()} | {connection}

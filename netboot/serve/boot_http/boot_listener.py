@@ -5,6 +5,7 @@ Opens and closes its listeners as addresses appear and disappear.
 
 import asyncio
 import errno
+import socket
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -15,8 +16,10 @@ from aiohttp.typedefs import Handler, Middleware
 from netboot.boot.records.packet_capture import FIELDS, PacketCapture
 from netboot.model.captured_packet import CapturedRequest
 from netboot.serve.boot_http.runner import quiet_runner
+from netboot.serve.net.descriptors import DescriptorUser, ListeningSocket
 from netboot.serve.static_http.captured_requests import ends_of
 from netboot.serve.static_http.engine import HttpEngine
+from netboot.serve.static_http.refused import RefusalReason
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.telemetry.health import HealthPart, PartState
 from netboot.telemetry.metrics import Metrics, Reading
@@ -79,8 +82,11 @@ class BootHttpListener:
             del self._awaited[address]
         for address in sorted(wanted - self._listeners.keys()):
             try:
+                opened = ListeningSocket.listening(
+                    socket.AF_INET, (address, self._port), user=DescriptorUser.BOOT_CONNECTION, on_refused=self._refused
+                )
                 self._listeners[address] = await asyncio.get_running_loop().create_server(
-                    self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True
+                    self._engine.protocol, sock=opened, backlog=BACKLOG
                 )
             except OSError as error:
                 before = self._awaited.get(address)
@@ -91,6 +97,9 @@ class BootHttpListener:
                 continue
             self._awaited.pop(address, None)
             log.info("http.opened", address=address, port=self._port)
+
+    def _refused(self, address: str) -> None:
+        self._files.record_refused(address, RefusalReason.CONNECTIONS)
 
     async def close(self) -> None:
         """Accept no more requests, let the running ones end within one common timeout, and stop."""

@@ -80,7 +80,8 @@ class BootConnection(asyncio.Protocol):
         self._ends = ends_of(transport) if self._files.captured is not None else None
         self._since = time.monotonic()
         self._shared.connections.add(self)
-        if not self._shared.limit.admit(self._remote, transport):
+        descriptor = transport.get_extra_info("socket").fileno()
+        if not self._shared.limit.admit(self._remote, transport, descriptor=descriptor):
             self._files.record_refused(self._remote, RefusalReason.CONNECTIONS)
             self._state = ConnectionState.ENDED
             transport.abort()
@@ -112,7 +113,7 @@ class BootConnection(asyncio.Protocol):
         if self._state is ConnectionState.BLOCKED:
             self._go_on()
 
-    def close_if_overdue(self, now: float) -> None:
+    def close_if_overdue(self, now: float, *, idle_s: float = IDLE_TIMEOUT_S) -> None:
         """Close a connection whose reader does not read, whose head does not end, or which is idle."""
         waited_s = now - self._since
         match self._state:
@@ -123,7 +124,7 @@ class BootConnection(asyncio.Protocol):
                     self._transport.abort()
             case ConnectionState.READING:
                 if not self._buffer:
-                    if waited_s > IDLE_TIMEOUT_S:
+                    if waited_s > idle_s:
                         self._end()
                 elif waited_s > (HEAD_TIMEOUT_S if b"\n" in self._buffer else LINE_TIMEOUT_S):
                     self._refuse(RefusalReason.HEAD_TIMEOUT)

@@ -6,6 +6,7 @@ from typing import Final
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
 LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
+SCARCE_IDLE_TIMEOUT_S: Final = 10.0  # the same while descriptors are scarce; firmware sends its next request at once
 LINGER_S: Final = 1.0  # after the last answer, for what the client still sends
 
 

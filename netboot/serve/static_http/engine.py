@@ -10,8 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from netboot.serve.net.descriptors import are_scarce
 from netboot.serve.static_http.conditional import NOT_FOUND, head_of
 from netboot.serve.static_http.connection import BootConnection, OpenConnections
+from netboot.serve.static_http.connection_state import IDLE_TIMEOUT_S, SCARCE_IDLE_TIMEOUT_S
 from netboot.serve.static_http.machine_limit import MOST_OF_MACHINE, MachineLimit
 from netboot.serve.static_http.static_files import StaticFiles
 
@@ -66,8 +68,8 @@ class HttpEngine:
             connection.abort()
 
     def _sweep(self) -> None:
-        now = time.monotonic()
+        now, idle_s = time.monotonic(), SCARCE_IDLE_TIMEOUT_S if are_scarce() else IDLE_TIMEOUT_S
         for connection in tuple(self.open.connections):
-            connection.close_if_overdue(now)
+            connection.close_if_overdue(now, idle_s=idle_s)
         self.open.limit.forget_closed()
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)

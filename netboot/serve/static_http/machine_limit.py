@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Final, Protocol
 
-from netboot.serve.net.descriptors import part_of_descriptors
+from netboot.serve.net.descriptors import is_scarce, part_of_descriptors
 
 MOST_OF_MACHINE: Final = 4096
 MOST_OF_ALL: Final = 49_152  # of the 65,536 descriptors; then an address gets one connection, if it has none
@@ -28,9 +28,13 @@ class MachineLimit:
         """How many connections are open, or were within the last second."""
         return sum(map(len, self._open.values()))
 
-    def admit(self, machine: str, transport: Closable) -> bool:
-        """Count one more connection of a machine; return False if it has too many."""
-        theirs, most = self._open[machine], self._most if self._total < self._most_of_all else 1
+    def admit(self, machine: str, transport: Closable, *, descriptor: int = 0) -> bool:
+        """Count one more connection of a machine; return False if it has too many.
+
+        It gets one if all have too many, or the number of `descriptor` shows that descriptors are scarce.
+        """
+        is_crowded = self._total >= self._most_of_all or is_scarce(descriptor)
+        theirs, most = self._open[machine], 1 if is_crowded else self._most
         if len(theirs) >= most:
             theirs.difference_update([each for each in theirs if each.is_closing()])
         if len(theirs) >= most:

@@ -15,6 +15,8 @@ from typing import Final
 
 from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file, read_cached
 from netboot.content.serving.served_file import ServedFile, etag_of
+from netboot.errors import ContentError
+from netboot.serve.net.descriptors import CURE, DescriptorUser, may_use
 from netboot.serve.static_http.conditional import FileAnswer
 from netboot.serve.static_http.shares import Shares
 
@@ -38,10 +40,16 @@ def is_large(file: ServedFile) -> bool:
 
 
 async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, bytes]:
-    """Open a large file and read the bytes to send with the head; raise FileChangedError. The caller closes it."""
+    """Open a large file and read the bytes to send with the head; the caller closes it.
+
+    Raise FileChangedError, or ContentError if it cannot be opened.
+    """
 
     def read() -> tuple[FileIO, bytes]:
         opened = FileIO(open_file(file), "rb")
+        if not may_use(opened.fileno(), DescriptorUser.TRANSFER):
+            opened.close()
+            raise ContentError(f"cannot open {file.path}: too few descriptors are left; {CURE}")
         return opened, os.pread(opened.fileno(), min(answer.length, FIRST_PIECE_BYTES), answer.start)
 
     return await asyncio.to_thread(read)

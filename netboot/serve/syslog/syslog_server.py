@@ -1,6 +1,7 @@
 """Syslog by UDP on every interface and by TCP on every address; opened and closed as they change."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Sequence
 from ipaddress import IPv4Address
@@ -8,8 +9,10 @@ from ipaddress import IPv4Address
 import structlog
 
 from netboot.boot.records.log_lines import LogLines, Transport
+from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
+from netboot.serve.net.descriptors import DescriptorUser, ListeningSocket
 from netboot.serve.net.udp import Datagram, UdpSocket
 from netboot.serve.syslog.syslog_stream import OpenStreams, SyslogStream
 from netboot.telemetry.metrics import Metrics
@@ -60,8 +63,8 @@ class SyslogServer:
 
     def close(self) -> None:
         """Close every listener and connection."""
-        for socket in self._sockets.values():
-            socket.close()
+        for opened in self._sockets.values():
+            opened.close()
         for server in self._servers.values():
             server.close()
         self._streams.close()
@@ -81,8 +84,14 @@ class SyslogServer:
     async def _open_tcp(self, address: str) -> None:
         loop = asyncio.get_running_loop()
         try:
+            opened = ListeningSocket.listening(
+                socket.AF_INET,
+                (address, self._port),
+                user=DescriptorUser.BOOT_CONNECTION,
+                on_refused=lambda _address: self._lines.writer.count_dropped(RecordDrop.CONNECTIONS),
+            )
             self._servers[address] = await loop.create_server(
-                lambda: SyslogStream(self._streams, time.monotonic), address, self._port, reuse_address=True
+                lambda: SyslogStream(self._streams, time.monotonic), sock=opened
             )
         except OSError as error:
             what = f"cannot receive logs on {address}, TCP port {self._port}"

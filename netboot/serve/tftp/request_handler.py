@@ -23,6 +23,7 @@ from netboot.errors import ContentError, NetbootError, WireError
 from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
+from netboot.serve.net.descriptors import DescriptorUser, may_use
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
 from netboot.serve.tftp.captured_tftp import CapturedTftp, CapturedTransfer
 from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, peer_error_of, transfer_socket
@@ -232,6 +233,9 @@ class TftpHandler:
         try:
             connection = transfer_socket(self.interface.name, transfer.ours)
         except OSError:
+            return "no-socket"
+        if not may_use(connection.fileno(), DescriptorUser.TRANSFER):
+            connection.close()
             return "no-socket"
         sendto, peer = connection.sendto, transfer.peer
         transfer.connection = connection
