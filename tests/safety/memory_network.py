@@ -28,6 +28,8 @@ import pyroute2
 import sqlalchemy.connectors.asyncio
 import sqlalchemy.dialects.postgresql.asyncpg
 
+from netboot.serve.net.descriptors import ListeningSocket
+
 SERVER = "192.0.2.10"
 INTERFACE, INDEX = "boot0", 7
 _PKTINFO = struct.Struct("=I4s4s")
@@ -85,15 +87,9 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         return True
 
     async def create_server(  # type: ignore[override]
-        self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_options: object
+        self, factory: Callable[[], asyncio.Protocol], *, sock: "_ListeningSocket", **_options: object
     ) -> "MemoryListener":
-        return MemoryListener(self.network, (host, port), factory)
-
-    async def create_unix_server(  # type: ignore[override]
-        self, factory: Callable[[], asyncio.Protocol], path: str, **_options: object
-    ) -> "MemoryListener":
-        Path(path).touch()  # noqa: ASYNC240 - as bind(2) does
-        return MemoryListener(self.network, str(path), factory)
+        return MemoryListener(self.network, sock.getsockname(), factory)
 
     async def create_connection(  # type: ignore[override]
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_options: object
@@ -166,11 +162,39 @@ class MemoryListener(asyncio.AbstractServer):
         pass
 
 
+class _ListeningSocket:
+    """What `ListeningSocket.listening` returns: an address at which a listener is opened."""
+
+    def __init__(self, family: socket.AddressFamily, address: Any) -> None:
+        self.family, self._address = family, address
+        if family == socket.AF_UNIX:
+            Path(address).touch()  # as bind(2) does
+
+    @classmethod
+    def listening(cls, family: socket.AddressFamily, address: Any, **_limits: object) -> "_ListeningSocket":
+        return cls(family, address)
+
+    def getsockname(self) -> Any:
+        return self._address
+
+
+class _AcceptedSocket:
+    """The socket of a TCP connection; descriptors are never scarce, and options do nothing."""
+
+    family = socket.AF_INET
+
+    def setsockopt(self, *_option: Any) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return 0
+
+
 class MemoryTransport(asyncio.Transport):
     """The server's end of one connection; `output` is what the client received."""
 
     def __init__(self, loop: MemoryLoop, protocol: asyncio.Protocol, peer: Any, ours: Any) -> None:
-        super().__init__({"peername": peer, "sockname": ours})
+        super().__init__({"peername": peer, "sockname": ours, "socket": _AcceptedSocket()})
         self._loop, self._protocol = loop, protocol
         self.output = bytearray()
         self._is_closing = False
@@ -421,6 +445,7 @@ def in_memory(loop: MemoryLoop) -> Iterator[None]:
     waits = {module: vars(module)["await_"] for module in drivers if "await_" in vars(module)}
     patches = [
         mock.patch("socket.socket", _SocketFactory),
+        mock.patch.object(ListeningSocket, "listening", _ListeningSocket.listening),
         *(mock.patch.object(each, "await_", partial(loop.count_while, work)) for each, work in waits.items()),
         mock.patch("asyncio.wrap_future", wrapped),
         mock.patch("asyncio.futures.wrap_future", wrapped),
