@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.daemon import Daemon, wait_until
+from fixtures.daemon import Daemon, wait_until, written
 from fixtures.hook_receiver import Receiver, receiving
 from standardwebhooks.webhooks import Webhook
 
@@ -168,7 +168,7 @@ def test_receivers_that_hang_delay_neither_the_api_nor_the_stop(box: Daemon, rec
     box.start()
     arm(box, "w1", "w2")
     receiver.has(2)
-    pid = int(wait_until(lambda: (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else None))
+    pid = int(written(tmp_path / "pid"))
     began_s = time.monotonic()
     box.api("/api/v1/status")
     assert time.monotonic() - began_s < 2

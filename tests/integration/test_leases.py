@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.daemon import wait_until
+from fixtures.daemon import wait_until, written
 from fixtures.packets import options_of
 from integration.conftest import two_wires
 from integration.served import Served, serving
@@ -133,10 +133,6 @@ def udhcpc(namespace: str, interface: str, directory: Path) -> Iterator[subproce
     finally:
         client.kill()
         client.wait(10)
-
-
-def written(path: Path) -> str:
-    return wait_until(lambda: path.read_text() if path.exists() else None)
 
 
 def test_udhcpc_gets_its_hosts_address_renews_it_and_gives_it_back(quiet: tuple[Any, Served], tmp_path: Path) -> None:
