@@ -1,13 +1,16 @@
 """The other appliances of a shared store, as they declare themselves, also those of a newer version."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from netboot.app.appliances.declared_here import DeclaredHere
+from netboot.app.appliances.declared_here import CLUSTER, DeclaredHere
 from netboot.app.appliances.known_appliances import KnownAppliances, OnLan
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
@@ -22,25 +25,83 @@ pytestmark = [pytest.mark.integration, pytest.mark.parametrize("store_url", ["po
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 HOSTS = HostSet(Cluster("rack"))
 NEWER = Declaration(addresses=["192.0.2.11", "2001:db8::11", "192.0.2.12/24", "192.0.2.13"])
+SAME_NAME = (
+    "another appliance has the name of this one, a (https://b): events and lists do not distinguish them, and the loss "
+    "of one may not be reported; on one of the two: hostnamectl hostname NAME, then systemctl restart netboot"
+)
+HOSTS_DIFFER = (
+    "the hosts files here and on appliance a (https://b) differ: the cluster; copy the hosts files and Ignition files "
+    "of the newer one to the other, then netboot reload there; until then no arming ends because its host changed"
+)
+Found = TypeVar("Found")
 
 
-def test_an_address_of_another_appliance_that_is_not_ipv4_is_left_out(store_url: str, tmp_path: Path):
-    async def scenario() -> frozenset[IPv4Address]:
+class Followed:
+    """The appliances of a store from the view of the one named `a`; the test writes the rows of others."""
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self.now_s, self.rows = 0.0, ApplianceRows(database)
+        declared_here = DeclaredHere(lambda: HOSTS, directory, database.sealing)
+        self.declared = declared_here.read()
+        self.appliances = KnownAppliances(
+            self.rows,
+            KnownAppliance("id-a", "a", "/run/a.sock", "", "1.0", Declaration(), NOW),
+            declared_here,
+            on_lan=lambda: OnLan("", ["192.0.2.10"]),
+            events=EventBus(EventLog(database), now=utc_now),
+            clock=replace(SYSTEM_CLOCK, monotonic=lambda: self.now_s),
+        )
+
+    async def refresh(self, *others: KnownAppliance) -> None:
+        for other in others:
+            await self.rows.refresh(other)
+        await self.appliances.declare()
+
+
+def followed(store_url: str, directory: Path, scenario: Callable[[Followed], Awaitable[Found]]) -> Found:
+    async def run() -> Found:
         database = await Database.open(store_url)
         try:
-            rows = ApplianceRows(database)
-            await rows.refresh(KnownAppliance("id-b", "b", "/run/b.sock", "", "9.0", NEWER, NOW))
-            appliances = KnownAppliances(
-                rows,
-                KnownAppliance("id-a", "a", "/run/a.sock", "", "1.0", Declaration(), NOW),
-                DeclaredHere(lambda: HOSTS, tmp_path, database.sealing),
-                on_lan=lambda: OnLan("", ["192.0.2.10"]),
-                events=EventBus(EventLog(database), now=utc_now),
-                clock=SYSTEM_CLOCK,
-            )
-            await appliances.declare()
-            return appliances.addresses()
+            return await scenario(Followed(database, directory))
         finally:
             await database.close()
 
-    assert asyncio.run(scenario()) == {IPv4Address("192.0.2.11"), IPv4Address("192.0.2.13")}
+    return asyncio.run(run())
+
+
+def test_an_address_of_another_appliance_that_is_not_ipv4_is_left_out(store_url: str, tmp_path: Path):
+    async def scenario(found: Followed) -> frozenset[IPv4Address]:
+        await found.refresh(KnownAppliance("id-b", "b", "/run/b.sock", "", "9.0", NEWER, NOW))
+        return found.appliances.addresses()
+
+    assert followed(store_url, tmp_path, scenario) == {IPv4Address("192.0.2.11"), IPv4Address("192.0.2.13")}
+
+
+def test_what_differs_and_a_name_that_two_have_are_shown_with_their_cures(store_url: str, tmp_path: Path):
+    async def scenario(found: Followed) -> None:
+        hosts = {**found.declared.hosts, CLUSTER: "another"}
+        other = KnownAppliance(
+            "id-b", "a", "/run/b.sock", "https://b", "1.0", replace(found.declared, hosts=hosts), NOW
+        )
+        found.now_s += 60
+        await found.refresh(other)
+
+        this, that = found.appliances.states()
+        assert (this.is_this, this.problems) == (True, [])
+        assert (that.differs, that.problems) == ({"hosts": ["the cluster"]}, [HOSTS_DIFFER, SAME_NAME])
+        assert found.appliances.warnings() == [SAME_NAME]
+
+        await found.refresh(replace(other, name="b", declared=found.declared))
+        assert [each.problems for each in found.appliances.states()] == [[], []]
+        assert found.appliances.warnings() == []
+
+    followed(store_url, tmp_path, scenario)
+
+
+def test_an_earlier_run_of_this_one_that_was_killed_is_no_second_appliance_of_its_name(store_url: str, tmp_path: Path):
+    async def scenario(found: Followed) -> None:
+        await found.refresh(KnownAppliance("id-0", "a", "/run/a.sock", "", "1.0", found.declared, NOW))
+        assert [each.problems for each in found.appliances.states()] == [[], []]
+        assert found.appliances.warnings() == []
+
+    followed(store_url, tmp_path, scenario)

@@ -71,6 +71,9 @@ def test_another_host_set_raises_an_alarm_that_names_the_hosts_and_ends_when_it_
         assert problem.startswith("the hosts files here and on appliance ")
         assert " differ: w2; copy the hosts files " in problem
         assert [each["differs"] for each in states(box)] == [{}, {"hosts": ["w2"]}]
+        listed = box.netboot("appliances").splitlines()
+        assert listed[2].endswith("\thosts: w2")
+        assert f"warning: {problem}" in listed
 
     second.write_hosts(COPIED)
     second.netboot("reload")

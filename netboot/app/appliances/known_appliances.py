@@ -74,6 +74,10 @@ class KnownAppliances:
         self._since: dict[tuple[str, str], float] = {}  # by appliance and part: when they began to differ
         self._alarms: dict[tuple[str, str], KnownAppliance] = {}
         self._read_at_s: float | None = None
+        self._began_s, self._followed_s = (
+            clock.monotonic(),
+            0.0,
+        )  # at the last refresh, how long the others were followed
         self._is_known, self._has_left = rows is None, False
         self._is_refreshing = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -142,6 +146,7 @@ class KnownAppliances:
                 is_this=each is self._own,
                 is_lost=each.is_lost,
                 differs={} if each.is_lost else self._own.declared.differences(each.declared),
+                problems=[] if each is self._own else self._problems_of(each),
             )
             for each in (self._own, *self._others)
         ]
@@ -151,13 +156,9 @@ class KnownAppliances:
         return [self._sentence(part, each) for (_, part), each in self._alarms.items()]
 
     def warnings(self) -> list[str]:
-        """List the appliances that give no sign of life."""
-        return [
-            f"appliance {_label(each)} gives no sign of life for {each.unseen_s:.0f} s; see systemctl status netboot "
-            "there, its network and its connection to the database"
-            for each in self._others
-            if each.is_lost
-        ]
+        """List the appliances that give no sign of life, and those that have the name of this one."""
+        lost = [_lost(each) for each in self._others if each.is_lost]
+        return [*lost, *(_same_name(each) for each in self._running() if self._has_name_of_this(each))]
 
     def readings(self) -> Iterator[Reading]:
         """Count the appliances by their state."""
@@ -181,7 +182,7 @@ class KnownAppliances:
             self._own = replace(self._own, declared=replace(declared, addresses=here.addresses), url=here.url)
             refreshed = await self._rows.refresh(self._own)
             self._others = [each for each in refreshed.all if each.id != self._own.id]
-            self._is_known = True
+            self._is_known, self._followed_s = True, now_s - self._began_s
             if refreshed.has_joined:
                 self._events.emit("appliance.joined", self._data(self._own))
             for each in refreshed.lost:
@@ -224,12 +225,38 @@ class KnownAppliances:
         names = listed(self._own.declared.differences(other.declared).get(part, ()))
         return f"{PARTS[part]} here and on appliance {_label(other)} differ: {names}; {_CURES[part]}"
 
+    def _problems_of(self, other: KnownAppliance) -> list[str]:
+        """Describe what differs from another appliance now, and what else is to be done about it."""
+        if other.is_lost:
+            return [_lost(other)]
+        found = [self._sentence(part, other) for part in self._own.declared.differences(other.declared)]
+        return [*found, _same_name(other)] if self._has_name_of_this(other) else found
+
+    def _has_name_of_this(self, other: KnownAppliance) -> bool:
+        """Return whether another daemon that runs has this one's name; no earlier run of this one, which was killed."""
+        return other.name == self._own.name and other.unseen_s < self._followed_s
+
     def _data(self, each: KnownAppliance) -> Mapping[str, str]:
         return {"appliance": each.name, "url": each.url, "version": each.version}
 
 
 def _label(appliance: KnownAppliance) -> str:
     return f"{appliance.name} ({appliance.url})" if appliance.url else appliance.name
+
+
+def _lost(appliance: KnownAppliance) -> str:
+    return (
+        f"appliance {_label(appliance)} gives no sign of life for {appliance.unseen_s:.0f} s; see systemctl status "
+        "netboot there, its network and its connection to the database"
+    )
+
+
+def _same_name(appliance: KnownAppliance) -> str:
+    return (
+        f"another appliance has the name of this one, {_label(appliance)}: events and lists do not distinguish them, "
+        "and the loss of one may not be reported; on one of the two: hostnamectl hostname NAME, then systemctl restart "
+        "netboot"
+    )
 
 
 def appliances_of(

@@ -49,6 +49,7 @@ class ApplianceState:
     is_this: bool
     is_lost: bool
     differs: Mapping[str, Sequence[str]]
+    problems: Sequence[str] = ()  # of `differs` and of its state, each with its cure
 
 
 def _differing(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:

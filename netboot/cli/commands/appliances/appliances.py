@@ -25,7 +25,7 @@ _SHOWN: Final = 5  # names of a part that differ
 @click.command()
 @config_and_json
 def appliances(config: Path, as_json: bool) -> None:
-    """List the appliances that share the store, with what differs between them and this one.
+    """List the appliances that share the store, with what differs between them and this one, and the cure.
 
     On SQLite a store has one appliance, and the list is empty, with --json []. Exit code 1 if no daemon answers.
     """
@@ -38,6 +38,8 @@ def appliances(config: Path, as_json: bool) -> None:
         click.echo(_ONLY_ONE)
         return
     print_table(found, as_json, _COLUMNS, map(_row, found))
+    for problem in () if as_json else [problem for each in found for problem in each.get("problems", ())]:
+        click.echo(f"warning: {printable(problem)}", err=True)
 
 
 def _row(each: Mapping[str, Any]) -> Sequence[str]:
