@@ -41,7 +41,11 @@ def test_an_install_that_one_appliance_holds_goes_on_at_both_after_its_confirmat
 
         waiting = [script(at_first, 1), script(at_second, 1)]
         held = [hold(first), hold(second)]
-        second.netboot("install", "confirm", "cp1")
+        hold_id = first.install("cp1")["hold"]["id"]
+        line = f"{hold_id}; to confirm this one alone: netboot install confirm cp1 --hold {hold_id}"
+        assert f"hold: {line}" in second.netboot("install", "show", "cp1").splitlines()
+        assert line in second.netboot("host", "show", "cp1")
+        second.netboot("install", "confirm", "cp1", "--hold", hold_id)
         going = [script(at_first, 1), script(at_second, 1)]
 
         assert ["inst.ks" in each for each in waiting] == [False, False]

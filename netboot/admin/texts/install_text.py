@@ -16,6 +16,14 @@ def armed_text(install: Mapping[str, Any]) -> str:
     return f"{text}; it ends with the next reload, start or boot, because {' and '.join(arming['changes'])}"
 
 
+def hold_texts(install: Mapping[str, Any]) -> list[str]:
+    """Name the hold that a confirmation is for, with the command that confirms no other one; empty if none is held."""
+    hold = install.get("hold")
+    if hold is None:
+        return []
+    return [f"{hold['id']}; to confirm this one alone: netboot install confirm {install['host']} --hold {hold['id']}"]
+
+
 def identity_text(identity: Mapping[str, Any]) -> str:
     """Describe what a machine shows of itself."""
     named = {"MAC": "mac", "address": "address", "UUID": "uuid", "serial": "serial", "switch port": "switch_port"}

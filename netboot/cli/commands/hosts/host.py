@@ -9,7 +9,7 @@ import click
 
 from netboot.admin.texts.ages import ago
 from netboot.admin.texts.deadline_text import deadline_texts
-from netboot.admin.texts.install_text import armed_text
+from netboot.admin.texts.install_text import armed_text, hold_texts
 from netboot.admin.texts.machine_text import (
     DISCOVERED_COLUMNS,
     discovered_rows,
@@ -87,6 +87,7 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "install":
                 yield "state", f"{value['state']}, changed {ago(value['changed_at'])}"
                 yield "armed", armed_text(value)
+                yield from (("hold", each) for each in hold_texts(value))
             case "blocked":
                 pass  # the parts of `reason`
             case "cause":

@@ -13,7 +13,7 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.admin.texts.ages import ago
 from netboot.admin.texts.deadline_text import deadline_texts
-from netboot.admin.texts.install_text import armed_text, identity_text
+from netboot.admin.texts.install_text import armed_text, hold_texts, identity_text
 from netboot.admin.texts.machine_text import next_boot_texts
 from netboot.admin.texts.wait_text import wait_texts
 from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
@@ -173,6 +173,7 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     lines = [
         text + reason_text(found),
         *cause,
+        *(f"hold: {each}" for each in hold_texts(found)),
         *waits,
         *once,
         *machine,
