@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 from socket import gaierror
+from ssl import SSLError
 from typing import Final
 
 from netboot.errors import NO_RIGHT, StoreError
@@ -38,10 +39,22 @@ _LEAST_BYTES: Final = 64 << 10  # of some pages of the write-ahead log
 _FILE_CURES: Final = {**DISK_CURES, errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGHT}
 
 
+class NoServerError(OSError):
+    """A connection to a database server failed with an error of the system, which is its cause."""
+
+    def __init__(self, server: str, error: OSError) -> None:
+        code = None if isinstance(error, gaierror | SSLError) else error.errno  # these have numbers of their own
+        # asyncio's text of an error has the address again, and no reason
+        reason = os.strerror(code) if code else error.strerror or first_line(str(error))
+        file = f" {error.filename}" if error.filename else ""
+        super().__init__(f"cannot connect to {server}: {reason or 'it does not answer'}{file}")
+
+
 def store_failed(error: BaseException) -> StoreError:
     """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
     cause = error.__cause__ or error
-    return StoreError(f"the store failed: {first_line(str(cause)) or type(cause).__name__}; {_cure(cause)}")
+    shown = error if isinstance(error, NoServerError) else cause
+    return StoreError(f"the store failed: {first_line(str(shown)) or type(shown).__name__}; {_cure(cause)}")
 
 
 def disk_fault(file: Path) -> str | None:
@@ -81,6 +94,10 @@ def _cure(cause: BaseException) -> str:
     match cause:
         case gaierror():
             return "correct the server's name in store.url"
+        case FileNotFoundError(filename=None):
+            return "start the database server, or correct the directory of its socket in store.url"
+        case PermissionError(filename=None):
+            return "let the user of this program open the socket: the rights of its directory"
         case TimeoutError() | OSError():
             return "start the database server, or correct server and port in store.url"
         case _:

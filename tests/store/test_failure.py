@@ -4,14 +4,17 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from ssl import SSLCertVerificationError
 
 import pytest
 from sqlalchemy import make_url
 
 from netboot.errors import StoreError
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.backup.whole_store import rewriting, snapshot
 from netboot.store.database import Database
-from netboot.store.failure import cannot_open
+from netboot.store.failure import NoServerError, cannot_open
+from netboot.store.locks.advisory_lock import AdvisoryLock
 
 
 def refused(url: str) -> str:
@@ -44,16 +47,71 @@ def test_a_full_disk_needs_space(sqlite_url: str):
 @pytest.mark.integration
 def test_a_database_server_that_does_not_run_is_started():
     assert refused("postgresql+asyncpg://netboot@127.0.0.1:1/netboot") == (
-        "the store failed: [Errno 111] Connect call failed ('127.0.0.1', 1); "
+        "the store failed: cannot connect to 127.0.0.1:1: Connection refused; "
         "start the database server, or correct server and port in store.url"
     )
 
 
 @pytest.mark.integration
 def test_a_server_whose_name_is_unknown_is_named_otherwise():
-    assert refused("postgresql+asyncpg://netboot@no-such-server.invalid/netboot").endswith(
-        "; correct the server's name in store.url"
+    found = refused("postgresql+asyncpg://netboot@no-such-server.invalid/netboot")
+
+    assert found.startswith("the store failed: cannot connect to no-such-server.invalid:5432: ")
+    assert found.endswith("; correct the server's name in store.url")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("place", "tried"),
+    [
+        ("?host={directory}", "the socket {directory}/.s.PGSQL.5432: No such file or directory"),
+        ("?host={directory}&port=5433", "the socket {directory}/.s.PGSQL.5433: No such file or directory"),
+    ],
+)
+def test_a_socket_that_does_not_exist_is_named_with_its_cure(tmp_path: Path, place: str, tried: str):
+    assert refused("postgresql+asyncpg:///netboot" + place.format(directory=tmp_path)) == (
+        f"the store failed: cannot connect to {tried.format(directory=tmp_path)}; "
+        "start the database server, or correct the directory of its socket in store.url"
     )
+
+
+@pytest.mark.integration
+def test_a_command_without_a_database_server_names_what_it_tried(tmp_path: Path):
+    url = f"postgresql+asyncpg:///netboot?host={tmp_path}"
+
+    async def lock() -> None:
+        await AdvisoryLock(url).take(owner=None)
+
+    async def restored() -> None:
+        async with rewriting(url):
+            pass
+
+    async def read() -> None:
+        async with snapshot(url):
+            pass
+
+    for use in (lock, restored, read):
+        with pytest.raises(StoreError, match=f"cannot connect to the socket {tmp_path}/.s.PGSQL.5432: No such file"):
+            asyncio.run(use())
+
+
+@pytest.mark.integration
+def test_each_of_several_servers_that_were_tried_is_named():
+    several = refused("postgresql+asyncpg://netboot@/netboot?host=127.0.0.1:1&host=127.0.0.1:2")
+
+    assert several.startswith("the store failed: cannot connect to 127.0.0.1:1, 127.0.0.1:2: Connection refused; ")
+    assert refused("postgresql+asyncpg://netboot@[::1]:1/netboot").startswith(
+        "the store failed: cannot connect to [::1]:1: "
+    )
+
+
+def test_an_error_of_tls_and_a_server_that_does_not_answer_are_shown_as_they_are():
+    tls = SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired")
+
+    assert str(NoServerError("db:5432", tls)).startswith("cannot connect to db:5432: [SSL: CERTIFICATE_VERIFY_FAIL")
+    assert str(NoServerError("db:5432", TimeoutError())) == "cannot connect to db:5432: it does not answer"
+    no_key = FileNotFoundError(errno.ENOENT, "No such file or directory", "/root/k")
+    assert str(NoServerError("db:5432", no_key)) == "cannot connect to db:5432: No such file or directory /root/k"
 
 
 @pytest.mark.integration

@@ -1,5 +1,6 @@
 """The engine of SQLAlchemy for the URL of a store, which may name the file with the password of its user."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,15 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from netboot.errors import StoreError
 from netboot.model.access import secret_file
+from netboot.store.failure import NoServerError
 
 _LARGEST_BYTES: Final = 4096
+_PORT: Final = 5432
 
 
 def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
     """Make the engine; it reads the password at each connection, so that a new one needs no restart.
 
     Exceptions show no parameters, which may be secrets. Raises as `create_async_engine`, and ValueError; StoreError at
-    a connection if the password cannot be read.
+    a connection if the password cannot be read, and NoServerError if there is no server.
     """
     parsed = make_url(url)
     written = parsed.query.get(secret_file.URL_PARAMETER)
@@ -29,7 +32,36 @@ def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
             parameters["password"] = _password(path)
 
         event.listen(engine.sync_engine, "do_connect", add_password)
+    if parsed.get_backend_name() != "sqlite":
+        event.listen(engine.sync_engine, "do_connect", _connect)  # the last one: it connects
     return engine
+
+
+def _connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    """Connect to a server; its driver's error does not name it: raise NoServerError, which does."""
+    try:
+        return dialect.connect(*arguments, **parameters)
+    except OSError as error:
+        raise NoServerError(_server(parameters), error) from error
+
+
+def _server(parameters: Mapping[str, Any]) -> str:
+    """Name the servers that a driver tries: sockets of this computer, or address and port."""
+    hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
+    if not hosts:
+        return "the database server of this computer, since store.url names no server"
+    each_port = ports if len(ports) == len(hosts) else (ports or [_PORT]) * len(hosts)
+    return ", ".join(_place(host, port) for host, port in zip(hosts, each_port, strict=False))
+
+
+def _place(host: str, port: int) -> str:
+    if host.startswith("/"):
+        return f"the socket {host}/.s.PGSQL.{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value] if value else []
 
 
 def _password(path: Path) -> str:
