@@ -71,6 +71,11 @@ async def restore_backup(
             return await _into_file(url, backup, request, note)
         async with rewriting(url) as connection:
             version = await connection.run_sync(version_of)
+            if version > NEWEST_VERSION:  # its tables are not known
+                raise StoreError(
+                    f"cannot restore: the store has version {version}, this netboot supports up to {NEWEST_VERSION}; "
+                    "restore with the version that wrote it"
+                )
             used = await connection.run_sync(lambda each: last_numbers(each, version)) if version else {}
             kept = await _move_tables_away(connection, version)
             ended = await _fill(connection, backup, request, note, used=used)
@@ -181,8 +186,6 @@ async def _move_tables_away(connection: AsyncConnection, version: int) -> str | 
     """Move the tables of a PostgreSQL store into another schema; return its name, None: there were no tables."""
     if version == 0:
         return None
-    if version > NEWEST_VERSION:  # its tables are not known
-        raise StoreError(f"the store has version {version}, this netboot supports up to {NEWEST_VERSION}")
     kept = f"{await connection.scalar(text('SELECT current_schema()'))}_{BEFORE.replace('-', '_')}"
     if await connection.scalar(text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": kept}):
         raise StoreError(

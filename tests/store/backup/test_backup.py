@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import pytest
 from fixtures.stored_databases import STORED, load_stored
-from sqlalchemy import Column, Table, Text, make_url, select
+from sqlalchemy import Column, Table, Text, make_url, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from netboot.errors import StoreError
 from netboot.model.actor import Actor, Source
@@ -253,6 +254,28 @@ def test_a_backup_of_a_newer_version_is_refused(sqlite_url: str, tmp_path: Path,
 
     with pytest.raises(BackupError, match=f"has a store of version {NEWEST_VERSION}, written by netboot 1.2"):
         restore(sqlite_url, place)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_store_of_a_newer_version_is_refused_before_anything_of_it_is_read(store_url: str, tmp_path: Path):
+    load_stored(store_url, NEWEST_VERSION_STORED)
+    back_up(store_url, tmp_path / "netboot.backup")
+
+    async def run(*statements: str) -> list[int]:
+        engine = create_async_engine(store_url)
+        async with engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+            found = list(await connection.scalars(text("SELECT max(version) FROM schema_version")))
+        await engine.dispose()
+        return found
+
+    asyncio.run(run("INSERT INTO schema_version VALUES (99)", "DROP TABLE events"))  # it may lack a table of this one
+
+    with pytest.raises(StoreError, match=r"cannot restore: the store has version 99, .*; restore with the version"):
+        restore(store_url, tmp_path / "netboot.backup")
+    assert asyncio.run(run()) == [99]
 
 
 def test_a_file_that_is_no_backup_is_refused(tmp_path: Path):
