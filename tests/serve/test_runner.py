@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import re
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from fixtures.certificates import server_pair
 
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.static_http.refused import RefusalReason
@@ -21,7 +24,9 @@ async def failing(_request: web.Request) -> web.Response:
     raise LookupError("a fault of netboot")
 
 
-def at_runner(talk: Callable[[int], Awaitable[None]]) -> tuple[Metrics, list[tuple[str, RefusalReason]]]:
+def at_runner(
+    talk: Callable[[int], Awaitable[None]], *, tls: ssl.SSLContext | None = None
+) -> tuple[Metrics, list[tuple[str, RefusalReason]]]:
     """Serve one handler, which fails, on loopback; return what was counted and recorded."""
     counters, refused = Metrics(), list[tuple[str, RefusalReason]]()
 
@@ -31,7 +36,7 @@ def at_runner(talk: Callable[[int], Awaitable[None]]) -> tuple[Metrics, list[tup
         runner = quiet_runner(app, counters, drain_s=1.0, refused=lambda *each: refused.append(each))
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
             await talk(runner.addresses[0][1])
         finally:
             await runner.cleanup()
@@ -99,3 +104,24 @@ def test_a_client_that_goes_away_leaves_no_line_in_the_log(caplog: pytest.LogCap
         at_runner(talk)
 
     assert [record for record in caplog.records if record.name == "netboot.http"] == []
+
+
+def test_a_client_that_closes_tls_after_its_request_leaves_no_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate, key = server_pair(tmp_path, "127.0.0.1")
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(certificate, key)
+
+    async def talk(port: int) -> None:
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        writer.write(b"GET /absent HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        assert await reader.read() == b""
+
+    with caplog.at_level(logging.DEBUG):
+        at_runner(talk, tls=served)
+
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

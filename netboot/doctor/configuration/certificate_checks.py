@@ -9,7 +9,7 @@ from pathlib import Path
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.errors import CertificateError
 from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
-from netboot.model.access.secret_file import is_elsewhere
+from netboot.model.access.secret_file import cure_of, is_elsewhere
 from netboot.settings.settings import Settings
 
 _NAMES = {CertificateUse.ADMIN: "the administration", CertificateUse.REGISTRY: "the registry"}
@@ -25,6 +25,10 @@ def check_registry(settings: Settings, addresses: Iterable[IPv4Address], *, now:
 
 def check_certificate(files: CertificateFiles, wanted: Collection[str], now: datetime, report: CheckReport) -> bool:
     """Return whether the daemon can serve the pair; what its user may read is checked by `box_access`."""
+    if is_elsewhere(files.key):
+        what = f"the certificate of {_NAMES[files.use]}: no key, {files.key}"
+        report.notes.append(f"not checked: {what}; {cure_of(files.key)}")
+        return True
     unreadable = [path for path in (files.certificate, files.key) if _is_closed(path)]
     if unreadable:
         names = " and ".join(map(str, unreadable))
@@ -45,9 +49,7 @@ def check_certificate(files: CertificateFiles, wanted: Collection[str], now: dat
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether this user may not read a file that may exist, also as a credential of the unit."""
-    if is_elsewhere(path):
-        return True
+    """Return whether this user may not read a file that may exist."""
     try:
         return path.exists() and not os.access(path, os.R_OK)
     except PermissionError:

@@ -35,7 +35,8 @@ class _RequestHandler(web_protocol.RequestHandler):
         ):
             return False  # it is idle, or its answer has begun, or its body will not come
         self.close()  # after this request
-        return True
+        # asyncio closes a connection with TLS here, which cannot be closed by half, and logs a warning for True
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
     def handle_error(
         self,

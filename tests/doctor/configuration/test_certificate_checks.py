@@ -46,7 +46,11 @@ def test_a_key_that_is_a_credential_of_a_unit_that_does_not_run_is_not_checked(a
     key = OF_UNIT / "registry-key"
 
     assert checked(appliance, TLS.replace("own.key", '"credential:registry-key"')) == CheckReport(
-        notes=[f"not checked: the certificate of the registry: this user may not read {key}"]
+        notes=[
+            f"not checked: the certificate of the registry: no key, {key}; systemd keeps credentials only while "
+            "netboot.service runs: start it, or name the directory that has a file registry-key: "
+            "CREDENTIALS_DIRECTORY=/etc/netboot/credentials netboot …"
+        ]
     )
 
 
