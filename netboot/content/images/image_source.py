@@ -116,9 +116,9 @@ def _containers(stream: ByteStream, name: str, blobs: StagedBlobs, *, nests: boo
 
 
 def _staged(path: str, stream: ByteStream, size_bytes: int, blobs: StagedBlobs) -> Blob:
-    """Stage the next file of a stream, or skip a blob that is on disk already."""
+    """Stage the next file of a stream, or skip a blob that is on disk already and sound."""
     digest = f"sha256:{path.removeprefix(_BLOBS)}" if path.startswith(_BLOBS) else ""
-    if is_digest(digest) and blobs.blob_size(digest) == size_bytes:
+    if is_digest(digest) and blobs.has_sound_blob(digest, size_bytes):
         stream.skip(size_bytes)
         return Blob(digest, size_bytes)
     return blobs.put(stream.pieces(size_bytes), size_bytes, wanted=digest if is_digest(digest) else "")

@@ -10,12 +10,13 @@ kill -9 there may be blobs that nothing names, and never a name without its blob
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from netboot.content.library.disk import cannot_read, explaining_write_errors, file_status, sync
+from netboot.content.library.disk import cannot_read, explaining_write_errors, file_status, sha256, sync
 from netboot.errors import ContentError
 from netboot.model.image_name import is_digest, is_repository, is_tag
 
@@ -74,6 +75,12 @@ class ImageStore:
     def has_blob(self, digest: str) -> bool:
         return file_status(self.blob_path(digest)) is not None
 
+    def has_sound_blob(self, digest: str, size_bytes: int) -> bool:
+        """Return whether a blob is there and not damaged; one of this size is read for that."""
+        with suppress(OSError):
+            return self.blob_size(digest) == size_bytes and f"sha256:{sha256(self.blob_path(digest))}" == digest
+        return False
+
     def blob_size(self, digest: str) -> int | None:
         """Return the size of a blob; None if it is missing."""
         status = file_status(self.blob_path(digest))
@@ -131,15 +138,17 @@ class ImageStore:
         return datetime.fromtimestamp(status.st_mtime, UTC) if status is not None else None
 
     def put_blob(self, staged: Path, digest: str) -> None:
-        """Move a verified file of a staging directory to its place; one that is there already stays."""
+        """Move a verified file of a staging directory to its place; a sound one that is there already stays."""
         place = self.blob_path(digest)
         with explaining_write_errors(self.content):
-            if file_status(place) is not None:
+            if file_status(place) is None:
+                self._make_directory(place.parent)
+                staged.chmod(_FILE_MODE)
+                staged.rename(place)
+            elif self.has_sound_blob(digest, staged.stat().st_size):
                 staged.unlink()
-                return
-            self._make_directory(place.parent)
-            staged.chmod(_FILE_MODE)
-            staged.rename(place)
+            else:
+                self.replace_blob(staged, digest)
 
     def replace_blob(self, staged: Path, digest: str) -> None:
         """Put a verified file in the place of a damaged blob, at once."""

@@ -1,6 +1,7 @@
 """The blobs of an import before it is published: each a verified file in staging, named by its digest.
 
-A blob of the store is not written again. What a killed import had staged is hashed, and kept if it is whole.
+A sound blob of the store is not written again, and a damaged one is replaced. What a killed import had staged is
+hashed, and kept if it is whole.
 """
 
 import hashlib
@@ -34,9 +35,11 @@ class Blob:
 
 
 class StagedBlobs:
-    def __init__(self, staging: Staging, store: ImageStore, *, damaged: Collection[str] = ()) -> None:
-        """`damaged` are blobs of the store that are not sound, so that they are staged again."""
-        self._staging, self._store, self._damaged = staging, store, damaged
+    def __init__(self, staging: Staging, store: ImageStore, *, damaged: Collection[str] | None = None) -> None:
+        """`damaged` are the blobs of the store that are staged again, if all were verified; None: none was yet."""
+        self._staging, self._store = staging, store
+        self._damaged, self._is_verified = set(damaged or ()), damaged is not None
+        self._sound: set[str] = set()  # of the store: read once, also if many images have it
         self._directory = staging.make(_DIRECTORY)
         self.new_bytes = 0  # that were published
 
@@ -59,6 +62,15 @@ class StagedBlobs:
         if status is None and digest not in self._damaged:
             status = file_status(self._store.blob_path(digest))
         return status.st_size if status is not None else None
+
+    def has_sound_blob(self, digest: str, size_bytes: int) -> bool:
+        """Return whether a blob is in staging, or in the store and not damaged: then its source need not be read."""
+        if self.blob_size(digest) != size_bytes:
+            return False
+        if self._is_verified or digest in self._sound or file_status(self._path(digest)) is not None:
+            return True
+        (self._sound if self._store.has_sound_blob(digest, size_bytes) else self._damaged).add(digest)
+        return digest in self._sound
 
     def read_blob(self, digest: str, most_bytes: int) -> bytes:
         """Read a small blob of staging or of the store; raise ContentError if it is larger."""
@@ -96,7 +108,7 @@ class StagedBlobs:
         return Blob(digest, size_bytes)
 
     def publish(self, digests: Iterable[str]) -> None:
-        """Move blobs to the store, after all of them are on disk; one that the store has already stays."""
+        """Move blobs to the store, after all of them are on disk; a sound one of the store stays."""
         with explaining_write_errors(self._staging.library.directory):
             sync_file_system(self._directory)
         for digest in digests:

@@ -10,12 +10,10 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 from netboot.content.images.image_store import ImageStore
-from netboot.content.library.disk import sha256
 from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import ImageDocument, Layer
 from netboot.errors import ContentError
@@ -46,7 +44,7 @@ class ImageBlobs:
 
     def add(self, blob: ImageDocument) -> None:
         """Stage a manifest, index or configuration."""
-        if blob.digest not in self._staged and not self._is_stored(blob.digest, len(blob.data)):
+        if blob.digest not in self._staged and not self._store.has_sound_blob(blob.digest, len(blob.data)):
             path = self._directory / blob.digest.partition(":")[2]
             path.write_bytes(blob.data)
             self._staged[blob.digest] = path
@@ -66,22 +64,12 @@ class ImageBlobs:
         for staged in self._layers.values():
             staged.result()
         for digest, path in self._staged.items():
-            if self._store.has_blob(digest):  # a damaged one
-                self._store.replace_blob(path, digest)
-            else:
-                self._store.put_blob(path, digest)
-
-    def _is_stored(self, digest: str, size_bytes: int) -> bool:
-        """Return whether the store has the blob, and it is not damaged."""
-        place = self._store.blob_path(digest)
-        with suppress(OSError):
-            return place.stat().st_size == size_bytes and f"sha256:{sha256(place)}" == digest
-        return False
+            self._store.put_blob(path, digest)
 
     def _stage(self, part: Part, digest: str, fault: str) -> Part:
         path = self._directory / digest.partition(":")[2]
         found = hashlib.sha256()
-        is_stored = self._is_stored(digest, part.size_bytes)
+        is_stored = self._store.has_sound_blob(digest, part.size_bytes)
         if is_stored:
             for chunk in part.chunks():
                 self._continue()
