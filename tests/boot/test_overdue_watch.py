@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fixtures.watched_boots import HOST, WatchedBoots
 
+from netboot.app.running.lasting_work import lasting
 from netboot.errors import StoreError
 from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.expected_durations import FEWEST_BOOTS, default_of
@@ -254,6 +255,7 @@ def test_without_a_store_an_overdue_step_is_an_event_as_well(with_watched_boots:
 
 def test_the_watch_goes_on_after_a_fault(with_watched_boots: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("netboot.boot.sessions.overdue_watch.EVERY_S", 0.0)
+    monkeypatch.setattr("netboot.app.running.lasting_work.AGAIN_S", 0.0)
     third = asyncio.Event()
 
     async def scenario(boots: WatchedBoots) -> None:
@@ -266,7 +268,7 @@ def test_the_watch_goes_on_after_a_fault(with_watched_boots: Callable[..., Any],
             return []
 
         boots.recorder.running = running  # type: ignore[method-assign]
-        watching = asyncio.create_task(boots.watch.run())
+        watching = asyncio.create_task(lasting(boots.watch.run))  # as the daemon runs it
         await asyncio.wait_for(third.wait(), 10)
         watching.cancel()
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from netboot.boot.sessions.boot_causes import BootCauses, cause_data
 from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot.sessions.learned_durations import LearnedDurations
@@ -29,7 +27,6 @@ from netboot.telemetry.metrics import Reading
 EVERY_S: Final = 1.0
 CLOCK_SET: Final = timedelta(seconds=5)  # a difference to the monotonic clock that is no adjustment of its rate
 
-log = structlog.get_logger()
 _Key = tuple[Mac, datetime, Step]  # one step of one boot
 
 
@@ -62,10 +59,7 @@ class OverdueWatch:
         """Watch until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
-            try:
-                await self.judge()
-            except Exception:  # in the daemon's TaskGroup, which a fault must not end
-                log.exception("boot.overdue_watch_failed")
+            await self.judge()
 
     async def judge(self) -> None:
         """Emit an event for each step that is overdue now and was not before."""
