@@ -74,10 +74,8 @@ class KnownAppliances:
         self._since: dict[tuple[str, str], float] = {}  # by appliance and part: when they began to differ
         self._alarms: dict[tuple[str, str], KnownAppliance] = {}
         self._read_at_s: float | None = None
-        self._began_s, self._followed_s = (
-            clock.monotonic(),
-            0.0,
-        )  # at the last refresh, how long the others were followed
+        self._began_s = clock.monotonic()
+        self._followed_s = 0.0  # how long the others were followed at the last refresh
         self._is_known, self._has_left = rows is None, False
         self._is_refreshing = asyncio.Lock()
         self._wake = asyncio.Event()
