@@ -33,7 +33,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, or the OpenAPI of the API.",
     "reload": "Make the daemon read its files again; print the result.",
     "hooks": "List the web servers and commands that get events, and test them.",
-    "appliances": "List the appliances that share the store, with what differs between them and this one, and the cure.",
+    "appliances": "List the appliances that share the store, what differs between them and this one, and the cure.",
     "ca": "Make a certificate authority (CA), and the certificates of the administration and the registry.",
     "support": "Write what explains the boots of a host into one archive, without secrets.",
     "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",

@@ -25,7 +25,7 @@ _SHOWN: Final = 5  # names of a part that differ
 @click.command()
 @config_and_json
 def appliances(config: Path, as_json: bool) -> None:
-    """List the appliances that share the store, with what differs between them and this one, and the cure.
+    """List the appliances that share the store, what differs between them and this one, and the cure.
 
     On SQLite a store has one appliance, and the list is empty, with --json []. Exit code 1 if no daemon answers.
     """
