@@ -42,7 +42,8 @@ _FILE_CURES: Final = {**DISK_CURES, errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGH
 class NoServerError(OSError):
     """A connection to a database server failed with an error of the system, which is its cause."""
 
-    def __init__(self, server: str, error: OSError) -> None:
+    def __init__(self, server: str, error: OSError, *, has_socket: bool = False) -> None:
+        self.has_socket = has_socket  # a socket of this computer was tried
         code = None if isinstance(error, gaierror | SSLError) else error.errno  # these have numbers of their own
         # asyncio's text of an error has the address again, and no reason
         reason = os.strerror(code) if code else error.strerror or first_line(str(error))
@@ -54,7 +55,8 @@ def store_failed(error: BaseException) -> StoreError:
     """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
     cause = error.__cause__ or error
     shown = error if isinstance(error, NoServerError) else cause
-    return StoreError(f"the store failed: {first_line(str(shown)) or type(shown).__name__}; {_cure(cause)}")
+    cure = _cure(cause, has_socket=isinstance(error, NoServerError) and error.has_socket)
+    return StoreError(f"the store failed: {first_line(str(shown)) or type(shown).__name__}; {cure}")
 
 
 def disk_fault(file: Path) -> str | None:
@@ -86,7 +88,7 @@ def newer_store(version: int) -> NewerStoreError:
     )
 
 
-def _cure(cause: BaseException) -> str:
+def _cure(cause: BaseException, *, has_socket: bool) -> str:
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
     for beginning, cure in _CURES.items():
         if code.startswith(beginning):
@@ -94,9 +96,9 @@ def _cure(cause: BaseException) -> str:
     match cause:
         case gaierror():
             return "correct the server's name in store.url"
-        case FileNotFoundError(filename=None):
+        case FileNotFoundError(filename=None) if has_socket:
             return "start the database server, or correct the directory of its socket in store.url"
-        case PermissionError(filename=None):
+        case PermissionError(filename=None) if has_socket:
             return "let the user of this program open the socket: the rights of its directory"
         case TimeoutError() | OSError():
             return "start the database server, or correct server and port in store.url"

@@ -302,11 +302,11 @@ def test_a_disk_that_can_be_written_again_ends_its_problem_though_no_machine_boo
 
     async def scenario(writer: RecordWriter) -> str | None:
         nonlocal is_full
+        monkeypatch.setattr(Path, "write_bytes", full)
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", refuse)
             writer.take(received("x"))
             await until(lambda: writer.problem is not None)
-        monkeypatch.setattr(Path, "write_bytes", full)
         await asyncio.sleep(0.05)
         problem, is_full = writer.problem, False
         await until(lambda: writer.problem is None)

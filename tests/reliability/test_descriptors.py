@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -135,6 +135,33 @@ def test_connections_of_the_boot_lan_take_no_descriptor_that_others_need(rack: R
     faulted.serves_what_needs_no_write()
     faulted.is_alive_and_quiet()
     assert rack.lines("daemon.accept_failed") == []
+
+
+def test_large_files_that_one_machine_requests_leave_descriptors_to_the_files_of_others(rack: Rack):
+    faulted = Faulted(rack)
+    faulted.unarmed.boots()
+    faulted.begin()
+    [address, *_] = FLOODING
+    rack.add_client_address(address)
+    with ExitStack() as opened:
+        lines = [
+            opened.enter_context(rack.client_socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(CONNECTIONS)
+        ]
+        for line in lines:  # all of them first: then each takes a file beside its connection
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.settimeout(1)
+            with suppress(OSError):
+                line.bind((address, 0))
+                line.connect((SERVER, 8080))
+        for line in lines:
+            with suppress(OSError):
+                line.sendall(b"GET /bootfiles/huge.img HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(3):
+            assert by_tftp(faulted.unarmed, "large.img") == LARGE
+            wait_until(lambda: is_served(faulted.unarmed, "/bootfiles/large.img", LARGE))
+        assert rack.curl_api("/appliance").status == 200
+
+    faulted.is_alive_and_quiet()
 
 
 def is_served(machine: Machine, path: str, expected: bytes) -> bool | None:

@@ -56,6 +56,21 @@ def run(lines: Lines, scenario: Any) -> Any:
     return asyncio.run(inside())
 
 
+def test_an_address_has_one_connection_while_descriptors_are_scarce(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(syslog_stream, "is_scarce", lambda _descriptor: True)
+
+    async def scenario(port: int, _streams: OpenStreams) -> bool:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        was_refused = await ended(opened[1][0])
+        for _, writer in opened:
+            writer.close()
+        return was_refused
+
+    lines = Lines()
+    assert run(lines, scenario)
+    assert lines.dropped == [RecordDrop.CONNECTIONS]
+
+
 async def ended(reader: asyncio.StreamReader) -> bool:
     try:
         return await reader.read() == b""

@@ -598,6 +598,23 @@ class TestLimits:
             for _ in range(3):
                 assert read(plug(), port, rrq())[0] == SMALL
 
+    @pytest.mark.parametrize("single_port", [False, True])
+    def test_a_large_file_whose_descriptor_is_kept_for_others_is_closed_and_the_machine_retries(
+        self, service, plug, monkeypatch, single_port
+    ):
+        monkeypatch.setattr("netboot.serve.tftp.request_handler.may_use", lambda _number, _user: False)
+        before = open_descriptors()
+        with serving(service, single_port=single_port) as (port, _):
+            machine = plug()
+            machine.sendto(rrq("large.img"), (HOST, port))
+
+            assert is_unanswered(machine)
+            assert service.counted["tftp_refused", "lo", "no-descriptor"] == 1
+            monkeypatch.undo()
+            assert send_request(machine, port, rrq("large.img"))[0][:4] == b"\0\3\0\1"
+        machine.close()
+        assert open_descriptors() == before
+
     def test_what_is_open_is_closed_at_the_end(self, service, plug):
         before = open_descriptors()
         with serving(service) as (port, _):

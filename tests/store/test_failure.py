@@ -105,6 +105,26 @@ def test_each_of_several_servers_that_were_tried_is_named():
     )
 
 
+@pytest.mark.integration
+def test_a_missing_file_of_tls_is_not_taken_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "none.pem"))
+
+    found = refused("postgresql+asyncpg://netboot@127.0.0.1:1/netboot?ssl=verify-full")
+
+    assert found.endswith("; start the database server, or correct server and port in store.url")
+
+
+@pytest.mark.integration
+def test_a_server_that_the_environment_may_name_is_named_as_such(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", "1")
+
+    assert refused("postgresql+asyncpg://netboot@/netboot").startswith(
+        "the store failed: cannot connect to the server that PGHOST names, or one of this computer, since store.url "
+        "names none: "
+    )
+
+
 def test_an_error_of_tls_and_a_server_that_does_not_answer_are_shown_as_they_are():
     tls = SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired")
 

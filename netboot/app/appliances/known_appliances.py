@@ -231,7 +231,7 @@ class KnownAppliances:
         return [*found, _same_name(other)] if self._has_name_of_this(other) else found
 
     def _has_name_of_this(self, other: KnownAppliance) -> bool:
-        """Return whether another daemon that runs has this one's name; no earlier run of this one, which was killed."""
+        """Return whether another daemon that runs has this one's name; False for an earlier, killed run of this one."""
         return other.name == self._own.name and other.unseen_s < self._followed_s
 
     def _data(self, each: KnownAppliance) -> Mapping[str, str]:

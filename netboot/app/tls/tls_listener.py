@@ -13,7 +13,7 @@ from typing import Final
 
 from netboot.model.admin_listen import AddressEndpoint
 from netboot.serve.net.arrival import arrived_on, note_arrival
-from netboot.serve.net.descriptors import DescriptorUser, may_use
+from netboot.serve.net.descriptors import DescriptorUser, may_use, part_of_descriptors
 from netboot.serve.static_http.machine_limit import MachineLimit
 
 MOST_OF_CLIENT: Final = 64  # connections; a browser opens six
@@ -59,7 +59,8 @@ class TlsListener:
         self._endpoint = endpoint
         self._handler, self._context = handler, context
         self._closed_interfaces = closed_interfaces
-        self._limit, self._most, self._on_refused = limit, most_without_exception, on_refused
+        self._limit, self._on_refused = limit, on_refused
+        self._most = part_of_descriptors(most_without_exception)
         self._user = user
         self._open: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,10 +119,12 @@ class TlsListener:
             is_of_machines = arrived_on(accepted) in self._closed_interfaces
         except OSError:
             is_of_machines = True  # where it came from is not known
-        is_full = not may_use(accepted.fileno(), self._user) or self._limit.open_count >= self._most
+        number = accepted.fileno()
+        is_full = not may_use(number, self._user) or self._limit.open_count >= self._most
+        boot_number = number if self._user is DescriptorUser.BOOT_CONNECTION else None
         if is_of_machines:
             self._refuse(accepted, "boot-interface")
-        elif is_full or not self._limit.admit(client, connection):
+        elif is_full or not self._limit.admit(client, connection, descriptor=boot_number):
             self._refuse(accepted, "too-many")
         else:
             self._open = {each for each in self._open if not each.is_closing()} | {connection}

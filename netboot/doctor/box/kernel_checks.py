@@ -20,7 +20,9 @@ _KERNEL: Final = "box.kernel"
 _BUFFERS: Final = "box.buffers"
 _MEMORY: Final = "box.memory"
 _CONNTRACK: Final = "box.conntrack"
-_CONNECTIONS: Final = 2_000  # of a rack of 500 machines that boot at once: up to four each
+_CONNECTIONS: Final = 3_000  # of a rack of 500 machines that boot at once: up to four each, and two that log
+_PARTS: Final = 16
+_PARTS_BEFORE_SCARCE: Final = 11  # of them are used before an address gets one connection
 _OWN_FILES: Final = 256  # listeners, store, records
 _LITTLE_MEMORY: Final = 256 << 20
 _LEAST_MEMORY: Final = 64 << 20
@@ -31,7 +33,8 @@ _NEARLY_FULL, _FULL = 0.8, 0.98
 def check_descriptors(given: BoxInputs) -> Iterator[DoctorFinding]:
     """Compare the limit of open files with what many machines at once need."""
     tftp, http = given.settings.tftp, given.settings.http
-    needed = tftp.max_transfers + 2 * http.max_streams + _CONNECTIONS + _OWN_FILES
+    used = tftp.max_transfers + 2 * http.max_streams + _CONNECTIONS + _OWN_FILES
+    needed = used * _PARTS // _PARTS_BEFORE_SCARCE
     whose, limit = _descriptor_limit(given)
     if limit < needed:
         yield DoctorFinding(

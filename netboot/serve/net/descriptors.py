@@ -20,7 +20,8 @@ class DescriptorUser(IntEnum):
     """Who uses a descriptor. One of this many parts is kept for those further down, at last for store and files."""
 
     BOOT_CONNECTION = 4  # HTTP, registry and syslog of the boot LAN
-    TRANSFER = 8  # TFTP transfers, and the large files that HTTP sends
+    LARGE_FILE = 6  # that HTTP sends
+    TRANSFER = 8  # by TFTP: the socket, and a large file
     ADMIN_CONNECTION = 16  # admin.listen
     CONTROL_CONNECTION = 32  # the control socket
 
@@ -107,6 +108,6 @@ class ListeningSocket(socket.socket):
         if not may_use(number, self._user) or (self._is_full is not None and self._is_full()):
             accepted.close()
             self._on_refused(peer[0] if peer else "")
-            raise ConnectionAbortedError  # at which asyncio ends its turn
+            raise BlockingIOError  # at which asyncio ends its turn: refusals delay nothing else
         self._must_pause = self._is_full is not None or is_scarce(number)
         return accepted, peer

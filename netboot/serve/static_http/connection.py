@@ -33,7 +33,8 @@ from netboot.serve.static_http.connection_state import (
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import ANSWERS, RefusalReason
-from netboot.serve.static_http.send import SLICE_TIMEOUT_S, SentCount, copy_rest, is_large, open_large
+from netboot.serve.static_http.send import SLICE_TIMEOUT_S, LargeFiles, SentCount, copy_rest, is_large
+from netboot.serve.static_http.shares import no_slot
 from netboot.serve.static_http.static_files import StaticFiles, base_url_at
 
 _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not delay an offer
@@ -49,6 +50,7 @@ class OpenConnections:
     is_registry_only: bool = False
     connections: set["BootConnection"] = field(default_factory=set)  # without those that aiohttp has
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # tasks that answer
+    large_files: LargeFiles = field(default_factory=LargeFiles)
 
 
 class BootConnection(asyncio.Protocol):
@@ -317,14 +319,11 @@ class BootConnection(asyncio.Protocol):
         slot = shares.slot(self._remote, request.fields.get("user-agent", "")) if shares else nullcontext()
         async with slot as retry_after_s:
             if retry_after_s is not None:
-                why = "as many machines as may be served at once are served now; retry"
-                retry_after = ("Retry-After", str(retry_after_s))
-                self._write(request, None, refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, retry_after))
+                self._write(request, None, no_slot(retry_after_s))
                 return
             if self._transport.is_closing():  # the client may have disconnected while it waited
                 return
-            opened, first = await open_large(file, answer)
-            with opened:
+            async with self._shared.large_files.opened(file, answer, self._remote) as (opened, first):
                 is_last = self._state is ConnectionState.ANSWERING_LAST
                 self._transport.write(head_of(answer, int(time.time()), is_last=is_last) + first)
                 await self._drained()

@@ -28,12 +28,12 @@ class MachineLimit:
         """How many connections are open, or were within the last second."""
         return sum(map(len, self._open.values()))
 
-    def admit(self, machine: str, transport: Closable, *, descriptor: int = 0) -> bool:
+    def admit(self, machine: str, transport: Closable, *, descriptor: int | None = None) -> bool:
         """Count one more connection of a machine; return False if it has too many.
 
-        It gets one if all have too many, or the number of `descriptor` shows that descriptors are scarce.
+        It gets one if all have too many, or if the number of `descriptor` is one of the last: None is none of them.
         """
-        is_crowded = self._total >= self._most_of_all or is_scarce(descriptor)
+        is_crowded = self._total >= self._most_of_all or (descriptor is not None and is_scarce(descriptor))
         theirs, most = self._open[machine], 1 if is_crowded else self._most
         if len(theirs) >= most:
             theirs.difference_update([each for each in theirs if each.is_closing()])

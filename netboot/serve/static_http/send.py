@@ -8,16 +8,19 @@ Every operation that may wait for a disk runs in a thread.
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import FileIO
 from typing import Final
 
 from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file, read_cached
 from netboot.content.serving.served_file import ServedFile, etag_of
 from netboot.errors import ContentError
-from netboot.serve.net.descriptors import CURE, DescriptorUser, may_use
-from netboot.serve.static_http.conditional import FileAnswer
+from netboot.serve.net.descriptors import DescriptorUser, is_scarce, may_use
+from netboot.serve.static_http.conditional import FileAnswer, refusal
 from netboot.serve.static_http.shares import Shares
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
@@ -39,20 +42,45 @@ def is_large(file: ServedFile) -> bool:
     return file.body is None and file.size_bytes > SMALL_BODY_BYTES
 
 
-async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, bytes]:
-    """Open a large file and read the bytes to send with the head; the caller closes it.
+class FewDescriptorsError(ContentError):
+    """A large file is not opened now: its descriptor is kept for others."""
 
-    Raise FileChangedError, or ContentError if it cannot be opened.
-    """
+    answer: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too few descriptors are left; retry", ("Retry-After", "5"))
 
-    def read() -> tuple[FileIO, bytes]:
-        opened = FileIO(open_file(file), "rb")
-        if not may_use(opened.fileno(), DescriptorUser.TRANSFER):
-            opened.close()
-            raise ContentError(f"cannot open {file.path}: too few descriptors are left; {CURE}")
-        return opened, os.pread(opened.fileno(), min(answer.length, FIRST_PIECE_BYTES), answer.start)
 
-    return await asyncio.to_thread(read)
+class LargeFiles:
+    """The large files that are open, by machine: one of each while descriptors are scarce."""
+
+    def __init__(self) -> None:
+        self._of_machine = Counter[str]()
+
+    @asynccontextmanager
+    async def opened(self, file: ServedFile, answer: FileAnswer, machine: str) -> AsyncIterator[tuple[FileIO, bytes]]:
+        """Open a file, and read the bytes to send with the head.
+
+        Raise FileChangedError, FewDescriptorsError, another ContentError, or OSError.
+        """
+        self._of_machine[machine] += 1
+        try:
+            opened, first = await asyncio.to_thread(_open, file, answer, is_first=self._of_machine[machine] == 1)
+            with opened:
+                yield opened, first
+        finally:
+            self._of_machine[machine] -= 1
+            if not self._of_machine[machine]:
+                del self._of_machine[machine]
+
+
+def _open(file: ServedFile, answer: FileAnswer, *, is_first: bool) -> tuple[FileIO, bytes]:
+    opened = FileIO(open_file(file), "rb")
+    number = opened.fileno()
+    try:
+        if not may_use(number, DescriptorUser.LARGE_FILE) or (is_scarce(number) and not is_first):
+            raise FewDescriptorsError
+        return opened, os.pread(number, min(answer.length, FIRST_PIECE_BYTES), answer.start)
+    except (FewDescriptorsError, OSError):
+        opened.close()
+        raise
 
 
 async def copy_rest(

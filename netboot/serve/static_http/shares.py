@@ -11,8 +11,11 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from itertools import count
 from typing import Final
+
+from netboot.serve.static_http.conditional import FileAnswer, refusal
 
 PACED_SLICE_S: Final = 0.25  # with a rate, a slice is the bytes of this time
 _SMALLEST_SLICE: Final = 64 * 1024
@@ -26,6 +29,12 @@ def longest_wait_s(user_agent: str) -> float | None:
     if user_agent.startswith(("iPXE/", "Ignition/")):
         return None
     return 15.0 if user_agent.startswith("libostree/") else 60.0  # libostree drops a transfer that stood still for 30 s
+
+
+def no_slot(retry_after_s: int) -> FileAnswer:
+    """Answer a client that cannot wait in the queue."""
+    why = "as many machines as may be served at once are served now; retry"
+    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
 
 
 class Shares:

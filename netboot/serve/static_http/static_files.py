@@ -40,7 +40,7 @@ from netboot.serve.static_http.conditional import (
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
 from netboot.serve.static_http.registry_answers import UNREADABLE, UNSUPPORTED, WITHHELD_BLOB, registry_refusal
-from netboot.serve.static_http.send import SentCount
+from netboot.serve.static_http.send import FewDescriptorsError, SentCount
 from netboot.serve.static_http.shares import Shares
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
@@ -195,6 +195,8 @@ class StaticFiles:
 
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""
+        if isinstance(error, FewDescriptorsError):  # which `/readyz` shows
+            return error.answer
         if self._faults.note(str(error)):
             log.error("http.content_unreadable", path=printable_line(path), reason=str(error))
         if urls.is_of_registry(path):

@@ -11,6 +11,7 @@ from typing import Final
 
 from netboot.boot.records.log_lines import LogLines, Transport
 from netboot.boot_records.drop_reasons import RecordDrop
+from netboot.serve.net.descriptors import is_scarce
 from netboot.wire.syslog.framing import MessageStream
 from netboot.wire.syslog.syslog_message import syslog_message
 
@@ -28,14 +29,18 @@ class OpenStreams:
         self._streams: set[SyslogStream] = set()
         self._of_address: Counter[IPv4Address] = Counter()
 
-    def admit(self, stream: "SyslogStream") -> bool:
-        """Count a new connection; False, with the reason counted, if it is closed at once."""
+    def admit(self, stream: "SyslogStream", descriptor: int) -> bool:
+        """Count a new connection; False, with the reason counted, if it is closed at once.
+
+        An address has one if the number of its descriptor is one of the last.
+        """
         address = stream.address
         if not self.lines.is_known(address):
             self.lines.writer.count_dropped(RecordDrop.UNKNOWN_ADDRESS)
             return False
         most = MOST_CONNECTIONS if self.lines.is_of_host(address) else MOST_CONNECTIONS // 2
-        if len(self._streams) >= most or self._of_address[address] >= CONNECTIONS_OF_ADDRESS:
+        most_of_address = 1 if is_scarce(descriptor) else CONNECTIONS_OF_ADDRESS
+        if len(self._streams) >= most or self._of_address[address] >= most_of_address:
             self.lines.writer.count_dropped(RecordDrop.CONNECTIONS)
             return False
         self._streams.add(stream)
@@ -73,7 +78,7 @@ class SyslogStream(asyncio.BufferedProtocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")  # None: the client has closed it already
         self.address = IPv4Address(peer[0]) if peer else self.address
-        if not self._streams.admit(self):
+        if not self._streams.admit(self, transport.get_extra_info("socket").fileno()):
             transport.abort()
 
     def get_buffer(self, _sizehint: int) -> bytearray:

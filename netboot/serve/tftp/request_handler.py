@@ -212,6 +212,8 @@ class TftpHandler:
         else:
             transfer.file = content
         reason = self._transfers.admit(transfer.peer[0]) if self._takes_requests else "busy"
+        if transfer.file is not None and not may_use(transfer.file.descriptor, DescriptorUser.TRANSFER):
+            reason = "no-descriptor"
         if reason is None:
             reason = self._give_way_out(transfer)
         if reason is None:
@@ -236,7 +238,7 @@ class TftpHandler:
             return "no-socket"
         if not may_use(connection.fileno(), DescriptorUser.TRANSFER):
             connection.close()
-            return "no-socket"
+            return "no-descriptor"
         sendto, peer = connection.sendto, transfer.peer
         transfer.connection = connection
         transfer.send = lambda datagram: sendto(datagram, peer)

@@ -42,14 +42,15 @@ def _connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters
     try:
         return dialect.connect(*arguments, **parameters)
     except OSError as error:
-        raise NoServerError(_server(parameters), error) from error
+        hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
+        has_socket = any(each.startswith("/") for each in hosts)
+        raise NoServerError(_server(hosts, ports), error, has_socket=has_socket) from error
 
 
-def _server(parameters: Mapping[str, Any]) -> str:
+def _server(hosts: list[str], ports: list[int]) -> str:
     """Name the servers that a driver tries: sockets of this computer, or address and port."""
-    hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
     if not hosts:
-        return "the database server of this computer, since store.url names no server"
+        return "the server that PGHOST names, or one of this computer, since store.url names none"
     each_port = ports if len(ports) == len(hosts) else (ports or [_PORT]) * len(hosts)
     return ", ".join(_place(host, port) for host, port in zip(hosts, each_port, strict=False))
 
