@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -62,10 +63,9 @@ def faults_of_capture(capture: bytes, scratch: Path) -> list[str]:
 
 def leftovers(directory: Path) -> list[Path]:
     """List files of unfinished work: none of them may stay for ever."""
-    content = directory / "content"
-    staged = list(content.glob(".staging/*"))
-    written = [path for pattern in ("*.new", "*.tmp", ".*.tmp", "*.part") for path in directory.rglob(pattern)]
-    return sorted({*staged, *written})
+    staged = list((directory / "content").glob(".staging/*"))
+    all_files = (Path(where, name) for where, _, names in os.walk(directory) for name in names)  # some are just deleted
+    return sorted({*staged, *(path for path in all_files if path.suffix in (".new", ".tmp", ".part"))})
 
 
 def _fsck(release: Path) -> list[str]:

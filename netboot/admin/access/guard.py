@@ -31,6 +31,7 @@ from netboot.model.access.accounts import SESSION_LONGEST, ApiToken, LoginSessio
 from netboot.operate.access.access_uses import AccessUses
 from netboot.telemetry.metrics import Metrics
 
+OPEN_WAIT_S: Final = 1.0
 _READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _NO_BEARER: Final = RefusedCredential("Authorization must be Bearer with an API token; netboot token create", False)
 
@@ -77,14 +78,28 @@ async def _credential_of(request: web.Request, access: AccessUses, channel: Chan
 
 
 async def _has_users(access: AccessUses, channel: Channel, need: Need) -> bool:
-    """Return whether a user exists; while that is unknown, raise StoreError if the request depends on it."""
+    """Return whether a user exists; while that is unknown, raise StoreError if the request depends on it.
+
+    The health, of which the state of a store that hangs is a part, waits `OPEN_WAIT_S` for it.
+    """
+    loading = asyncio.ensure_future(access.load())
+    loading.add_done_callback(_note_end)
     try:
-        await access.load()
+        await asyncio.wait([loading], timeout=OPEN_WAIT_S if need is Need.OPEN else None)
+        if not loading.done():
+            return True
+        await loading
     except StoreError:
         if channel is Channel.LOOPBACK and need is Need.CHANGE:
             raise
         return True
     return access.has_users
+
+
+def _note_end(loading: "asyncio.Future[None]") -> None:
+    """Take the error of a reading for which no request waits: the next request meets it again."""
+    if not loading.cancelled():
+        loading.exception()
 
 
 def _requester(

@@ -39,8 +39,10 @@ def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
 
 def _connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """Connect to a server; its driver's error does not name it: raise NoServerError, which does."""
+    from netboot.store.engine.bounded_connection import BoundedConnection
+
     try:
-        return dialect.connect(*arguments, **parameters)
+        return dialect.connect(*arguments, **parameters, connection_class=BoundedConnection)
     except OSError as error:
         hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
         has_socket = any(each.startswith("/") for each in hosts)

@@ -219,6 +219,7 @@ def test_a_full_disk_and_a_wrong_clock(appliance: StagedAppliance):
     os.utime(medium, (before.st_atime, before.st_mtime))
     appliance.ahead_s = 0.0
     assert appliance.finds("box") == []
+    wait_until(lambda: appliance.rack.api("/api/v1/status")["problems"] == [] or None)  # a write that failed
     assert full_disk == Finding(
         "box.disks",
         "problem",
