@@ -8,8 +8,9 @@ import os
 import secrets
 import shutil
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -73,8 +74,8 @@ class Lab:
     async def start(self, content: Path, *, attempts: int, ignition: IgnitionWay = IgnitionWay.URL) -> None:
         """Make the LAN, start its DHCP server and the appliance, and wait until that is ready."""
         # Hard links: this lab's content remains if the cache changes, and needs no disk space.
-        await asyncio.to_thread(
-            shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link
+        await _to_its_end(
+            partial(shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link)
         )
         write_configuration(
             self.appliance.paths,
@@ -83,7 +84,7 @@ class Lab:
             ignition=ignition,
             dhcp=self.lan.dhcp_settings,
         )
-        await asyncio.to_thread(self.lan.create)
+        await _to_its_end(self.lan.create)
         for what, command in self.lan.servers(self.work):
             with (self.work / f"{what}.log").open("ab") as log:
                 server = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
@@ -98,7 +99,17 @@ class Lab:
             if server.returncode is None:
                 server.kill()
             await server.wait()
-        await asyncio.to_thread(remove, self.records)
+        await _to_its_end(partial(remove, self.records))
+
+
+async def _to_its_end(work: Callable[[], object]) -> None:
+    """Do what blocks in a thread; who is cancelled meanwhile goes on when it has ended, and can remove what it made."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """A lab without its media: the LAN, its DHCP server, the real daemon, and a machine's firmware."""
 
 import asyncio
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from netboot.content.assets import assets_directory
 from netboot.errors import LabError
 from netboot.lab.lab import Lab, remove_remains, running_lab
 from netboot.lab.lab_hosts import BIOS1
+from netboot.lab.lan.namespaces import Lan
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.media.stand_ins import MEDIUM, media_key
 from netboot.lab.records import RUN_DIRECTORY, Records
@@ -50,6 +53,35 @@ async def test_a_lab_runs_the_daemon_on_its_lan_and_removes_everything_at_its_en
     assert lab_namespaces() == []
     assert list((cache / "labs").iterdir()) == []
     assert not (RUN_DIRECTORY / "one").exists()
+
+
+class SlowLan(Lan):
+    """A LAN that is being made when the lab is stopped."""
+
+    begun, ended = threading.Event(), threading.Event()
+
+    def create(self) -> None:
+        self.begun.set()
+        time.sleep(0.3)  # the lab is cancelled meanwhile
+        super().create()
+        self.ended.set()
+
+
+async def test_a_lab_that_is_stopped_while_its_lan_is_made_removes_it(cache: Path):
+    async def run() -> None:
+        async with running_lab((BIOS1,), say=say, name="slow", lan_type=SlowLan):
+            pass
+
+    running = asyncio.create_task(run())
+    assert await asyncio.to_thread(SlowLan.begun.wait, 30)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert await asyncio.to_thread(SlowLan.ended.wait, 30)
+    assert lab_namespaces() == []
+    assert list((cache / "labs").iterdir()) == []
+    assert not (RUN_DIRECTORY / "slow").exists()
 
 
 async def test_a_name_of_a_running_lab_is_refused_with_the_cure(cache: Path):
