@@ -235,7 +235,7 @@ class Database:
     @property
     def slowness(self) -> str | None:
         """Return how long a transaction took that ended a moment ago; None if none was slow."""
-        if self._slow is None or time.monotonic() - self._slow[1] > SLOW_SHOWN_S:
+        if self._slow is None or asyncio.get_running_loop().time() - self._slow[1] > SLOW_SHOWN_S:
             return None
         return f"the store is slow: a transaction took {self._slow[0]:.1f} s"
 
@@ -252,7 +252,7 @@ class Database:
     @asynccontextmanager
     async def _recorded(self, access: str, engine: AsyncEngine, wait_s: float) -> AsyncIterator[AsyncConnection]:
         """Open a transaction, and record how long it took and how the store failed."""
-        began_s, fault = time.monotonic(), None
+        began_s, fault = (clock := asyncio.get_running_loop().time)(), None
         try:
             async with _begun(engine, wait_s) as connection:
                 yield connection
@@ -261,7 +261,7 @@ class Database:
             fault, self._is_late = error, isinstance(error.__context__, TimeoutError)
             raise
         finally:
-            ended_s = time.monotonic()
+            ended_s = clock()
             if fault is None and ended_s - began_s > SLOW_S and wait_s <= TIMEOUT_S:  # a migration may take longer
                 self._slow = ended_s - began_s, ended_s
             if self._record_use is not None:

@@ -26,6 +26,7 @@ from netboot.admin.pages.page_engine import PageEngine
 from netboot.content.assets import assets_directory
 from netboot.model.access.access_rule import Channel, Need, UserRole
 from netboot.model.clock import utc_now
+from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.access.api_tokens import NewToken
 from netboot.operate.access.user_accounts import NewUser
 
@@ -171,6 +172,26 @@ def test_loopback_reads_and_changes_while_no_user_exists_but_manages_nobody():
         "users and API tokens are managed by a user of role admin, or on the appliance: netboot user, netboot token",
     )
     assert login == (200, "login")
+
+
+def test_only_a_page_that_all_may_read_is_answered_while_the_accounts_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
+    is_read = asyncio.Event()
+
+    async def load(_access: AccessUses) -> None:
+        await is_read.wait()
+
+    async def scenario(box: Served) -> list[tuple[int, str]]:
+        monkeypatch.setattr(AccessUses, "load", load)
+        async with asyncio.timeout(10):
+            shown = asyncio.ensure_future(box.send("GET", "/rack"))
+            login = await box.send("GET", "/login")
+            assert not shown.done()
+            is_read.set()
+            return [login, await shown]
+
+    (login, (status, _)) = served(scenario)
+
+    assert (login, status) == ((200, "login"), 200)
 
 
 def test_a_refused_program_learns_how_to_authenticate_and_a_browser_is_sent_to_the_login():

@@ -78,22 +78,27 @@ async def _credential_of(request: web.Request, access: AccessUses, channel: Chan
 
 
 async def _has_users(access: AccessUses, channel: Channel, need: Need) -> bool:
-    """Return whether a user exists; while that is unknown, raise StoreError if the request depends on it.
-
-    The health, of which the state of a store that hangs is a part, waits `OPEN_WAIT_S` for it.
-    """
-    loading = asyncio.ensure_future(access.load())
-    loading.add_done_callback(_note_end)
+    """Return whether a user exists; while that is unknown, raise StoreError if the request depends on it."""
     try:
-        await asyncio.wait([loading], timeout=OPEN_WAIT_S if need is Need.OPEN else None)
-        if not loading.done():
-            return True
-        await loading
+        if need is Need.OPEN:
+            return not await _loads_in_time(access) or access.has_users
+        await access.load()
     except StoreError:
         if channel is Channel.LOOPBACK and need is Need.CHANGE:
             raise
         return True
     return access.has_users
+
+
+async def _loads_in_time(access: AccessUses) -> bool:
+    """Wait `OPEN_WAIT_S` for the accounts: the health, which shows that the store hangs, does not wait for it."""
+    loading = asyncio.ensure_future(access.load())
+    loading.add_done_callback(_note_end)
+    await asyncio.wait([loading], timeout=OPEN_WAIT_S)
+    if not loading.done():
+        return False
+    await loading
+    return True
 
 
 def _note_end(loading: "asyncio.Future[None]") -> None:

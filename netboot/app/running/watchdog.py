@@ -60,8 +60,9 @@ class Watchdog:
         while True:
             if limit_s is not None and not self._is_lost:
                 notify_systemd("WATCHDOG=1")
-            await asyncio.sleep(every_s)
-            self._note(await self._unanswered(min(ANSWER_S, every_s)))
+            checked = self._unanswered(min(ANSWER_S, every_s))
+            unanswered, _ = await asyncio.gather(checked, asyncio.sleep(every_s))
+            self._note(unanswered)
 
     async def _unanswered(self, within_s: float) -> list[str]:
         """Return a problem for each listener that does not answer in time."""

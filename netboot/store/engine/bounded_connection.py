@@ -6,7 +6,7 @@ import asyncpg
 
 
 class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
-    """asyncpg 0.32 waits without limit for a server's answer to a cancelled query before it closes (protocol.pyx)."""
+    """Ends `close` at its deadline, which asyncpg 0.32 did not in a daemon whose server was stopped (SIGSTOP)."""
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
         """Close within `timeout` seconds; then abort, and raise TimeoutError."""
