@@ -1,9 +1,9 @@
 """Machines are installed from the pages alone, in Chromium: approved, armed, and followed until they are ready."""
 
 import asyncio
-from concurrent.futures import Future
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from e2e.run_outputs import RunSecrets
@@ -26,15 +26,21 @@ def quiet(*_: object) -> None: ...
 
 
 class Operator:
-    """Uses a browser on the lab's appliance; switches machines on, and does everything else by clicks."""
+    """Uses a browser on the lab's appliance; switches machines on and off, and does everything else by clicks."""
 
     def __init__(self, lab: Lab, loop: asyncio.AbstractEventLoop, page: Page) -> None:
         self._lab, self._loop, self.page = lab, loop, page
         self.shown: dict[str, bytes] = {}
 
     def power_on(self, machine: str) -> None:
-        started: Future[object] = asyncio.run_coroutine_threadsafe(self._lab.guest(machine).power_on(), self._loop)
-        started.result(60)
+        self._await(self._lab.guest(machine).power_on())
+
+    def power_cycle(self, machine: str) -> None:
+        self._await(self._lab.guest(machine).power_off())
+        self.power_on(machine)
+
+    def _await(self, switched: Coroutine[Any, Any, object]) -> None:
+        asyncio.run_coroutine_threadsafe(switched, self._loop).result(60)
 
     def approve(self, mac: str, role: Role) -> str:
         """Wait until a machine has reported its hardware, make a host of it, and return the host's name."""
@@ -100,6 +106,7 @@ def install_by_clicks(lab: Lab, loop: asyncio.AbstractEventLoop) -> dict[str, by
         if NEW.machine.name in lab.guests:
             hosts.append(operator.approve(NEW.machine.mac, NEW.role))
             operator.arm(hosts[-1])
+            operator.power_cycle(NEW.machine.name)  # it may have restarted before, and been led to its empty disk
         operator.follow(*hosts)
         pages.close()
         assert pages.unexpected() == []
