@@ -27,7 +27,7 @@ def script() -> ModuleType:
         pytest.param(1, "== 17 failed, 379 passed, 2 errors in 63.75s ==\n", (379, 19, 0), id="failed"),
         pytest.param(124, "..........\n", (0, 1, 0), id="ended by the limit"),
         pytest.param(1, "3 passed in 2.00s\n", (3, 1, 0), id="failed after its tests"),
-        pytest.param(0, "1 passed in 2.00s\n2 passed in 3.00s\n", (1, 0, 0), id="several runs"),
+        pytest.param(0, "1 passed in 2.00s\n2 passed in 3.00s\n", (3, 0, 0), id="several runs"),
         pytest.param(0, "no tests\n", (1, 0, 0), id="without tests"),
     ],
 )
