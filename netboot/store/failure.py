@@ -43,7 +43,7 @@ class NoServerError(OSError):
     """A connection to a database server failed with an error of the system, which is its cause."""
 
     def __init__(self, server: str, error: OSError, *, has_socket: bool = False) -> None:
-        self.has_socket = has_socket  # a socket of this computer was tried
+        self.has_socket = has_socket  # a socket of this computer may have been tried
         code = None if isinstance(error, gaierror | SSLError) else error.errno  # these have numbers of their own
         # asyncio's text of an error has the address again, and no reason
         reason = os.strerror(code) if code else error.strerror or first_line(str(error))
@@ -100,6 +100,8 @@ def _cure(cause: BaseException, *, has_socket: bool) -> str:
             return "start the database server, or correct the directory of its socket in store.url"
         case PermissionError(filename=None) if has_socket:
             return "let the user of this program open the socket: the rights of its directory"
+        case FileNotFoundError():  # ssl.SSLContext does not name the file
+            return "correct the TLS files that PGSSLROOTCERT, PGSSLCERT, PGSSLKEY and PGSSLCRL name"
         case TimeoutError() | OSError():
             return "start the database server, or correct server and port in store.url"
         case _:

@@ -106,12 +106,15 @@ def test_each_of_several_servers_that_were_tried_is_named():
 
 
 @pytest.mark.integration
-def test_a_missing_file_of_tls_is_not_taken_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_file_of_tls_is_not_taken_for_a_server_that_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "none.pem"))
 
-    found = refused("postgresql+asyncpg://netboot@127.0.0.1:1/netboot?ssl=verify-full")
-
-    assert found.endswith("; start the database server, or correct server and port in store.url")
+    assert refused("postgresql+asyncpg://netboot@127.0.0.1:1/netboot?ssl=verify-full") == (
+        "the store failed: cannot connect to 127.0.0.1:1: No such file or directory; "
+        "correct the TLS files that PGSSLROOTCERT, PGSSLCERT, PGSSLKEY and PGSSLCRL name"
+    )
 
 
 @pytest.mark.integration
@@ -123,6 +126,31 @@ def test_a_server_that_the_environment_may_name_is_named_as_such(monkeypatch: py
         "the store failed: cannot connect to the server that PGHOST names, or one of this computer, since store.url "
         "names none: "
     )
+
+
+@pytest.mark.integration
+def test_a_socket_that_the_environment_names_is_not_taken_for_a_file_of_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PGHOST", str(tmp_path))
+
+    found = refused("postgresql+asyncpg://netboot@/netboot")
+
+    assert "store.url names none: No such file or directory; " in found
+    assert found.endswith("; start the database server, or correct the directory of its socket in store.url")
+
+
+@pytest.mark.integration
+def test_the_port_of_the_environment_is_named_if_the_url_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGPORT", "1")
+
+    for place, tried in (
+        ("127.0.0.1/netboot", "127.0.0.1:1: Connection refused"),
+        ("127.0.0.1:2/netboot", "127.0.0.1:2: Connection refused"),
+        (f"/netboot?host={tmp_path}", f"the socket {tmp_path}/.s.PGSQL.1: No such file or directory"),
+    ):
+        found = refused(f"postgresql+asyncpg://netboot@{place}")
+        assert found.startswith(f"the store failed: cannot connect to {tried}; ")
 
 
 def test_an_error_of_tls_and_a_server_that_does_not_answer_are_shown_as_they_are():

@@ -1,5 +1,6 @@
 """The engine of SQLAlchemy for the URL of a store, which may name the file with the password of its user."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from netboot.model.access import secret_file
 from netboot.store.failure import NoServerError
 
 _LARGEST_BYTES: Final = 4096
-_PORT: Final = 5432
+_PORT: Final = "5432"  # of asyncpg, if neither the URL nor PGPORT has one
 
 
 def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
@@ -45,19 +46,19 @@ def _connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters
         return dialect.connect(*arguments, **parameters, connection_class=BoundedConnection)
     except OSError as error:
         hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
-        has_socket = any(each.startswith("/") for each in hosts)
+        has_socket = not hosts or any(each.startswith("/") for each in hosts)
         raise NoServerError(_server(hosts, ports), error, has_socket=has_socket) from error
 
 
-def _server(hosts: list[str], ports: list[int]) -> str:
+def _server(hosts: list[str], ports: list[int | str]) -> str:
     """Name the servers that a driver tries: sockets of this computer, or address and port."""
     if not hosts:
         return "the server that PGHOST names, or one of this computer, since store.url names none"
-    each_port = ports if len(ports) == len(hosts) else (ports or [_PORT]) * len(hosts)
+    each_port = ports if len(ports) == len(hosts) else (ports or [os.environ.get("PGPORT") or _PORT]) * len(hosts)
     return ", ".join(_place(host, port) for host, port in zip(hosts, each_port, strict=False))
 
 
-def _place(host: str, port: int) -> str:
+def _place(host: str, port: int | str) -> str:
     if host.startswith("/"):
         return f"the socket {host}/.s.PGSQL.{port}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
