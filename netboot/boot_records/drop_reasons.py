@@ -15,3 +15,4 @@ class RecordDrop(StrEnum):
     BUDGET = "budget"  # `records.budget` holds no more, and every record belongs to a running boot
     WRITE_FAILED = "write-failed"
     CONNECTIONS = "too-many-connections"
+    DESCRIPTORS = "no-descriptor"  # for a connection: the last ones are kept for others, or for an address without one

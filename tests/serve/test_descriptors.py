@@ -1,12 +1,11 @@
 """A listener gets a part of the descriptors that this process has, so that some are left for files."""
 
-import resource
 import socket
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from serve.conftest import Limit
 
 from netboot.serve.net.descriptors import (
     DescriptorUser,
@@ -16,16 +15,6 @@ from netboot.serve.net.descriptors import (
     may_use,
     part_of_descriptors,
 )
-
-Limit = Callable[[int], None]
-
-
-@pytest.fixture
-def limit() -> Iterator[Limit]:
-    """Set the limit of descriptors; it is restored."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield lambda descriptors: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, before[1]))
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_an_address_has_one_connection_while_descriptors_are_scarce(monkeypatch:
 
     lines = Lines()
     assert run(lines, scenario)
-    assert lines.dropped == [RecordDrop.CONNECTIONS]
+    assert lines.dropped == [RecordDrop.DESCRIPTORS]
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:

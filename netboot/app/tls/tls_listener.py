@@ -124,7 +124,7 @@ class TlsListener:
         boot_number = number if self._user is DescriptorUser.BOOT_CONNECTION else None
         if is_of_machines:
             self._refuse(accepted, "boot-interface")
-        elif is_full or not self._limit.admit(client, connection, descriptor=boot_number):
+        elif is_full or self._limit.admit(client, connection, descriptor=boot_number) is not None:
             self._refuse(accepted, "too-many")
         else:
             self._open = {each for each in self._open if not each.is_closing()} | {connection}

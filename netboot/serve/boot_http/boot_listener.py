@@ -99,7 +99,7 @@ class BootHttpListener:
             log.info("http.opened", address=address, port=self._port)
 
     def _refused(self, address: str) -> None:
-        self._files.record_refused(address, RefusalReason.CONNECTIONS)
+        self._files.record_refused(address, RefusalReason.DESCRIPTORS)
 
     async def close(self) -> None:
         """Accept no more requests, let the running ones end within one common timeout, and stop."""

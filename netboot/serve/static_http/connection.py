@@ -83,8 +83,9 @@ class BootConnection(asyncio.Protocol):
         self._since = time.monotonic()
         self._shared.connections.add(self)
         descriptor = transport.get_extra_info("socket").fileno()
-        if not self._shared.limit.admit(self._remote, transport, descriptor=descriptor):
-            self._files.record_refused(self._remote, RefusalReason.CONNECTIONS)
+        refused = self._shared.limit.admit(self._remote, transport, descriptor=descriptor)
+        if refused is not None:
+            self._files.record_refused(self._remote, refused)
             self._state = ConnectionState.ENDED
             transport.abort()
 

@@ -1,8 +1,9 @@
 """Reasons and answers for requests that are refused before a handler, and the check of Host and body fields.
 
 `static_files.record_refused` counts and records them. Any machine can send such requests, so the event log records the
-first one of an address and then one count per minute (`events.event_limits`). A TLS handshake is only counted: a client
-of a registry without TLS tries one before each request.
+first one of an address and then one count per minute (`events.event_limits`). Two are only counted: a TLS handshake,
+which a client of a registry without TLS tries before each request, and a connection without a descriptor, for which
+other machines are the reason.
 RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
 """
 
@@ -32,12 +33,13 @@ class RefusalReason(StrEnum):
     BODY_TOO_LARGE = "body-too-large"
     TRANSFER_CODING = "transfer-coding"
     EXPECT = "expect"
-    CONNECTIONS = "connections"
+    CONNECTIONS = "connections"  # the address has too many
+    DESCRIPTORS = "no-descriptor"  # all addresses together have too many: kept for others, or for one that has none
 
 
 R = RefusalReason
 
-# A status and one sentence; the connection is closed behind them. For CONNECTIONS it is closed at once.
+# A status and one sentence; the connection is closed behind them. For CONNECTIONS and DESCRIPTORS it is closed at once.
 ANSWERS: Final[Mapping[RefusalReason, tuple[HTTPStatus, str]]] = {
     R.NOT_HTTP: (HTTPStatus.BAD_REQUEST, "this is not an HTTP request"),
     R.TLS: (HTTPStatus.BAD_REQUEST, "this port has no TLS; use http://"),

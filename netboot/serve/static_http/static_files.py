@@ -191,6 +191,8 @@ class StaticFiles:
         if reason is RefusalReason.TLS:
             log.debug("http.tls_refused", address=address)
             return
+        if reason is RefusalReason.DESCRIPTORS:  # other machines are the reason: `/readyz` has it
+            return
         self.file_service.record_refusal(address, reason)
 
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:

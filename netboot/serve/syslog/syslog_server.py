@@ -88,7 +88,7 @@ class SyslogServer:
                 socket.AF_INET,
                 (address, self._port),
                 user=DescriptorUser.BOOT_CONNECTION,
-                on_refused=lambda _address: self._lines.writer.count_dropped(RecordDrop.CONNECTIONS),
+                on_refused=lambda _address: self._lines.writer.count_dropped(RecordDrop.DESCRIPTORS),
             )
             self._servers[address] = await loop.create_server(
                 lambda: SyslogStream(self._streams, time.monotonic), sock=opened

@@ -39,9 +39,11 @@ class OpenStreams:
             self.lines.writer.count_dropped(RecordDrop.UNKNOWN_ADDRESS)
             return False
         most = MOST_CONNECTIONS if self.lines.is_of_host(address) else MOST_CONNECTIONS // 2
-        most_of_address = 1 if is_scarce(descriptor) else CONNECTIONS_OF_ADDRESS
-        if len(self._streams) >= most or self._of_address[address] >= most_of_address:
+        if len(self._streams) >= most or self._of_address[address] >= CONNECTIONS_OF_ADDRESS:
             self.lines.writer.count_dropped(RecordDrop.CONNECTIONS)
+            return False
+        if self._of_address[address] and is_scarce(descriptor):
+            self.lines.writer.count_dropped(RecordDrop.DESCRIPTORS)
             return False
         self._streams.add(stream)
         self._of_address[address] += 1
