@@ -7,10 +7,13 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from fixtures.services import MAC, OTHER_MAC, UNKNOWN_MAC, FakeClock
+from structlog.testing import capture_logs
 
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
+from netboot.leasing import lease_service
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.clock import Clock
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
@@ -193,3 +196,47 @@ def test_an_end_that_is_written_late_never_covers_the_lease_that_came_after_it(t
         return {lease.address: lease.state for lease in await LeaseStore(services.database).all()}
 
     assert leasing(tmp_path, use) == {RESERVED: LeaseState.EXPIRED, POOLED: LeaseState.BOUND}
+
+
+def test_an_ended_lease_is_stored_as_ended_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lease_service, "SWEEP_S", 0.01)
+
+    async def use(services: Leasing) -> list[LeaseState]:
+        await services.lease_service.keep(services.granted(UNKNOWN_MAC))
+        running = asyncio.create_task(services.lease_service.run())
+        services.clock.pass_(3600)
+        async with asyncio.timeout(10):
+            while (states := await states_in(services.database)) == [LeaseState.BOUND]:  # noqa: ASYNC110 - in the store
+                await asyncio.sleep(0.01)
+        running.cancel()
+        return states
+
+    assert leasing(tmp_path, use) == [LeaseState.EXPIRED]
+
+
+def test_a_store_that_fails_is_logged_once_for_the_ends_and_once_for_each_address_that_is_held_back(tmp_path: Path):
+    async def use(services: Leasing) -> None:
+        for _ in range(2):
+            for mac in (MAC, UNKNOWN_MAC):
+                await services.lease_service.keep(services.granted(mac))
+            services.clock.pass_(3600)
+            async with services.database.transaction() as connection:
+                await connection.exec_driver_sql("ALTER TABLE leases RENAME TO away")
+            await services.lease_service.sweep()
+            for _ in range(2):
+                assert await services.lease_service.keep(services.granted(MAC)) is LeaseDropReason.STORE_UNREACHABLE
+            async with services.database.transaction() as connection:
+                await connection.exec_driver_sql("ALTER TABLE away RENAME TO leases")
+
+    with capture_logs() as logs:
+        leasing(tmp_path, use)
+
+    faults = [line for line in logs if line["log_level"] != "info"]
+    shown = [(line["event"], line["log_level"]) for line in faults]
+    assert shown == [("lease.end_delayed", "warning"), ("lease.held_back", "error")] * 2
+    assert [line["address"] for line in faults if line["event"] == "lease.held_back"] == [str(RESERVED)] * 2
+    assert all("no such table: leases" in line["reason"] for line in faults)
+
+
+async def states_in(database: Database) -> list[LeaseState]:
+    return [lease.state for lease in await LeaseStore(database).all()]

@@ -3,17 +3,19 @@
 import asyncio
 import errno
 import os
+import subprocess
 from pathlib import Path
 from ssl import SSLCertVerificationError
 
 import pytest
+from reliability.faults import a_disk, full
 from sqlalchemy import make_url
 
 from netboot.errors import StoreError
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.backup.whole_store import rewriting, snapshot
 from netboot.store.database import Database
-from netboot.store.failure import NoServerError, cannot_open
+from netboot.store.failure import NoServerError, cannot_open, disk_fault, store_failed
 from netboot.store.locks.advisory_lock import AdvisoryLock
 
 
@@ -151,6 +153,62 @@ def test_the_port_of_the_environment_is_named_if_the_url_has_none(tmp_path: Path
     ):
         found = refused(f"postgresql+asyncpg://netboot@{place}")
         assert found.startswith(f"the store failed: cannot connect to {tried}; ")
+
+
+def test_a_socket_that_may_not_be_opened_needs_rights_and_an_unknown_error_the_log():
+    hidden = NoServerError("the socket /s", PermissionError(errno.EACCES, "Permission denied"), has_socket=True)
+    hidden.__cause__ = PermissionError(errno.EACCES, "Permission denied")
+
+    assert str(store_failed(hidden)) == (
+        "the store failed: cannot connect to the socket /s: Permission denied; "
+        "let the user of this program open the socket: the rights of its directory"
+    )
+    assert str(store_failed(ValueError())) == (
+        "the store failed: ValueError; see store.url, and the log of its database"
+    )
+
+
+def test_the_disk_of_a_store_is_found_full_before_a_write_fails(tmp_path: Path):
+    async def scenario(disk: Path) -> list[str | None]:
+        database = await Database.open(f"sqlite+aiosqlite:///{disk}/netboot.db")
+        try:
+            found = [await database.disk_fault()]
+            with full(disk, left_bytes=32 << 10):
+                found.append(await database.disk_fault())
+            return [*found, await database.disk_fault()]
+        finally:
+            await database.close()
+
+    with a_disk(tmp_path / "disk", megabytes=8) as disk:
+        found = asyncio.run(scenario(disk))
+
+    fault = "the store cannot be written: No space left on device; free some space on its file system"
+    assert found == [None, fault, None]
+
+
+def test_the_disk_of_a_store_is_found_read_only(tmp_path: Path):
+    with a_disk(tmp_path / "disk", megabytes=1) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True, timeout=10)
+
+        assert disk_fault(disk / "netboot.db") == (
+            "the store cannot be written: Read-only file system; "
+            "mount its file system writable, or add its directory to ReadWritePaths= of the unit"
+        )
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_store_without_a_file_has_no_disk_to_examine(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def found(url: str) -> str | None:
+        database = Database.connect(url)
+        try:
+            return await database.disk_fault()
+        finally:
+            await database.close()
+
+    with a_disk(tmp_path / "disk", megabytes=1) as disk, full(disk), monkeypatch.context() as patch:
+        patch.chdir(disk)  # the directory of a file that the name of a database would be
+        assert asyncio.run(found(store_url)) is None
+        assert asyncio.run(found("sqlite+aiosqlite:///:memory:")) is None
 
 
 def test_an_error_of_tls_and_a_server_that_does_not_answer_are_shown_as_they_are():

@@ -1,7 +1,10 @@
 """The samples of the last hour: rates by protocol, bounded, and never negative."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+
+from fixtures.sleeping_loop import SleepingLoop
 
 from netboot.telemetry.throughput import MOST_SAMPLES, SAMPLE_S, Throughput, Traffic
 
@@ -69,3 +72,23 @@ def test_two_samples_at_one_moment_are_one():
     box.pass_time(0)
 
     assert len(box.throughput.recent()) == 1
+
+
+def test_a_sample_is_taken_every_ten_seconds():
+    box = Box()
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        running = asyncio.create_task(box.throughput.run())
+        for second in range(1, 36):
+            await asyncio.sleep(1)
+            box.seconds = loop.time()
+            box.sent = {**box.sent, Traffic.HTTP: second * 7}
+        running.cancel()
+
+    with asyncio.Runner(loop_factory=SleepingLoop) as runner:
+        runner.run(scenario())
+
+    samples = box.throughput.recent()
+    assert len(samples) == 3
+    assert [round(sample.rate(Traffic.HTTP)) for sample in samples] == [7, 7, 7]
