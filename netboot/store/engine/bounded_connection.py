@@ -1,14 +1,26 @@
-"""A connection of asyncpg that ends in time although the server hangs. Loads asyncpg, which is optional."""
+"""A connection of asyncpg that is closed in time although the server hangs. Loads asyncpg, which is optional."""
 
 import asyncio
+from typing import Final
 
 import asyncpg
 
+CLOSE_S: Final = 1.0  # a server that runs ends a session in milliseconds
+
 
 class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
-    """Ends `close` at its deadline, which asyncpg 0.32 did not in a daemon whose server was stopped (SIGSTOP)."""
+    """Waits `CLOSE_S` at most for the server to end the session if the caller sets no deadline, and then aborts.
+
+    asyncpg waits without limit. SQLAlchemy sets a deadline for a connection that it gives up, but none for those that
+    it closes with the pool; asyncpg 0.29 does not apply the deadline to a query that it cancels.
+    """
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
-        """Close within `timeout` seconds; then abort, and raise TimeoutError."""
-        async with asyncio.timeout(timeout):
-            await super().close(timeout=timeout)
+        """Close within `timeout` seconds; then abort, and raise TimeoutError. None: abort after `CLOSE_S`."""
+        limit_s = CLOSE_S if timeout is None else timeout
+        try:
+            async with asyncio.timeout(limit_s):
+                await super().close(timeout=limit_s)
+        except TimeoutError:
+            if timeout is not None:
+                raise
