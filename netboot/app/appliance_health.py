@@ -1,6 +1,7 @@
 """Whether each part of the running daemon works now.
 
-Store, content directory and descriptors are checked; the state of the others is in memory.
+Store, content directory, descriptors and the directories that commands write in are checked; the state of the others is
+in memory.
 
 A check that hangs (a database server, a network file system) delays no answer beyond `ANSWER_S`. One runs at a time,
 and its result is used for `FRESH_S`, however many clients request it.
@@ -8,10 +9,12 @@ and its result is used for `FRESH_S`, however many clients request it.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from netboot.app.health.written_directories import WrittenDirectories
 from netboot.content.library.disk import cannot_read, full_disk, write_fault
 from netboot.errors import NetbootError
 from netboot.serve.net.descriptors import CURE, is_scarce, permitted
@@ -27,28 +30,42 @@ FREE_BYTES: Final = 16 << 20  # less than this is no place for a release, nor fo
 class ApplianceHealth:
     """Gathers the parts. `known` gives those whose state is in memory."""
 
-    def __init__(self, database: Database, content: Path, *, known: Callable[[], Iterable[HealthPart]]) -> None:
-        self._store = _BoundedCheck("store", lambda: _store(database))
-        self._content = _BoundedCheck("content", lambda: asyncio.to_thread(_content, content))
-        self._descriptors = _BoundedCheck("descriptors", lambda: asyncio.to_thread(_descriptors))
+    def __init__(
+        self,
+        database: Database,
+        content: Path,
+        written: Sequence[WrittenDirectories] = (),
+        *,
+        known: Callable[[], Iterable[HealthPart]],
+    ) -> None:
+        self._checks = [
+            _BoundedCheck("store", lambda: _store(database)),
+            _BoundedCheck("content", partial(asyncio.to_thread, _content, content)),
+            _BoundedCheck("descriptors", partial(asyncio.to_thread, _descriptors)),
+        ]
+        self._checks += [
+            _BoundedCheck(each.part, partial(asyncio.to_thread, each.check), at_worst=PartState.DEGRADED)
+            for each in written
+        ]
         self._known = known
 
     async def check(self) -> Health:
         """Return the state of every part."""
-        checked = await asyncio.gather(self._store.part(), self._content.part(), self._descriptors.part())
+        checked = await asyncio.gather(*(each.part() for each in self._checks))
         return Health([*checked, *self._known()])
 
     async def close(self) -> None:
         """End the checks that run."""
-        await asyncio.gather(self._store.close(), self._content.close(), self._descriptors.close())
+        await asyncio.gather(*(each.close() for each in self._checks))
 
 
 class _BoundedCheck:
-    """Runs one check of a part at a time."""
+    """Runs one check of a part at a time; the part is `at_worst` if that does not end."""
 
-    def __init__(self, part: str, check: Callable[[], Awaitable[HealthPart]]) -> None:
-        self._part = part
-        self._check = check
+    def __init__(
+        self, part: str, check: Callable[[], Awaitable[HealthPart]], *, at_worst: PartState = PartState.FAILED
+    ) -> None:
+        self._part, self._check, self._at_worst = part, check, at_worst
         self._running: asyncio.Task[HealthPart] | None = None
         self._began_s = 0.0  # on the clock of the loop, as the next
         self._last: tuple[float, HealthPart] | None = None
@@ -64,7 +81,7 @@ class _BoundedCheck:
         await asyncio.wait([running], timeout=max(0.0, self._began_s + ANSWER_S - now_s))
         if not running.done():
             late = f"the check of the {self._part} did not end within {ANSWER_S:g} s"
-            return HealthPart.of(self._part, f"{late}; {SLOW_CURE}")
+            return HealthPart.of(self._part, f"{late}; {SLOW_CURE}", at_worst=self._at_worst)
         return running.result()
 
     async def close(self) -> None:

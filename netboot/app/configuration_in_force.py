@@ -15,6 +15,7 @@ from netboot.app import from_settings
 from netboot.app.administration.settings_in_force import settings_in_force
 from netboot.app.appliances.known_appliances import KnownAppliances
 from netboot.app.armed_content import ArmedContent
+from netboot.app.health.written_directories import HOSTS, IGNITION, WrittenDirectories
 from netboot.app.hosts_in_force import HostsInForce, warn_of_removed
 from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.install_moves import InstallMoves
@@ -28,7 +29,7 @@ from netboot.model.release import EntryKind, EntryName
 from netboot.operate.appliance.appliance_facts import SettingInForce
 from netboot.operate.readiness import Readiness
 from netboot.operate.running_daemon import ReloadResult, RescanResult
-from netboot.registry.load import Configuration
+from netboot.registry.load import Configuration, declaring_directory
 from netboot.settings.settings import REMOVED, Settings
 from netboot.telemetry.health import HealthPart, PartState
 
@@ -79,6 +80,20 @@ class ConfigurationInForce:
         """Give the state of the files: one with a fault is not in force, and a host that lacks something waits."""
         yield HealthPart.of("configuration", *self._rejected, at_worst=PartState.DEGRADED)
         yield HealthPart.of("hosts", *self._not_ready, *self.armed_content.problems(), at_worst=PartState.DEGRADED)
+
+    def written(self) -> tuple[WrittenDirectories, ...]:
+        """Return the checks of the directories in which commands write hosts and the Ignition files of roles."""
+        return (
+            WrittenDirectories(HOSTS, "hosts", self._directories_of_hosts),
+            WrittenDirectories(IGNITION, "Ignition files", self._directories_of_ignition),
+        )
+
+    def _directories_of_hosts(self) -> list[Path]:
+        found = declaring_directory(self.path, self.served.settings, self.served.tree)
+        return [found] if found is not None else []
+
+    def _directories_of_ignition(self) -> list[Path]:
+        return [file.parent for file in self.served.hosts.cluster.ignition.values()]
 
     @property
     def is_rejected(self) -> bool:

@@ -116,7 +116,7 @@ class Daemon:
             withheld=self._content.withheld,
             content_changed=self._content_changed,
         )
-        self._health = ApplianceHealth(store.database, directory, known=self._parts)
+        self._health = ApplianceHealth(store.database, directory, self._in_force.written(), known=self._parts)
         self._fault_watch = FaultWatch(self._health.check, store.events, on_change=self._systemd.note_problems)
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)

@@ -154,10 +154,18 @@ def directory_of_hosts(path: Path) -> Path:
     settings, tree = read_settings(path, faults)
     if faults:
         raise ConfigError(faults.problems)
+    found = declaring_directory(path, settings, tree)
+    if found is None:
+        raise HostFileError(f"{path}: hosts.files names no directory, in which commands write hosts; add hosts.d to it")
+    return found
+
+
+def declaring_directory(path: Path, settings: Settings, tree: Node | None) -> Path | None:
+    """Return the directory of `directory_of_hosts` for settings that were read before."""
     for named in _named_files(path, settings, tree):
         if named.path.is_dir() or named.path.suffix not in SUFFIXES:
             return named.path
-    raise HostFileError(f"{path}: hosts.files names no directory, in which commands write hosts; add hosts.d to it")
+    return None
 
 
 def load_accepted(files: Sequence[HostsFile], recorded: Recorded) -> tuple[HostSet, tuple[Allocation, ...]]:

@@ -22,10 +22,11 @@ LINES_PER_MINUTE: Final = 60  # of a fault; the journal drops a service's lines 
 
 
 @contextmanager
-def a_disk(directory: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount a small disk at a directory, in this process's mount namespace."""
+def a_disk(directory: Path, *, megabytes: int, options: str = "mode=1777") -> Iterator[Path]:
+    """Mount a small disk at a directory, in this process's mount namespace; 0 megabytes are no limit."""
     directory.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", directory], check=True, timeout=10)
+    words = f"size={megabytes}m,{options}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", words, "tmpfs", directory], check=True, timeout=10)
     try:
         yield directory
     finally:

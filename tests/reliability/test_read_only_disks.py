@@ -1,4 +1,4 @@
-"""Disks of content, records and hosts files that become read-only while the daemon runs, as after an error of theirs.
+"""Disks of content and records that become read-only while the daemon runs, as after an error of theirs.
 
 The store's own disk is no part: a disk with a file that is open for writing is not remounted by mount(8).
 """
@@ -17,13 +17,13 @@ from reliability.faults import Faulted, a_disk, read_only
 
 pytestmark = pytest.mark.integration
 
-FILES = SETTINGS.replace("[hosts.yaml]", "[hosts.yaml, hosts.d]") + "logs: {listen: '0.0.0.0:514'}\n"
+FILES = SETTINGS + "logs: {listen: '0.0.0.0:514'}\n"
 
 
 @pytest.fixture
 def rack(tmp_path: Path) -> Iterator[Rack]:
     with ExitStack() as stack:
-        for name in ("content", "records", "hosts.d"):
+        for name in ("content", "records"):
             stack.enter_context(a_disk(tmp_path / name, megabytes=24))
         rack = stack.enter_context(running(write_files(tmp_path, settings=FILES)))
         rack.netboot("install", "arm", "cp1")
@@ -61,16 +61,3 @@ def test_a_read_only_disk_of_the_records_drops_them_and_serves_everything_else(r
     faulted.has_recovered("records")
     send_lines(faulted.unarmed, "after the fault")
     wait_until(lambda: b"after the fault" in rack.api_text("/api/v1/installs/w1/logs?follow=0") or None)
-
-
-def test_a_host_is_not_added_on_a_read_only_disk_and_is_afterwards(rack: Rack):
-    command = ("host", "add", "w9", "role=worker", "mac=52:54:00:12:34:09")
-    faulted = Faulted(rack)
-    with read_only(rack.directory / "hosts.d"):
-        refused = rack.netboot(*command, status=1)
-        faulted.serves_what_needs_no_write()
-
-    assert "Read-only file system" in refused
-    assert list((rack.directory / "hosts.d").iterdir()) == []
-    rack.netboot(*command)
-    assert "w9" in rack.netboot("host", "list")

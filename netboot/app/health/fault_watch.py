@@ -14,12 +14,13 @@ from typing import Final
 
 import structlog
 
+from netboot.app.health.written_directories import HOSTS, IGNITION
 from netboot.events.event_bus import EventBus
 from netboot.telemetry.health import Health, HealthPart, PartState
 
 WATCH_S: Final = 2.0
 SOUND_CHECKS: Final = 2
-WATCHED: Final = frozenset({"store", "content", "records", "descriptors"})
+WATCHED: Final = frozenset({"store", "content", "records", "descriptors", HOSTS, IGNITION})
 
 log = structlog.get_logger()
 
