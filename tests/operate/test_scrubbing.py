@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,144 @@ def test_what_changes_while_a_round_runs_is_withheld_only_if_it_is_damaged(
     emitted = [(data["content"], data["file"]) for name, data in events.emitted if name == "content.damaged"]
     assert emitted == found
     assert len(seen) >= len(NAMES)
+
+
+@dataclass
+class Rounds:
+    """A scrub that begins its rounds by itself on one medium, at a time that a test moves."""
+
+    library: Path
+    now: datetime = NOW
+    events: Events = field(default_factory=Events)
+
+    def scrubbing(self, days: int = 7) -> Scrubbing:
+        return Scrubbing(
+            Library(self.library),
+            WithheldFiles(),
+            days=days,
+            rate=0,
+            events=self.events,  # type: ignore[arg-type]  # it is emitted to only
+            now=lambda: self.now,
+            on_repair=lambda: None,
+            rescan=nothing,
+        )
+
+    @property
+    def ended(self) -> int:
+        return sum(name == "content.scrubbed" for name, _ in self.events.emitted)
+
+
+@asynccontextmanager
+async def running(scrubbing: Scrubbing) -> AsyncIterator[None]:
+    task = asyncio.create_task(scrubbing.run())
+    try:
+        async with asyncio.timeout(60):
+            yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    while not reached():  # noqa: ASYNC110 - the scrub sets no event
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rounds:
+    imported(tmp_path / "media/ol8", "v1")
+    monkeypatch.setattr(module, "START_S", 0.01)
+    return Rounds(tmp_path)
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Note each time at which the scrub checks whether a round is due, and what it finds."""
+    is_due, found = Scrubbing._is_round_due, list[bool]()
+
+    def noted(self: Scrubbing) -> bool:
+        found.append(is_due(self))
+        return found[-1]
+
+    monkeypatch.setattr(Scrubbing, "_is_round_due", noted)
+    return found
+
+
+async def check_often(checks: list[bool]) -> None:
+    before = len(checks)
+    await until(lambda: len(checks) > before + 3)
+
+
+def test_a_round_begins_by_itself_if_none_ended_and_again_after_its_days(rounds: Rounds, checks: list[bool]):
+    async def scenario() -> list[int]:
+        counts = []
+        async with running(rounds.scrubbing()):
+            await until(lambda: rounds.ended == 1)
+            await check_often(checks)
+            counts.append(rounds.ended)
+            rounds.now = NOW + timedelta(days=7, seconds=-1)
+            await check_often(checks)
+            counts.append(rounds.ended)
+            rounds.now = NOW + timedelta(days=7)
+            await until(lambda: rounds.ended == 2)
+            await check_often(checks)
+            counts.append(rounds.ended)
+        return counts
+
+    assert asyncio.run(scenario()) == [1, 1, 2]
+
+
+def test_a_restart_does_not_begin_a_round_before_its_days(rounds: Rounds, checks: list[bool]):
+    async def scenario() -> list[int]:
+        async with running(rounds.scrubbing()):
+            await until(lambda: rounds.ended == 1)
+        rounds.now = NOW + timedelta(days=6)
+        async with running(rounds.scrubbing()):
+            await check_often(checks)
+            within = rounds.ended
+            rounds.now = NOW + timedelta(days=8)
+            await until(lambda: rounds.ended == 2)
+        return [within, rounds.ended]
+
+    assert asyncio.run(scenario()) == [1, 2]
+
+
+def test_no_round_begins_by_itself_with_zero_days(rounds: Rounds, checks: list[bool]):
+    async def scenario() -> None:
+        async with running(rounds.scrubbing(days=0)):
+            await check_often(checks)
+
+    asyncio.run(scenario())
+    assert (rounds.ended, set(checks)) == (0, {False})
+
+
+def test_a_round_that_a_stop_interrupts_goes_on_by_itself_at_its_next_unit(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+):
+    imported(rounds.library / "media/ol9", "v1")
+    read, begun = ScrubProcess.read, list[Mapping[str, Any]]()
+
+    async def read_one_then_hang(self: ScrubProcess, request: Mapping[str, Any]) -> ReadUnit:
+        begun.append(request)
+        return await read(self, request) if len(begun) != 2 else await asyncio.Future()
+
+    monkeypatch.setattr(ScrubProcess, "read", read_one_then_hang)
+
+    async def scenario() -> None:
+        async with running(rounds.scrubbing()):
+            await until(lambda: len(begun) == 2)
+        rounds.now = NOW + timedelta(hours=1)
+        async with running(rounds.scrubbing()):
+            await until(lambda: rounds.ended == 1)
+
+    asyncio.run(scenario())
+    first, *later = begun
+    assert later[0] == later[1], "the unit that was not read to its end"
+    assert first not in later
+    ((_, data),) = rounds.events.emitted
+    files = [
+        each
+        for each in (rounds.library / "media").rglob("*")
+        if each.is_file() and each.name in {Path(name).name for name in NAMES}
+    ]
+    assert data == {"bytes": sum(each.stat().st_size for each in files), "seconds": 3600, "damaged": 0}
