@@ -124,6 +124,11 @@ def test_a_firewall_that_hides_the_daemon_from_itself_does_not_restart_it_for_ev
     )
 
     with watched(rack) as manager:
+        # it waited for the answer before it was ready; the watchdog verifies a second later
+        rack.wait_for("daemon.started")
+        (unanswered,) = rack.lines("listener.unanswered")
+        assert unanswered["reasons"] == [never]
+        assert rack.log.index("listener.unanswered") < rack.log.index("daemon.started")
         assert fed_within(manager, LIMIT_S) >= 2
         assert never in rack.api("/api/v1/status")["problems"]
         assert rack.machine("52:54:00:aa:bb:01", "192.0.2.50").get("/healthz").status == 200
