@@ -615,6 +615,18 @@ class TestLimits:
         machine.close()
         assert open_descriptors() == before
 
+    def test_a_read_that_is_refused_for_its_descriptor_ends_no_other_read(self, service, plug, monkeypatch):
+        with serving(service, limits=TransferLimits(total=1, per_client=1, half_open=1)) as (port, _):
+            reader, other = plug(), plug(SECOND)
+            first, server = send_request(reader, port, rrq("large.img"))
+            monkeypatch.setattr("netboot.serve.tftp.request_handler.may_use", lambda _number, _user: False)
+            other.sendto(rrq("large.img"), (HOST, port))
+
+            assert is_unanswered(other)
+            assert service.counted["tftp_refused", "lo", "no-descriptor"] == 1
+            assert first[:4] == b"\0\3\0\1"
+            assert send_request(reader, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+
     def test_what_is_open_is_closed_at_the_end(self, service, plug):
         before = open_descriptors()
         with serving(service) as (port, _):

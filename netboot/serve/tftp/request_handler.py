@@ -211,11 +211,7 @@ class TftpHandler:
             transfer.sender.supply(0, content)
         else:
             transfer.file = content
-        reason = self._transfers.admit(transfer.peer[0]) if self._takes_requests else "busy"
-        if transfer.file is not None and not may_use(transfer.file.descriptor, DescriptorUser.TRANSFER):
-            reason = "no-descriptor"
-        if reason is None:
-            reason = self._give_way_out(transfer)
+        reason = self._admit(transfer)
         if reason is None:
             sender, address = transfer.sender, IPv4Address(transfer.peer[0])
             transfer.end_progress = self._file_service.begin_transfer(
@@ -225,6 +221,18 @@ class TftpHandler:
         else:
             transfer.close()
             self._refused(reason)
+
+    def _admit(self, transfer: Transfer) -> str | None:
+        """Return None if a read may begin now, else the reason.
+
+        The descriptor of its file is checked before another transfer is ended for it, the one of its socket after:
+        then that transfer has given back its own.
+        """
+        if not self._takes_requests:
+            return "busy"
+        if transfer.file is not None and not may_use(transfer.file.descriptor, DescriptorUser.TRANSFER):
+            return "no-descriptor"
+        return self._transfers.admit(transfer.peer[0]) or self._give_way_out(transfer)
 
     def _give_way_out(self, transfer: Transfer) -> str | None:
         """Answer a read from the address that received it: from a new port, or from this one."""
