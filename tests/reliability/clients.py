@@ -27,6 +27,8 @@ DECLARED: Final = 6  # hosts of one operator who declares
 PIECE_BYTES: Final = 48 << 10
 RELEASE: Final = "ock-1.31-amd64"
 DHCP_S: Final = 1.5
+FIRMWARE_S: Final = 4.0  # PXE firmware waits so long for the offer of its first DISCOVER
+ACK: Final = 5
 FIRMWARE: Final = [(60, UEFI), (93, b"\0\7"), (77, b"iPXE")]
 
 
@@ -34,15 +36,14 @@ class Client(Protocol):
     def step(self) -> None: ...
 
 
-def keep_working(client: Client, stop: threading.Event, acknowledged: Acknowledged) -> None:
-    """Let a client work until `stop`; an appliance that is gone is tried again."""
+def keep_working(client: Client, stop: threading.Event, acknowledged: Acknowledged, *, may_fail: bool) -> None:
+    """Let a client work until `stop`; an appliance that is gone is tried again, and is a fault unless it `may_fail`."""
     while not stop.is_set():
         try:
             client.step()
-        except LOST:
-            stop.wait(PAUSE_S)
         except Exception as error:  # of the test or of an answer: it must not end the thread unseen
-            acknowledged.fault(f"{type(client).__name__}: {type(error).__name__}: {error}")
+            if not (may_fail and isinstance(error, LOST)):
+                acknowledged.fault(f"{type(client).__name__}: {type(error).__name__}: {error}")
             stop.wait(PAUSE_S)
 
 
@@ -105,8 +106,7 @@ class Machine:
             self._reached("armed")
 
     def _boot(self) -> None:
-        if self.dhcp.take(self.mac.replace(":", "")) is None:
-            return
+        self.dhcp.take(self.mac.replace(":", ""))
         script = self.requests.send("GET", f"/boot/{self.mac}.ipxe").text
         if "/ks/" in script:
             self.kickstart = token_in(script, "ks")
@@ -287,33 +287,35 @@ class Leases:
     namespace: str
     acknowledged: Acknowledged
     chance: random.Random
+    may_fail: bool = True
     wire: socket.socket | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self) -> None:
         mac = f"525400ee00{self.chance.randrange(60):02x}"
         known = self.acknowledged.subject("lease", mac).acknowledged
-        granted = self.take(mac) if known is None else self.reboot(mac, known)
-        if granted is not None and granted[0] == 5:
-            self.acknowledged.note("lease", mac, socket.inet_ntoa(granted[1]))
+        kind, address = self.take(mac) if known is None else self.reboot(mac, known)
+        if kind == ACK:
+            self.acknowledged.note("lease", mac, socket.inet_ntoa(address))
+        elif not self.may_fail:
+            self.acknowledged.fault(f"the REQUEST of {mac}, which had {known}, is answered with kind {kind}")
 
-    def take(self, mac: str) -> tuple[int, bytes] | None:
+    def take(self, mac: str) -> tuple[int, bytes]:
         """Take an address by DISCOVER and REQUEST; return kind and address of the last reply."""
-        offered = self.exchange(mac, [(53, b"\1"), *FIRMWARE])
-        if offered is None:
-            return None
-        return self.exchange(mac, [(53, b"\3"), (54, socket.inet_aton(SERVER)), (50, offered[1]), *FIRMWARE])
+        _, offered = self.exchange(mac, [(53, b"\1"), *FIRMWARE])
+        return self.exchange(mac, [(53, b"\3"), (54, socket.inet_aton(SERVER)), (50, offered), *FIRMWARE])
 
-    def reboot(self, mac: str, address: str) -> tuple[int, bytes] | None:
+    def reboot(self, mac: str, address: str) -> tuple[int, bytes]:
         """Request the address that this machine had before it was restarted, as INIT-REBOOT of RFC 2131 has it."""
         return self.exchange(mac, [(53, b"\3"), (50, socket.inet_aton(address))])
 
-    def exchange(self, mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes] | None:
-        """Broadcast a message; return kind and address of its reply, or None if there is none."""
+    def exchange(self, mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes]:
+        """Broadcast a message; return kind and address of its reply; raises TimeoutError, of LOST, if there is none."""
         with self.lock:
-            return self._exchange(mac, options)
+            return self.exchange_alone(mac, options)
 
-    def _exchange(self, mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes] | None:
+    def exchange_alone(self, mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes]:
+        """Do as `exchange`, for one who has the lock."""
         opened, xid = self._opened(), self.chance.getrandbits(32)
         packet = message([*options, (55, b"\1\3\6\x33")], xid=xid, chaddr=bytes.fromhex(mac))
         opened.sendto(packet, ("255.255.255.255", 67))
@@ -321,10 +323,10 @@ class Leases:
             try:
                 data = opened.recv(4096)
             except TimeoutError:
-                return None
+                break
             if struct.unpack_from("!I", data, 4)[0] == xid:
                 return options_of(data)[53][0], data[16:20]
-        return None
+        raise TimeoutError(f"the DHCP message {options[0][1][0]} of {mac} got no reply")
 
     def _opened(self) -> socket.socket:
         if self.wire is None:
@@ -333,7 +335,7 @@ class Leases:
             self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"c0\0")
             self.wire.bind(("0.0.0.0", 68))
-            self.wire.settimeout(DHCP_S)
+            self.wire.settimeout(DHCP_S if self.may_fail else FIRMWARE_S)
         return self.wire
 
 

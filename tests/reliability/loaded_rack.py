@@ -129,6 +129,7 @@ class LoadedRack:
     leases: clients.Leases
     operator: Operator
     load: int
+    may_fail: bool = True
     starts_s: list[float] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
 
@@ -142,8 +143,10 @@ class LoadedRack:
     def loaded(self) -> Iterator[None]:
         """Let every client work meanwhile."""
         stop = threading.Event()
+        how = {"may_fail": self.may_fail}
         threads = [
-            threading.Thread(target=keep_working, args=(client, stop, self.acknowledged)) for client in self.clients
+            threading.Thread(target=keep_working, args=(client, stop, self.acknowledged), kwargs=how)
+            for client in self.clients
         ]
         for thread in threads:
             thread.start()
@@ -228,9 +231,15 @@ class LoadedRack:
             self.acknowledged.fault(f"an address was granted to two machines: {sorted(addresses)}")
         for mac in self.leases.chance.sample(sorted(leases), min(3, len(leases))):
             address = leases[mac].acknowledged
-            answer = next((found for _ in range(3) if (found := self.leases.reboot(mac, address))), None)
-            if answer is None or answer != (5, socket.inet_aton(address)):
+            answer = self._rebooted(mac, address)
+            if answer != (clients.ACK, socket.inet_aton(address)):
                 self.acknowledged.fault(f"{mac} had {address}, and requesting it again it gets {answer}")
+
+    def _rebooted(self, mac: str, address: str) -> tuple[int, bytes] | None:
+        for _ in range(3):
+            with suppress(TimeoutError):
+                return self.leases.reboot(mac, address)
+        return None
 
     def _read_captures(self) -> None:
         scratch = self.rack.directory / "scratch"
@@ -273,10 +282,13 @@ def give_addresses(rack: Rack, addresses: Iterable[str]) -> None:
 
 
 @contextmanager
-def a_loaded_rack(directory: Path, url: str, *, seed: int, archive: bytes, load: int = 1) -> Iterator[LoadedRack]:
+def a_loaded_rack(
+    directory: Path, url: str, *, seed: int, archive: bytes, load: int = 1, may_fail: bool = True
+) -> Iterator[LoadedRack]:
     """Make an appliance, its clients and the receiver of its hook; the daemon is not started.
 
-    With a `load` of n there are n times as many operators and machines as with 1.
+    With a `load` of n there are n times as many operators and machines as with 1. A request without a whole answer is
+    repeated if the daemon `may_fail`, because it is killed; else it is a fault, and so is an answer of 400 or more.
     """
     write_files(directory, settings=SETTINGS.format(url=url, port=HOOK_PORT), hosts=hosts_text(load))
     (directory / "hosts.d").mkdir()
@@ -288,11 +300,11 @@ def a_loaded_rack(directory: Path, url: str, *, seed: int, archive: bytes, load:
     layout.name(layout.image("ui", layer_bytes=60_000), "olcne/ui:1.33")
     worker_file = (directory / "ign" / "worker-join.ign").read_bytes()
     images = mirrored(directory / "images.tgz", [layout]).read_bytes()
-    acknowledged, operator = Acknowledged(), Operator(directory / "control.sock")
+    acknowledged, operator = Acknowledged(), Operator(directory / "control.sock", may_fail)
     acknowledged.subject("ignition", "worker").acknowledged = hashlib.sha256(worker_file).hexdigest()
     with a_rack(directory) as rack, receiving(rack.server_namespace) as deliveries:
         give_addresses(rack, installed(load).values())
-        leases = clients.Leases(rack.client_namespace, acknowledged, random.Random(f"{seed} leases"))
+        leases = clients.Leases(rack.client_namespace, acknowledged, random.Random(f"{seed} leases"), may_fail)
         working: list[Client] = [
             clients.SetsIgnition(operator, acknowledged, worker_file),
             clients.SendsLogs(rack.client_namespace, installed(load)["m0"]),
@@ -306,10 +318,10 @@ def a_loaded_rack(directory: Path, url: str, *, seed: int, archive: bytes, load:
                 clients.SendsContent(operator, acknowledged, archive, images, prefix=f"up{number}"),
             ]
         for host, address in installed(load).items():
-            requests = MachineRequests(rack.client_namespace, address)
+            requests = MachineRequests(rack.client_namespace, address, may_fail)
             working.append(Machine(operator, requests, acknowledged, leases, host, mac_of(host)))
         try:
-            yield LoadedRack(rack, acknowledged, deliveries, working, leases, operator, load)
+            yield LoadedRack(rack, acknowledged, deliveries, working, leases, operator, load, may_fail)
         finally:
             if leases.wire is not None:
                 leases.wire.close()

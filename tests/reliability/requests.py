@@ -16,6 +16,10 @@ TIMEOUT_S: Final = 30.0
 LOST: Final = (OSError, HTTPException)  # the appliance went away before its answer was whole
 
 
+class FailedAnswerError(Exception):
+    """An answer that is none of success, of an appliance that may not fail."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What was answered."""
@@ -39,22 +43,28 @@ class _Connection(HTTPConnection):
         self.sock = opened
 
 
-def _answered(opened: socket.socket, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Answer:
+def _answered(
+    opened: socket.socket, method: str, path: str, body: Any, headers: Mapping[str, str], *, may_fail: bool
+) -> Answer:
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection = _Connection(opened)
     try:
         connection.request(method, path, body=data, headers=dict(headers))
         response = connection.getresponse()
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
+    if answer.status >= 400 and not may_fail:
+        raise FailedAnswerError(f"{method} {path}: {answer.status} {answer.body[:200]!r}")
+    return answer
 
 
 @dataclass(frozen=True)
 class Operator:
-    """Who may open the control socket."""
+    """Who may open the control socket. Without `may_fail`, an answer of 400 or more raises FailedAnswerError."""
 
     control: Path
+    may_fail: bool = True
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Send a request; raises one of LOST if there is no whole answer."""
@@ -65,7 +75,8 @@ class Operator:
         except OSError:
             opened.close()
             raise
-        return _answered(opened, method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        named = {k.replace("_", "-"): v for k, v in headers.items()}
+        return _answered(opened, method, path, body, named, may_fail=self.may_fail)
 
     def get(self, path: str) -> Any:
         """Read JSON; a store that answers late, as on a busy computer after a crash, is requested again."""
@@ -78,10 +89,11 @@ class Operator:
 
 @dataclass(frozen=True)
 class MachineRequests:
-    """One machine of the boot LAN, with its own address."""
+    """One machine of the boot LAN, with its own address. Without `may_fail`, 400 or more raises FailedAnswerError."""
 
     namespace: str
     address: str
+    may_fail: bool = True
 
     def send(self, method: str, path: str, body: Any = None) -> Answer:
         """Send a request; raises one of LOST if there is no whole answer."""
@@ -94,4 +106,4 @@ class MachineRequests:
         except OSError:
             opened.close()
             raise
-        return _answered(opened, method, path, body, {})
+        return _answered(opened, method, path, body, {}, may_fail=self.may_fail)

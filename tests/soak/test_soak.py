@@ -12,15 +12,15 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from reliability.loaded_rack import SQLITE, LoadedRack, a_loaded_rack
+from reliability.loaded_rack import LoadedRack
 from soak.soak_clients import (
     HOSTS,
+    SEED,
     BootingMachines,
     Latencies,
     Reads,
@@ -32,7 +32,6 @@ from soak.soak_clients import (
 
 pytestmark = pytest.mark.integration
 
-SEED: Final = 18
 SOAK_S: Final = float(os.environ.get("SOAK_S", "40"))
 FIGURES: Final = Path(__file__).resolve().parents[2] / "build" / "soak.json"
 EVERY_S: Final = 1.0
@@ -61,12 +60,6 @@ def sampled(loaded: LoadedRack, began_s: float) -> Sample:
     descriptors = len(list((process / "fd").iterdir()))
     after_s = time.monotonic() - began_s
     return Sample(after_s, int(status["VmRSS"]) / 1024, descriptors, int(status["Threads"]), int(found[1]))
-
-
-@pytest.fixture
-def loaded(tmp_path: Path, archive: bytes) -> Iterator[LoadedRack]:
-    with a_loaded_rack(tmp_path, SQLITE, seed=SEED, archive=archive) as loaded:
-        yield loaded
 
 
 def add_clients(loaded: LoadedRack) -> Latencies:
