@@ -8,11 +8,11 @@ import os
 import secrets
 import shutil
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
@@ -74,9 +74,8 @@ class Lab:
     async def start(self, content: Path, *, attempts: int, ignition: IgnitionWay = IgnitionWay.URL) -> None:
         """Make the LAN, start its DHCP server and the appliance, and wait until that is ready."""
         # Hard links: this lab's content remains if the cache changes, and needs no disk space.
-        await _to_its_end(
-            partial(shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link)
-        )
+        links = partial(shutil.copytree, symlinks=True, copy_function=os.link)
+        await _run_to_end(asyncio.to_thread(links, content, self.appliance.paths.content))
         write_configuration(
             self.appliance.paths,
             self.hosts.values(),
@@ -84,7 +83,7 @@ class Lab:
             ignition=ignition,
             dhcp=self.lan.dhcp_settings,
         )
-        await _to_its_end(self.lan.create)
+        await _run_to_end(asyncio.to_thread(self.lan.create))
         for what, command in self.lan.servers(self.work):
             with (self.work / f"{what}.log").open("ab") as log:
                 server = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
@@ -99,17 +98,21 @@ class Lab:
             if server.returncode is None:
                 server.kill()
             await server.wait()
-        await _to_its_end(partial(remove, self.records))
+        await asyncio.to_thread(remove, self.records)
 
 
-async def _to_its_end(work: Callable[[], object]) -> None:
-    """Do what blocks in a thread; who is cancelled meanwhile goes on when it has ended, and can remove what it made."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.gather(running, return_exceptions=True)
-        raise
+async def _run_to_end(work: Coroutine[Any, Any, object]) -> None:
+    """Run `work`. If the caller is cancelled, once or several times, wait for `work` to end, then raise."""
+    running = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})  # unlike gather and await, it does not pass the cancellation on
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from running.exception()
+    await running
 
 
 @asynccontextmanager
@@ -140,7 +143,7 @@ async def running_lab(
             fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # the log is removed with the lab
             raise
         finally:
-            await lab.stop()
+            await _run_to_end(lab.stop())  # make and timeout send SIGTERM to the whole group and again to each
 
 
 async def run_demo(*, say: Say, on_change: OnChange) -> dict[str, BootTimeline]:

@@ -1,8 +1,13 @@
 """A lab without its media: the LAN, its DHCP server, the real daemon, and a machine's firmware."""
 
 import asyncio
+import json
+import signal
+import sys
 import threading
 import time
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,9 +55,7 @@ async def test_a_lab_runs_the_daemon_on_its_lan_and_removes_everything_at_its_en
         with pytest.raises(LabError, match="the lab has no machine w9; it has bios1"):
             lab.guest("w9")
 
-    assert lab_namespaces() == []
-    assert list((cache / "labs").iterdir()) == []
-    assert not (RUN_DIRECTORY / "one").exists()
+    assert_removed("one", cache)
 
 
 class SlowLan(Lan):
@@ -67,21 +70,49 @@ class SlowLan(Lan):
         self.ended.set()
 
 
-async def test_a_lab_that_is_stopped_while_its_lan_is_made_removes_it(cache: Path):
+async def test_a_lab_that_is_stopped_again_and_again_while_its_lan_is_made_removes_it(cache: Path):
     async def run() -> None:
         async with running_lab((BIOS1,), say=say, name="slow", lan_type=SlowLan):
             pass
 
     running = asyncio.create_task(run())
     assert await asyncio.to_thread(SlowLan.begun.wait, 30)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    async with asyncio.timeout(60):
+        while not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=0.01)
+    assert running.cancelled()
 
     assert await asyncio.to_thread(SlowLan.ended.wait, 30)
+    assert_removed("slow", cache)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+async def test_a_lab_that_is_stopped_by_a_signal_and_sigterms_removes_everything(cache: Path, first: signal.Signals):
+    command = [sys.executable, "-m", "netboot", "lab", "up", "--name", "signals", "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE)
+    assert process.stdout is not None
+    ended = asyncio.create_task(process.wait())
+    try:
+        async with asyncio.timeout(60):
+            assert json.loads(await process.stdout.readline())["name"] == "signals"
+            process.send_signal(first)
+            while not ended.done():
+                await asyncio.wait({ended}, timeout=0.05)
+                with suppress(ProcessLookupError):
+                    process.terminate()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await ended
+
+    assert_removed("signals", cache)
+
+
+def assert_removed(name: str, cache: Path) -> None:
     assert lab_namespaces() == []
     assert list((cache / "labs").iterdir()) == []
-    assert not (RUN_DIRECTORY / "slow").exists()
+    assert not (RUN_DIRECTORY / name).exists()
 
 
 async def test_a_name_of_a_running_lab_is_refused_with_the_cure(cache: Path):

@@ -216,14 +216,9 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run to the end; SIGTERM stops it as Ctrl-C does, with everything cleaned up."""
 
     async def body() -> Result:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        task = asyncio.current_task()
         assert task is not None
-
-        def stop_once() -> None:  # make and timeout send it to the whole group and again to each: the clean-up goes on
-            loop.add_signal_handler(signal.SIGTERM, lambda: None)
-            task.cancel()
-
-        loop.add_signal_handler(signal.SIGTERM, stop_once)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await work
 
     try:
