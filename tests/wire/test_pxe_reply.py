@@ -488,3 +488,10 @@ def test_a_pad_follows_the_boot_file_in_every_reply_variant(capture: Capture, da
             if not isinstance(reply, DropReason) and reply.boot_file:
                 name = reply.boot_file.encode()
                 assert bytes((67, len(name))) + name + b"\0" in reply.data
+
+
+def test_packets_come_from_the_own_address_and_urls_from_the_advertised_one():
+    server = replace(SERVER, advertised=IPv4Address("203.0.113.5"))
+
+    assert (server.text, server.packed, server.base_url) == ("192.0.2.10", b"\xc0\0\2\x0a", "http://203.0.113.5:8080")
+    assert (SERVER.text, SERVER.base_url) == ("192.0.2.10", "http://192.0.2.10:8080")

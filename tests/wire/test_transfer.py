@@ -511,3 +511,15 @@ class TestAFileInPieces:
 
         assert sender.datagrams_to_send(0.0) == [b"\0\5\0\0the file can no longer be read\0"]
         assert (sender.outcome, sender.datagrams_to_send(1.0)) == (Outcome.UNREADABLE, [])
+
+
+def test_the_size_is_that_of_the_file_however_much_of_it_is_supplied_or_sent():
+    sender = Sender(Terms(), 1200)
+    sender.supply(0, a_file(1200)[:600])
+
+    before = sender.size_bytes, sender.bytes_sent
+    sender.datagrams_to_send(0.0)
+    sender.receive_datagram(ack(1), 0.1)
+
+    assert before == (1200, 0)
+    assert (sender.size_bytes, sender.bytes_sent) == (1200, 512)
