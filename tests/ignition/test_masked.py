@@ -168,3 +168,10 @@ def test_a_configuration_without_secrets_is_shown_as_it_is():
 
     assert masked(config) == config
     assert masked({}) == {}
+
+
+@pytest.mark.parametrize("contents", [{}, {"compression": "gzip"}])
+def test_a_secret_file_that_holds_nothing_has_nothing_hidden(contents: Json):
+    held = {"path": "/etc/tls/server.key", "contents": contents, "append": [contents]}
+
+    assert shown(files(held))["storage"]["files"] == [held]

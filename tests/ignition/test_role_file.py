@@ -164,3 +164,22 @@ def test_no_der_raises(der: bytes):
     pem = f"-----BEGIN CERTIFICATE-----\n{b64encode(der).decode()}\n-----END CERTIFICATE-----"
 
     assert isinstance(read(with_files(ca=pem)).authorities, tuple)
+
+
+def test_the_servers_of_resources_are_named_once_and_without_their_users():
+    merged = [{"source": url} for url in ("https://kim:s3cret@[2001:db8::1]:8443/a", "https://[2001:db8::1]:8443/b")]
+    held = [
+        {"path": "/a", "contents": {"source": "http://192.0.2.1/a?token=s3cret"}, "append": [{"source": "data:,x"}]},
+        {"path": "/b", "append": [{"source": "tftp://192.0.2.2/b"}]},
+    ]
+    head = {"version": "3.4.0", "config": {"merge": merged}}
+
+    found = read(json.dumps({"ignition": head, "storage": {"files": held}}).encode())
+
+    assert found.fetched_from == ("http://192.0.2.1", "https://[2001:db8::1]:8443", "tftp://192.0.2.2")
+
+
+def test_a_document_without_a_kind_is_passed_over():
+    cluster = "kind: ClusterConfiguration\ncontrolPlaneEndpoint: 192.0.2.10:6443\n"
+    for other in ("networking: {}\n", "kind: [ClusterConfiguration]\ncontrolPlaneEndpoint: 192.0.2.9:1\n"):
+        assert read(with_files(kubeadm=f"{other}---\n{cluster}")).endpoint == "192.0.2.10:6443"
