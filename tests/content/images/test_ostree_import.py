@@ -236,12 +236,13 @@ def test_a_release_is_repaired_from_its_image(tmp_path: Path, library: Library) 
     assert verify(entry).is_sound
 
 
-def test_a_damaged_blob_is_replaced_by_the_next_import(tmp_path: Path, library: Library) -> None:
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_damaged_blob_is_replaced_by_the_next_import(tmp_path: Path, library: Library, is_cut: bool) -> None:
     made = make_image(tmp_path, "A")
     put(library, made.archive, "ock")
     blob = ImageStore(library.directory).blob_path(made.manifest["layers"][1]["digest"])
     good = blob.read_bytes()
-    blob.write_bytes(good[:-1])
+    blob.write_bytes(good[:-1] if is_cut else good[:-1] + bytes([good[-1] ^ 1]))
 
     put(library, made.archive, "ock")
 

@@ -132,9 +132,11 @@ class _OstreeImport:
     def run(self, commits: tuple[str, ...]) -> ImportedOstreeImage:
         existing = [self._existing(*each) for each in zip(self.names.releases, commits, strict=True)]
         tags, notes = chosen_tags(self.staging.library, self.store, self.names, self.images)
-        if all(existing) and self._is_whole(tags):
-            there = [self._known(each) for each in existing if each is not None]
-            return self._imported(there, tags, notes, is_new=False)
+        if all(existing):
+            self.progress.step(f"verifying the blobs of {self.source} that are here", 0)
+            if self._is_whole(tags):
+                there = [self._known(each) for each in existing if each is not None]
+                return self._imported(there, tags, notes, is_new=False)
         donors = self._donors()
         total = sum(image.size_bytes for image in self._all())
         self.staging.check_space(2 * total - tree_size(*donors), self.source)
@@ -195,19 +197,15 @@ class _OstreeImport:
         return existing
 
     def _is_whole(self, tags: dict[str, str]) -> bool:
-        """Return whether an earlier import of this image was complete."""
+        """Return whether an earlier import of this image was complete, and none of its blobs is damaged: it is read."""
         stored = self.store.repository(self.names.repository)
         manifests = self._manifests()
         return (
             stored is not None
             and manifests.keys() <= stored.manifests.keys()
             and tags.items() <= stored.tags.items()
-            and all(self._is_stored(*each) for each in self._blob_sizes())
+            and all(self.store.has_sound_blob(*each) for each in self._blob_sizes())
         )
-
-    def _is_stored(self, digest: str, size_bytes: int) -> bool:
-        path = self.store.blob_path(digest)
-        return path.is_file() and path.stat().st_size == size_bytes
 
     def _blob_sizes(self) -> Iterator[tuple[str, int]]:
         for blob in self._documents():
