@@ -17,7 +17,7 @@ from typing import Final
 from netboot.app.health.written_directories import WrittenDirectories
 from netboot.content.library.disk import cannot_read, full_disk, write_fault
 from netboot.errors import NetbootError
-from netboot.serve.net.descriptors import CURE, is_scarce, permitted
+from netboot.serve.net.descriptors import cure, is_scarce, permitted
 from netboot.store.database import Database
 from netboot.telemetry.health import Health, HealthPart, PartState
 
@@ -131,5 +131,5 @@ def _descriptors() -> HealthPart:
             used = sum(1 for _ in opened)
     except OSError:  # for which it needs one
         used = most
-    fault = f"the daemon uses {used} of its {most} descriptors; {CURE}" if is_scarce(used) else None
+    fault = f"the daemon uses {used} of its {most} descriptors; {cure(most)}" if is_scarce(used) else None
     return HealthPart.of("descriptors", fault, at_worst=PartState.DEGRADED)

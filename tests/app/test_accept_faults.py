@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from netboot.app.running.accept_faults import limit_accept_faults
+from netboot.serve.net.descriptors import cure, permitted
 
 
 def test_a_thousand_connections_without_a_descriptor_are_one_line(caplog: pytest.LogCaptureFixture):
@@ -24,6 +25,6 @@ def test_a_thousand_connections_without_a_descriptor_are_one_line(caplog: pytest
         loop.call_exception_handler({"message": "another fault"})
     loop.close()
 
-    reason = "[Errno 24] Too many open files; set LimitNOFILE=65536 in its unit"
+    reason = f"[Errno 24] Too many open files; {cure(permitted())}"
     assert logs == [{"event": "daemon.accept_failed", "reason": reason, "log_level": "error"}]
     assert [record.message for record in caplog.records] == ["another fault"]

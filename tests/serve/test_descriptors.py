@@ -11,6 +11,7 @@ from netboot.serve.net.descriptors import (
     DescriptorUser,
     ListeningSocket,
     are_scarce,
+    cure,
     is_scarce,
     may_use,
     part_of_descriptors,
@@ -42,6 +43,11 @@ def test_the_last_numbers_are_kept_for_transfers_the_administration_and_files_in
         "CONTROL_CONNECTION": 992,
     }
     assert next(n for n in range(1025) if is_scarce(n)) == 704
+
+
+def test_the_cure_names_the_limit_only_while_it_is_lower_than_that_of_the_shipped_unit():
+    assert cure(65_535) == "set LimitNOFILE=65536 in its unit, or find who holds many connections: ss -tn"
+    assert cure(65_536) == "find who holds many connections: ss -tn"
 
 
 def test_they_are_scarce_when_the_next_one_is_or_when_there_is_none(limit: Limit):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from netboot.serve.net.descriptors import cure, permitted
 from netboot.telemetry.logs import LineLimit
 
 _NO_DESCRIPTOR: Final = "socket.accept() out of system resource"
@@ -23,6 +24,6 @@ def limit_accept_faults(loop: asyncio.AbstractEventLoop) -> None:
         if context.get("message") != _NO_DESCRIPTOR:
             loop.default_exception_handler(context)
         elif limit.note(_NO_DESCRIPTOR):
-            log.error("daemon.accept_failed", reason=f"{context.get('exception')}; set LimitNOFILE=65536 in its unit")
+            log.error("daemon.accept_failed", reason=f"{context.get('exception')}; {cure(permitted())}")
 
     loop.set_exception_handler(handle)

@@ -12,7 +12,6 @@ from enum import IntEnum
 from typing import Any, Final, Self
 
 DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
-CURE: Final = "set LimitNOFILE=65536 in its unit, or find who holds many connections: ss -tn"
 _LEAST: Final = 64
 
 
@@ -30,6 +29,12 @@ def permitted() -> int:
     """Return how many descriptors this process may have now."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+
+
+def cure(most: int) -> str:
+    """Return what to do while few of at most this many descriptors are left."""
+    find = "find who holds many connections: ss -tn"
+    return find if most >= DESCRIPTORS else f"set LimitNOFILE={DESCRIPTORS} in its unit, or {find}"
 
 
 def may_use(number: int, user: DescriptorUser) -> bool:
