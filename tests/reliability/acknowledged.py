@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -32,19 +33,36 @@ class Change:
         return self.status is not None and self.status < 500
 
 
+@dataclass(frozen=True)
+class AuditedChange:
+    """An acknowledged change, of which the audit trail has a line that was recorded between request and answer.
+
+    One client alone changes a subject, one request after the other; so no line of another change is in this time.
+    """
+
+    action: str
+    subject: str
+    began_at: datetime
+    ended_at: datetime
+
+
 @dataclass
 class Acknowledged:
     """All things that the clients change. `counts` has the number of acknowledged changes of each kind."""
 
     subjects: dict[Key, Subject] = field(default_factory=dict)
+    audited: list[AuditedChange] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
     @contextmanager
-    def change(self, kind: str, name: str, value: Any) -> Iterator[Change]:
-        """Record a request that sets a thing to a value, and how it was answered."""
-        subject, change = self.subject(kind, name), Change()
+    def change(self, kind: str, name: str, value: Any, *, audit: tuple[str, str] | None = None) -> Iterator[Change]:
+        """Record a request that sets a thing to a value, and how it was answered.
+
+        `audit`: action and subject of its line in the audit trail.
+        """
+        subject, change, began_at = self.subject(kind, name), Change(), datetime.now(UTC)
         subject.uncertain.append(value)
         try:
             yield change
@@ -53,6 +71,13 @@ class Acknowledged:
                 subject.uncertain.pop()
             if change.status is not None and change.status < 300:
                 self.note(kind, name, value)
+                if audit is not None:
+                    self.note_audited(*audit, began_at)
+
+    def note_audited(self, action: str, subject: str, began_at: datetime) -> None:
+        """Record that a change was acknowledged just now, which was requested at `began_at`."""
+        with self._lock:
+            self.audited.append(AuditedChange(action, subject, began_at, datetime.now(UTC)))
 
     def note(self, kind: str, name: str, value: Any) -> None:
         """Record that the appliance acknowledged a value."""

@@ -11,6 +11,7 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,9 +22,11 @@ from fixtures.tus_headers import continuation, creation
 from netns import inside
 from reliability.acknowledged import Acknowledged
 from reliability.requests import LOST, MachineRequests, Operator
+from reliability.sound_files import LogLine, log_line
 
 PAUSE_S: Final = 0.05
 DECLARED: Final = 6  # hosts of one operator who declares
+LOGS_S: Final = 0.3
 PIECE_BYTES: Final = 48 << 10
 RELEASE: Final = "ock-1.31-amd64"
 DHCP_S: Final = 1.5
@@ -170,13 +173,13 @@ class DeclaresHosts:
         path = f"/api/v1/hosts/{name}"
         if declared.acknowledged is None:
             values = {"role": "worker", "mac": mac, "labels": {"n": label}}
-            with self.acknowledged.change("declared", name, label) as change:
+            with self.acknowledged.change("declared", name, label, audit=("add host", name)) as change:
                 change.status = self.operator.send("POST", "/api/v1/hosts", {"name": name, "values": values}).status
         elif self.chance.random() < 0.7:
-            with self.acknowledged.change("declared", name, label) as change:
+            with self.acknowledged.change("declared", name, label, audit=("set host", name)) as change:
                 change.status = self.operator.send("PATCH", path, {"labels": {"n": label}}).status
         else:
-            with self.acknowledged.change("declared", name, None) as change:
+            with self.acknowledged.change("declared", name, None, audit=("remove host", name)) as change:
                 change.status = self.operator.send("DELETE", path).status
 
 
@@ -192,7 +195,8 @@ class SetsIgnition:
     def step(self) -> None:
         self.number += 1
         body = self.file + b"\n" * (1 + self.number % 500)
-        with self.acknowledged.change("ignition", "worker", hashlib.sha256(body).hexdigest()) as change:
+        digest = hashlib.sha256(body).hexdigest()
+        with self.acknowledged.change("ignition", "worker", digest, audit=("set ignition", "worker")) as change:
             answer = self.operator.send("PUT", "/api/v1/cluster/ignition/worker?renewed=1", body)
             change.status = answer.status
         if answer.status not in (200, 503):
@@ -231,7 +235,10 @@ class SendsContent:
         headers = creation(
             len(self.data), **({"kind": "archive", "name": self.name} if is_release else {"kind": "images"})
         )
+        began_at = datetime.now(UTC)
         answer = self.operator.send("POST", "/api/v1/uploads", **_named(headers))
+        if answer.status == 201 and is_release:  # the lines of images have no name of their own
+            self.acknowledged.note_audited("begin upload", self.name, began_at)
         if answer.status == 201:
             self.upload, self.sent = answer.json["id"], 0
             self.acknowledged.note("upload", self.upload, 0)
@@ -269,11 +276,12 @@ class SendsContent:
     def _use(self, name: str) -> None:
         self.acknowledged.note("release", name, True)
         self.imported.append(name)
-        with self.acknowledged.change("alias", self.prefix, name) as change:
+        audit = "change content", f"promote {name} {self.prefix}"
+        with self.acknowledged.change("alias", self.prefix, name, audit=audit) as change:
             body = {"name": name, "alias": self.prefix}
             change.status = self.operator.send("POST", "/api/v1/content/promote", body).status
         for old in [each for each in self.imported if each != name]:
-            with self.acknowledged.change("release", old, False) as change:
+            with self.acknowledged.change("release", old, False, audit=("change content", f"remove {old}")) as change:
                 change.status = self.operator.send("DELETE", f"/api/v1/content/entries/{old}").status
             if change.status in (200, 404):
                 self.acknowledged.note("release", old, False)
@@ -356,6 +364,25 @@ class SendsLogs:
                 self.number += 1
                 opened.sendto(f"<14>anaconda: line {self.number}\n".encode(), (SERVER, 514))
         threading.Event().wait(PAUSE_S)
+
+
+@dataclass
+class ReadsLogs:
+    """An operator who reads the log of a machine's last boot. A machine gets no answer to a line: `shown` is kept."""
+
+    operator: Operator
+    host: str
+    shown: set[LogLine] = field(default_factory=set)
+
+    def step(self) -> None:
+        self.shown |= set(self.read())
+        threading.Event().wait(LOGS_S)
+
+    def read(self) -> list[LogLine]:
+        """Read the log as it is; a machine without one has no lines."""
+        answer = self.operator.send("GET", f"/api/v1/installs/{self.host}/logs?follow=0")
+        events = answer.text.split("\n\n") if answer.status == 200 else []
+        return [log_line(each.partition("data: ")[2]) for each in events if each.startswith("event: line\n")]
 
 
 def declared_in(directory: Path) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from fixtures.rack import Rack, a_rack
 from netns import inside
 from reliability import clients
 from reliability.acknowledged import Acknowledged
+from reliability.audit_trail import AuditTrail
 from reliability.clients import Client, Machine, keep_working
 from reliability.requests import MachineRequests, Operator
-from reliability.sound_files import faults_of_capture, leftovers
+from reliability.sound_files import faults_of_capture, leftovers, whole_lines
 
 ARMED: Final = 4  # hosts of one operator who arms
 INSTALLED: Final = 3  # machines at a load of 1
@@ -129,6 +130,8 @@ class LoadedRack:
     leases: clients.Leases
     operator: Operator
     load: int
+    audit: AuditTrail
+    logs: clients.ReadsLogs
     may_fail: bool = True
     starts_s: list[float] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
@@ -163,6 +166,7 @@ class LoadedRack:
         self._compare_content()
         self._compare_leases()
         self._read_captures()
+        self._read_logs()
         self.left.append(len(leftovers(self.rack.directory)))
 
     def _compare_hosts(self) -> None:
@@ -250,15 +254,17 @@ class LoadedRack:
                 answer = self.operator.send("GET", f"/api/v1/installs/{host}/capture?boot={record['number']}")
                 self.acknowledged.faults += faults_of_capture(answer.body, scratch)
 
-    def unaudited(self) -> int:
-        """Return how many acknowledged files of Ignition have no event of the audit trail."""
-        path = "/api/v1/events?event=audit.recorded&after=0&follow=0"
-        lines = self.operator.send("GET", path).text.splitlines()
-        recorded = [json.loads(line[5:]) for line in lines if line.startswith("data:")]
-        mine = [
-            each for each in recorded if (each["data"]["action"], each["data"]["outcome"]) == ("set ignition", "done")
-        ]
-        return max(0, self.acknowledged.counts["ignition"] - len(mine))
+    def _read_logs(self) -> None:
+        """Compare the lines that an operator was shown with the files, and those of the last boot with the API."""
+        logs, files = self.logs, sorted((self.rack.directory / "records" / self.logs.host).glob("*.log"))
+        kept = [line for file in files for line in whole_lines(file)]
+        for line in logs.shown - set(kept):
+            self.acknowledged.fault(f"the line {line} of {logs.host} was shown, and is not kept")
+        if len(set(kept)) != len(kept):
+            self.acknowledged.fault(f"a line of {logs.host} is kept twice")
+        if files and logs.read() != whole_lines(files[-1]):
+            self.acknowledged.fault(f"the log of {logs.host} that is shown is not that of {files[-1]}")
+        logs.shown = set()
 
     def undelivered(self) -> set[int]:
         """Wait for the hook; return the events that it did not get."""
@@ -305,11 +311,14 @@ def a_loaded_rack(
     with a_rack(directory) as rack, receiving(rack.server_namespace) as deliveries:
         give_addresses(rack, installed(load).values())
         leases = clients.Leases(rack.client_namespace, acknowledged, random.Random(f"{seed} leases"), may_fail)
+        logs = clients.ReadsLogs(operator, "m0")
         working: list[Client] = [
             clients.SetsIgnition(operator, acknowledged, worker_file),
-            clients.SendsLogs(rack.client_namespace, installed(load)["m0"]),
+            clients.SendsLogs(rack.client_namespace, installed(load)[logs.host]),
             leases,
         ]
+        if may_fail:  # what it was shown is compared after each crash
+            working.append(logs)
         for number in range(load):
             chance = [random.Random(f"{seed} {number} {client}") for client in range(2)]
             working += [
@@ -321,7 +330,8 @@ def a_loaded_rack(
             requests = MachineRequests(rack.client_namespace, address, may_fail)
             working.append(Machine(operator, requests, acknowledged, leases, host, mac_of(host)))
         try:
-            yield LoadedRack(rack, acknowledged, deliveries, working, leases, operator, load, may_fail)
+            audit = AuditTrail(operator, acknowledged)
+            yield LoadedRack(rack, acknowledged, deliveries, working, leases, operator, load, audit, logs, may_fail)
         finally:
             if leases.wire is not None:
                 leases.wire.close()

@@ -6,11 +6,18 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
 TIMEOUT_S = 60
+LogLine = tuple[tuple[str, str], ...]
+CUT_OFF = (  # what capinfos writes of a capture whose last packet is not whole
+    "An error occurred after reading",
+    "appears to have been cut short in the middle of a packet",
+    "(will continue anyway, checksums might be incorrect)",
+)
 
 
 def faults_of_store(database: Path, scratch: Path) -> list[str]:
@@ -31,7 +38,7 @@ def faults_of_store(database: Path, scratch: Path) -> list[str]:
 
 
 def faults_of_files(directory: Path) -> list[str]:
-    """Check hosts files, Ignition files, uploads, releases and images."""
+    """Check hosts files, Ignition files, uploads, releases, images, captures and logs."""
     content = directory / "content"
     found: list[str] = []
     for file in [directory / "hosts.yaml", *sorted((directory / "hosts.d").glob("*.yaml"))]:
@@ -50,7 +57,7 @@ def faults_of_files(directory: Path) -> list[str]:
     for blob in sorted(content.glob("images/blobs/sha256/*")):
         if hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name:
             found.append(f"{blob} has another digest")
-    return found
+    return found + _faults_of_records(directory / "records")
 
 
 def faults_of_capture(capture: bytes, scratch: Path) -> list[str]:
@@ -59,6 +66,37 @@ def faults_of_capture(capture: bytes, scratch: Path) -> list[str]:
     file.write_bytes(capture)
     done = subprocess.run(["capinfos", str(file)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     return [] if done.returncode == 0 and not done.stderr else [f"a capture: {done.stderr}"]
+
+
+def log_line(text: str) -> LogLine:
+    """Read a line of a machine's log with a JSON parser: its keys and values."""
+    return tuple(sorted(json.loads(text).items()))
+
+
+def whole_lines(log: Path) -> list[LogLine]:
+    """Read the lines of a machine's log with a JSON parser, without one that a kill cut off."""
+    text, found = log.read_text(), []
+    for line in text[: text.rfind("\n") + 1].splitlines():
+        with suppress(ValueError):
+            found.append(log_line(line))
+    return found
+
+
+def _faults_of_records(records: Path) -> list[str]:
+    """Let capinfos read every capture: a kill can cut off the last packet of one, which is its end."""
+    captures = [str(path.relative_to(records)) for path in sorted(records.glob("*/*.pcapng"))]
+    if not captures:
+        return []
+    done = subprocess.run(
+        ["capinfos", "-c", "-M", "-T", "-r", *captures],
+        cwd=records,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if not any(each in line for each in CUT_OFF)]
+    return [f"a capture: {line}" for line in lines if line]
 
 
 def leftovers(directory: Path) -> list[Path]:
