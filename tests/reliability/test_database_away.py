@@ -16,6 +16,7 @@ from reliability.own_postgresql import OwnServer, an_own_server
 pytestmark = pytest.mark.integration
 
 CRASHES = 3
+LOAD_OR_NETWORK = "check the load of its disk, or of its "  # database server; or server and the network to it
 
 
 @pytest.fixture
@@ -41,17 +42,18 @@ def stopped(server: OwnServer) -> Iterator[None]:
         server.start()
 
 
-def goes_away_and_comes_back(rack: Rack, server: OwnServer, *, is_cut_off: bool, text: str) -> None:
+def goes_away_and_comes_back(rack: Rack, server: OwnServer, *, is_cut_off: bool, reason: str, cure: str) -> None:
     faulted = Faulted(rack)
     faulted.begin()
     with server.cut_off() if is_cut_off else stopped(server):
-        event = faulted.shows("store", text)
+        event = faulted.shows("store", cure)
         faulted.serves_what_needs_no_write()
         script = faulted.serves_no_installer()
         refused = rack.netboot("install", "arm", "w1", status=1)
         faulted.is_alive_and_quiet()
 
-    assert text in event["reason"]
+    assert reason in event["reason"]
+    assert cure in event["reason"]
     assert "store" in script
     assert "the store" in refused
     faulted.has_recovered("store")
@@ -61,11 +63,11 @@ def goes_away_and_comes_back(rack: Rack, server: OwnServer, *, is_cut_off: bool,
 
 
 def test_a_server_that_is_stopped_and_started(appliance: tuple[Rack, OwnServer]):
-    goes_away_and_comes_back(*appliance, is_cut_off=False, text="start the database server")
+    goes_away_and_comes_back(*appliance, is_cut_off=False, reason="the store failed", cure="start the database server")
 
 
 def test_a_server_that_no_packet_reaches(appliance: tuple[Rack, OwnServer]):
-    goes_away_and_comes_back(*appliance, is_cut_off=True, text="did not")
+    goes_away_and_comes_back(*appliance, is_cut_off=True, reason="did not", cure=LOAD_OR_NETWORK)
 
 
 def test_connections_that_the_server_ends_are_opened_again(appliance: tuple[Rack, OwnServer]):
