@@ -57,7 +57,7 @@ class Server(Section):
 
 class Rack(Section):
     power: Power = Power()
-    servers: Mapping[Annotated[Slot, PlainValidator(slot)], Server] = {}
+    servers: Mapping[Annotated[Slot, PlainValidator(slot)], Annotated[Server, Field(description="one")]] = {}
 
 
 def read(text: str) -> tuple[Rack, list[str]]:
@@ -95,6 +95,7 @@ def test_values_have_their_types_and_missing_ones_their_defaults():
             ],
         ),
         ("power: [1]", ["1:8: power: must be a table of keys; write `key: value` pairs below it"]),
+        ("power: 3", ["1:8: power: must be a table of keys; write `key: value` pairs below it"]),
         ("servers: x", ["1:10: servers: must be a table of keys; write `key: value` pairs below it"]),
         (
             "servers: {a: {cards: eno1}}",
