@@ -13,6 +13,7 @@ from netboot.doctor.configuration.access_checks import unit_here
 from netboot.doctor.doctor_finding import DoctorFinding, Level
 from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.model.words import shown_size
+from netboot.serve.net.descriptors import scarce_from
 from netboot.serve.net.udp import RECEIVE_BUFFER_BYTES
 
 _DESCRIPTORS: Final = "box.descriptors"
@@ -21,8 +22,6 @@ _BUFFERS: Final = "box.buffers"
 _MEMORY: Final = "box.memory"
 _CONNTRACK: Final = "box.conntrack"
 _CONNECTIONS: Final = 3_000  # of a rack of 500 machines that boot at once: up to four each, and two that log
-_PARTS: Final = 16
-_PARTS_BEFORE_SCARCE: Final = 11  # of them are used before an address gets one connection
 _OWN_FILES: Final = 256  # listeners, store, records
 _LITTLE_MEMORY: Final = 256 << 20
 _LEAST_MEMORY: Final = 64 << 20
@@ -34,24 +33,24 @@ def check_descriptors(given: BoxInputs) -> Iterator[DoctorFinding]:
     """Compare the limit of open files with what many machines at once need."""
     tftp, http = given.settings.tftp, given.settings.http
     used = tftp.max_transfers + 2 * http.max_streams + _CONNECTIONS + _OWN_FILES
-    needed = used * _PARTS // _PARTS_BEFORE_SCARCE
     whose, limit = _descriptor_limit(given)
-    if limit < needed:
+    if (left := scarce_from(limit)) < used:
         yield DoctorFinding(
             _DESCRIPTORS,
             Level.WARNING,
-            f"{whose} may open {limit} files; {needed} are needed if many machines boot at once",
+            f"{whose} may open {limit} files, {left} of them before an address gets one connection only; "
+            f"{used} are needed if many machines boot at once",
             (f"Max open files: {limit}",),
             "systemctl edit netboot, add [Service] LimitNOFILE=65536, then systemctl restart netboot",
         )
     allocated, _, most = (given.facts.text("/proc/sys/fs/file-nr") or "0 0 0").split()[:3]
-    if int(most) and int(most) - int(allocated) < needed:
+    if int(most) and int(most) - int(allocated) < used:
         yield DoctorFinding(
             _DESCRIPTORS,
             Level.WARNING,
             f"this computer has {allocated} open files of at most {most}",
             (f"/proc/sys/fs/file-nr: {allocated} 0 {most}",),
-            f"sysctl -w fs.file-max={int(most) + 10 * needed}",
+            f"sysctl -w fs.file-max={int(most) + 10 * used}",
         )
 
 

@@ -16,7 +16,10 @@ _LEAST: Final = 64
 
 
 class DescriptorUser(IntEnum):
-    """Who uses a descriptor. One of this many parts is kept for those further down, at last for store and files."""
+    """Who uses a descriptor. The value N: this user may not have the last 1/N of the numbers.
+
+    They are kept for the users further down, and in the end for the store and small files.
+    """
 
     BOOT_CONNECTION = 4  # HTTP, registry and syslog of the boot LAN
     LARGE_FILE = 6  # that HTTP sends
@@ -43,10 +46,14 @@ def may_use(number: int, user: DescriptorUser) -> bool:
     return number < most - most // user
 
 
+def scarce_from(most: int) -> int:
+    """Return the first number, of at most this many, from which on descriptors are scarce."""
+    return most - most // DescriptorUser.BOOT_CONNECTION - most // 16
+
+
 def is_scarce(number: int) -> bool:
-    """Return whether the next descriptors, a sixteenth of all, are the last ones of the boot LAN's connections."""
-    most = permitted()
-    return number >= most - most // DescriptorUser.BOOT_CONNECTION - most // 16
+    """Return whether at most a sixteenth of all numbers is left to connections of the boot LAN."""
+    return number >= scarce_from(permitted())
 
 
 def are_scarce() -> bool:

@@ -12,6 +12,7 @@ from netboot.doctor.box.kernel_checks import (
     check_memory,
 )
 from netboot.doctor.doctor_finding import Level
+from netboot.serve.net.descriptors import scarce_from
 
 LIMITS = "Limit                     Soft Limit           Hard Limit           Units\n"
 MEMORY = "MemTotal:        2014968 kB\nMemFree:          102400 kB\nMemAvailable:   {} kB\nBuffers: 1 kB\n"
@@ -31,7 +32,18 @@ def test_a_small_limit_of_open_files_is_a_warning(computer: Computer):
     [finding] = check_descriptors(with_limit(computer, "1024").inputs(daemon_process=7))
 
     assert (finding.level, finding.evidence) == (Level.WARNING, ("Max open files: 1024",))
+    assert finding.sentence == (
+        "the daemon may open 1024 files, 704 of them before an address gets one connection only; "
+        "4024 are needed if many machines boot at once"
+    )
     assert "LimitNOFILE=65536" in (finding.cure or "")
+
+
+def test_a_limit_is_small_if_descriptors_are_scarce_before_all_that_are_needed_are_open(computer: Computer):
+    assert [scarce_from(limit) for limit in (5850, 5851)] == [4023, 4024]
+
+    assert list(check_descriptors(with_limit(computer, "5851").inputs(daemon_process=7))) == []
+    assert len(list(check_descriptors(with_limit(computer, "5850").inputs(daemon_process=7)))) == 1
 
 
 def test_a_computer_with_few_files_left_is_a_warning(computer: Computer):
