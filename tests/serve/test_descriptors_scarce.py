@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
@@ -11,14 +13,23 @@ import pytest
 from aiohttp import web
 from fixtures.listeners import default_shares
 from serve.conftest import Limit
-from serve.test_engine import Recorder
+from serve.test_engine import Line, Recorder, on_a_line, until
 from serve.test_syslog_stream import Lines, ended
 
+from netboot.app.tls.tls_listener import TlsListener
 from netboot.boot_records.drop_reasons import RecordDrop
+from netboot.content.serving.bodies import FileChangedError
 from netboot.content.serving.index import ContentIndex
+from netboot.content.serving.served_file import ServedFile, etag_of
+from netboot.model.admin_listen import AddressEndpoint
 from netboot.model.host.network import Interface
+from netboot.model.release import ContentKind
 from netboot.serve.boot_http.boot_listener import BootHttpListener
 from netboot.serve.net.descriptors import DescriptorUser, is_scarce, may_use
+from netboot.serve.static_http.conditional import answer_for
+from netboot.serve.static_http.connection_state import SCARCE_IDLE_TIMEOUT_S
+from netboot.serve.static_http.machine_limit import MachineLimit
+from netboot.serve.static_http.send import FewDescriptorsError, LargeFiles
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.serve.syslog.syslog_server import SyslogServer
 from netboot.telemetry.metrics import Metrics
@@ -98,3 +109,80 @@ def test_syslog_counts_a_connection_that_it_closes_for_others(limit: Limit):
     asyncio.run(run())
 
     assert lines.dropped == [RecordDrop.DESCRIPTORS] * 2
+
+
+@pytest.mark.parametrize(
+    ("user", "has_one"), [(DescriptorUser.BOOT_CONNECTION, True), (DescriptorUser.ADMIN_CONNECTION, False)]
+)
+def test_a_machine_has_one_connection_with_tls_and_nobody_one_that_is_kept(
+    limit: Limit, user: DescriptorUser, has_one: bool
+):
+    refused, port = list[str](), free_port()
+
+    async def run() -> None:
+        listener = TlsListener(
+            AddressEndpoint(IPv4Address(HERE), port),
+            handler=asyncio.Protocol,
+            context=ssl.create_default_context,
+            closed_interfaces=(),
+            limit=MachineLimit(3),
+            user=user,
+            on_refused=refused.append,
+        )
+        listener.open()
+        limit(256)
+        async with asyncio.timeout(TIMEOUT_S), Connections() as opened:
+            opened.take_until(is_scarce)
+            first, second = [await opened.connect(port, HERE) for _ in range(2)]
+            await until(lambda: len(listener._open) + len(refused) == 2)
+            if has_one:
+                assert await ended(second)
+            opened.take_until(lambda number: not may_use(number, user))
+            assert await ended(await opened.connect(port, ALSO_HERE))
+            assert [each.at_eof() for each in (first, second)] == [False, has_one]
+        await listener.close()
+
+    asyncio.run(run())
+
+    assert refused == ["too-many"] * (1 + has_one)
+
+
+def test_an_idle_connection_is_closed_earlier_while_descriptors_are_scarce(tmp_path: Path, limit: Limit):
+    async def talk(line: Line) -> None:
+        limit(256)
+        line.connection._since = time.monotonic() - SCARCE_IDLE_TIMEOUT_S - 1
+        line.engine._sweeper.cancel()
+        line.engine._sweep()
+        assert not line.connection._transport.is_closing()
+        async with Connections() as opened:
+            opened.take_until(is_scarce)
+            assert await line.reader.read() == b""  # at the next sweep
+
+    on_a_line(tmp_path, talk)
+
+
+def test_a_large_file_that_could_not_be_opened_is_none_that_its_machine_reads(tmp_path: Path, limit: Limit):
+    path = tmp_path / "vmlinuz"
+    path.write_bytes(b"kernel")
+    etag = etag_of(path.stat())
+    here, gone = (
+        ServedFile(str(each), 6, etag, "text/plain", "no-cache", ContentKind.KERNEL) for each in (path, tmp_path / "x")
+    )
+    answer = answer_for(here, "GET", {})
+
+    async def run() -> None:
+        large_files = LargeFiles()
+        limit(256)
+        async with Connections() as opened:
+            opened.take_until(is_scarce)
+            with pytest.raises(FileChangedError):
+                await opened.enter_async_context(large_files.opened(gone, answer, HERE))
+            for _ in range(2):
+                async with large_files.opened(here, answer, HERE) as (_, first):
+                    assert first == b"kernel"
+                    with pytest.raises(FewDescriptorsError):  # its second one at the same time
+                        await opened.enter_async_context(large_files.opened(here, answer, HERE))
+                    async with large_files.opened(here, answer, ALSO_HERE) as (_, first):
+                        assert first == b"kernel"
+
+    asyncio.run(run())
