@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from fixtures import hostile_machine
+
+from netboot.boot.inspection_documents import WipeReport
+from netboot.boot.token_documents import Report
+from netboot.model import urls
 
 TESTS: Final = Path(__file__).parent
 PAGE: Final = TESTS.parent / "docs" / "threat-model.md"
@@ -48,3 +53,12 @@ def test_each_line_names_tests_that_exist(line: str):
     assert named
     missing = [(file, name) for file, name in named if not name.startswith("test_") or name not in names_in(file)]
     assert missing == []
+
+
+def test_hostile_machines_try_each_route_with_a_token_and_each_report():
+    program = (TESTS / "fixtures" / "hostile_machine.py").read_text()
+    routes = {value for name, value in vars(urls).items() if name.endswith("_ROUTE") and "{token}" in value}
+    reports = {*Report, *WipeReport, urls.LOG_REPORT}
+
+    assert {route for route in routes if route.partition("{")[0] + "{token}" not in program} == set()
+    assert reports - set(hostile_machine.EVENTS) == set()

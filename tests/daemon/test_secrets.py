@@ -5,12 +5,14 @@ import json
 import signal
 import socket
 import sqlite3
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
+import zstandard
 from fixtures.daemon import wait_until
 from fixtures.packets import SERVER
 from fixtures.planted_secrets import write_appliance
@@ -64,7 +66,7 @@ class Run:
     secrets: list[Secret]
     served: Mapping[str, bytes]
     outputs: Mapping[str, bytes]
-    stores: Mapping[str, bytes]  # the files of the database, after each step of both boots
+    stores: Mapping[str, bytes]  # the files of the database, after each step of both boots, and the tables of a backup
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +84,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         wait_until(lambda: any(b"Environment=" in data for data in files_below(records).values()) or None)
         accounts, kept = use_accounts(rack)
         copies.take("users and tokens were added")
+        stores = copies.taken | backed_up(rack)
         outputs = outputs_of(rack)
-        yield Run(rack, [*secrets, *tokens, *later, *accounts], served | kept, outputs, copies.taken)
+        yield Run(rack, [*secrets, *tokens, *later, *accounts], served | kept, outputs, stores)
 
 
 class Copies:
@@ -95,6 +98,19 @@ class Copies:
 
     def take(self, after: str) -> None:
         self.taken |= {f"{name} after {after}": data for name, data in database_files(self.database).items()}
+
+
+def backed_up(rack: Rack) -> dict[str, bytes]:
+    """Back the store up, and unpack the tables of the file."""
+    rack.netboot("store", "backup", str(file := rack.directory / "store.backup"))
+    with tarfile.open(file) as archive:
+        members = [(member.name, archive.extractfile(member)) for member in archive.getmembers() if member.isfile()]
+        packed = {name: opened.read() for name, opened in members if opened is not None}
+    return {
+        f"backup {name}": zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        for name, data in packed.items()
+        if name.endswith(".zst")
+    }
 
 
 def boot(cp1: Machine, copies: Copies) -> tuple[dict[str, bytes], list[Secret]]:
@@ -257,6 +273,7 @@ def test_no_copy_of_the_database_has_a_secret(run: Run):
     secrets = [secret for secret in run.secrets if secret.name not in hashes]
 
     assert len(run.stores) > 12
+    assert b"cp1" in run.stores["backup tables/installs.jsonl.zst"]
     assert all(b"script-sent" in data for name, data in run.stores.items() if name.startswith("netboot.db-wal after t"))
     assert search(run.stores, secrets) == list[Finding]()
 
