@@ -1,7 +1,8 @@
-"""A connection of asyncpg that is closed in time although the server hangs. Loads asyncpg, which is optional."""
+"""A connection of asyncpg that is given up in time although the server hangs. Loads asyncpg, which is optional."""
 
 import asyncio
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import asyncpg
 
@@ -24,3 +25,17 @@ class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
         except TimeoutError:
             if timeout is not None:
                 raise
+
+    async def executemany(self, command: str, args: Iterable[Any], *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
+        """Execute a statement for each of `args`; abort the connection if the caller is cancelled.
+
+        asyncpg then sends no more rows and waits without limit for the server, which waits for the rows.
+        """
+        work = asyncio.ensure_future(super().executemany(command, args, timeout=timeout))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.cancel()
+            self.terminate()
+            await asyncio.wait([work])
+            raise
