@@ -90,7 +90,7 @@ class ChangeFeed:
                     await self._listen(connection)
                 finally:
                     with suppress(SQLAlchemyError, OSError):
-                        await connection.invalidate()  # also if it is lost: this does not wait
+                        await connection.invalidate()  # also if it is lost: this waits 2 s at most
                         await connection.close()
             except StoreError as error:
                 self._note_fault(str(error))

@@ -78,7 +78,7 @@ class AdvisoryLock:
         """End the session, and with it the lock."""
         session, self._session = self._session, None
         if session is not None:
-            await session.invalidate()  # also if it is lost: this does not wait
+            await session.invalidate()  # also if it is lost: this waits 2 s at most
             await session.close()
         await self._engine.dispose()
 
