@@ -4,7 +4,6 @@ import asyncio
 import os
 import sqlite3
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -201,14 +200,15 @@ class Database:
         if self._engine.dialect.name != "sqlite":
             yield
             return
-        until_s = time.monotonic() + LONGEST_TURN_S
+        now_s = asyncio.get_running_loop().time
+        until_s = now_s() + LONGEST_TURN_S
         while True:
             try:
                 async with asyncio.timeout(TIMEOUT_S):
                     await self._writing.acquire()
                 break
             except TimeoutError:
-                if self.write_fault is not None or time.monotonic() > until_s:
+                if self.write_fault is not None or now_s() > until_s:
                     raise StoreError(_late(TIMEOUT_S)) from None
         try:
             yield
@@ -252,7 +252,8 @@ class Database:
     @asynccontextmanager
     async def _recorded(self, access: str, engine: AsyncEngine, wait_s: float) -> AsyncIterator[AsyncConnection]:
         """Open a transaction, and record how long it took and how the store failed."""
-        began_s, fault = (clock := asyncio.get_running_loop().time)(), None
+        now_s = asyncio.get_running_loop().time  # the clock of the limits, which the loop keeps
+        began_s, fault = now_s(), None
         try:
             async with _begun(engine, wait_s) as connection:
                 yield connection
@@ -261,7 +262,7 @@ class Database:
             fault, self._is_late = error, isinstance(error.__context__, TimeoutError)
             raise
         finally:
-            ended_s = clock()
+            ended_s = now_s()
             if fault is None and ended_s - began_s > SLOW_S and wait_s <= TIMEOUT_S:  # a migration may take longer
                 self._slow = ended_s - began_s, ended_s
             if self._record_use is not None:
@@ -370,13 +371,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 async def _use_wal(connection: "aiosqlite.Connection") -> None:
     """Switch the file to WAL. While another connection does so, SQLite refuses at once: busy_timeout does not count."""
-    until_s = time.monotonic() + BUSY_S
+    now_s = asyncio.get_running_loop().time
+    until_s = now_s() + BUSY_S
     while True:
         try:
             await connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError:
-            if time.monotonic() > until_s:
+            if now_s() > until_s:
                 raise
             await asyncio.sleep(0.02)
 
