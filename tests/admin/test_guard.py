@@ -24,11 +24,13 @@ from netboot.admin.access.turns import AT_ONCE
 from netboot.admin.application import admin_application
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.content.assets import assets_directory
+from netboot.errors import StoreError
 from netboot.model.access.access_rule import Channel, Need, UserRole
 from netboot.model.clock import utc_now
-from netboot.operate.access.access_uses import AccessUses
 from netboot.operate.access.api_tokens import NewToken
 from netboot.operate.access.user_accounts import NewUser
+from netboot.store.access.account_store import AccountStore, StoredAccounts
+from netboot.store.database import Database
 
 FORMS = FormTokens(b"a key")
 CSRF = FORMS.of_channel(Channel.LOOPBACK)
@@ -112,7 +114,12 @@ class Served:
             return answer.status, await answer.text()
 
 
-def served(scenario: Scenario, *, source: str = "127.0.0.1") -> Any:
+def served(
+    scenario: Scenario,
+    *,
+    source: str = "127.0.0.1",
+    store_of: Callable[[Database], AccountStore] = AccountStore,
+) -> Any:
     """Run a scenario with a client on loopback."""
 
     async def run(access: OpenAccess) -> Any:
@@ -137,7 +144,7 @@ def served(scenario: Scenario, *, source: str = "127.0.0.1") -> Any:
             await runner.cleanup()
 
     with TemporaryDirectory() as directory:
-        return with_access(f"sqlite+aiosqlite:///{directory}/netboot.db", run)
+        return with_access(f"sqlite+aiosqlite:///{directory}/netboot.db", run, store_of=store_of)
 
 
 def client_from(source: str, url: str) -> aiohttp.ClientSession:
@@ -174,24 +181,48 @@ def test_loopback_reads_and_changes_while_no_user_exists_but_manages_nobody():
     assert login == (200, "login")
 
 
-def test_only_a_page_that_all_may_read_is_answered_while_the_accounts_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
-    is_read = asyncio.Event()
+class HangingStore(AccountStore):
+    """Hangs at a reading of the accounts until it fails, and fails until it is well."""
 
-    async def load(_access: AccessUses) -> None:
-        await is_read.wait()
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.readings = 0
+        self.has_failed = asyncio.Event()
+        self.is_well = False
 
-    async def scenario(box: Served) -> list[tuple[int, str]]:
-        monkeypatch.setattr(AccessUses, "load", load)
-        async with asyncio.timeout(10):
-            shown = asyncio.ensure_future(box.send("GET", "/rack"))
-            login = await box.send("GET", "/login")
+    async def all(self) -> StoredAccounts:
+        self.readings += 1
+        await self.has_failed.wait()
+        if not self.is_well:
+            raise StoreError("the store did not answer")
+        return await super().all()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "status_when_well"),
+    [
+        ({}, 200, 200),
+        ({"Authorization": "Bearer nb_wrong"}, 503, 401),
+        ({"Cookie": f"{SESSION_COOKIE}=wrong"}, 503, 401),
+    ],
+)
+def test_only_what_all_may_read_is_answered_while_the_store_hangs_and_all_requests_wait_for_one_reading(
+    sent: dict[str, str], status: int, status_when_well: int
+):
+    async def scenario(box: Served) -> list[Any]:
+        store = box.access.store
+        assert isinstance(store, HangingStore)
+        async with asyncio.timeout(20):
+            shown = asyncio.gather(*[box.send("GET", "/rack", headers=sent) for _ in range(5)])
+            logins = await asyncio.gather(*[box.send("GET", "/login", headers=sent) for _ in range(20)])
             assert not shown.done()
-            is_read.set()
-            return [login, await shown]
+            store.has_failed.set()
+            found = {status for status, _ in await shown}
+            store.is_well = True
+            found_when_well, _ = await box.send("GET", "/rack", headers=sent)
+            return [set(logins), found, found_when_well, store.readings]
 
-    (login, (status, _)) = served(scenario)
-
-    assert (login, status) == ((200, "login"), 200)
+    assert served(scenario, store_of=HangingStore) == [{(200, "login")}, {status}, status_when_well, 2]
 
 
 def test_a_refused_program_learns_how_to_authenticate_and_a_browser_is_sent_to_the_login():

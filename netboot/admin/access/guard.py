@@ -44,8 +44,9 @@ def guard(access: AccessUses, forms: FormTokens, metrics: Metrics) -> Middleware
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         channel, need = channel_of(request), need_of(request)
-        found = await _credential_of(request, access, channel)
-        requester = _requester(request, channel, found, forms, has_users=await _has_users(access, channel, need))
+        are_known = await _are_known(request, access, channel, need)
+        found = _credential_of(request, access, channel) if are_known else None
+        requester = _requester(request, channel, found, forms, has_users=not are_known or access.has_users)
         note_requester(request, requester)
         role = found if isinstance(found, RefusedCredential) else requester.role
         refusal = access_refusal(need, channel, role, has_users=requester.has_users)
@@ -62,12 +63,33 @@ def guard(access: AccessUses, forms: FormTokens, metrics: Metrics) -> Middleware
     return guarded
 
 
-async def _credential_of(request: web.Request, access: AccessUses, channel: Channel) -> Found:
-    """Find the session or API token of a request; the control socket needs none. Raises StoreError."""
-    headers, cookie = request.headers.getall("Authorization", []), request.cookies.get(SESSION_COOKIE)
+async def _are_known(request: web.Request, access: AccessUses, channel: Channel, need: Need) -> bool:
+    """Wait for the accounts; return whether they are known. Raises StoreError if the request depends on them.
+
+    The health, which shows that the store hangs, and the login wait `OPEN_WAIT_S` at most, with any credential.
+    """
+    try:
+        async with asyncio.timeout(OPEN_WAIT_S if need is Need.OPEN else None):
+            await access.load()
+    except TimeoutError:
+        return False
+    except StoreError:
+        has_credential = channel is not Channel.CONTROL_SOCKET and any(_credentials(request))
+        if need is not Need.OPEN and (has_credential or (channel is Channel.LOOPBACK and need is Need.CHANGE)):
+            raise
+        return False
+    return True
+
+
+def _credentials(request: web.Request) -> tuple[list[str], str | None]:
+    return request.headers.getall("Authorization", []), request.cookies.get(SESSION_COOKIE)
+
+
+def _credential_of(request: web.Request, access: AccessUses, channel: Channel) -> Found:
+    """Find the session or API token of a request among the known ones; the control socket needs none."""
+    headers, cookie = _credentials(request)
     if channel is Channel.CONTROL_SOCKET or not (headers or cookie):
         return None
-    await access.load()
     address = request.remote or ""
     if not headers:
         return access.logins.session_of(cookie or "", address)
@@ -75,36 +97,6 @@ async def _credential_of(request: web.Request, access: AccessUses, channel: Chan
     if len(headers) > 1 or scheme.lower() != "bearer":
         return _NO_BEARER
     return access.tokens.token_of(token.strip(), address)
-
-
-async def _has_users(access: AccessUses, channel: Channel, need: Need) -> bool:
-    """Return whether a user exists; while that is unknown, raise StoreError if the request depends on it."""
-    try:
-        if need is Need.OPEN:
-            return not await _loads_in_time(access) or access.has_users
-        await access.load()
-    except StoreError:
-        if channel is Channel.LOOPBACK and need is Need.CHANGE:
-            raise
-        return True
-    return access.has_users
-
-
-async def _loads_in_time(access: AccessUses) -> bool:
-    """Wait `OPEN_WAIT_S` for the accounts: the health, which shows that the store hangs, does not wait for it."""
-    loading = asyncio.ensure_future(access.load())
-    loading.add_done_callback(_note_end)
-    await asyncio.wait([loading], timeout=OPEN_WAIT_S)
-    if not loading.done():
-        return False
-    await loading
-    return True
-
-
-def _note_end(loading: "asyncio.Future[None]") -> None:
-    """Take the error of a reading for which no request waits: the next request meets it again."""
-    if not loading.cancelled():
-        loading.exception()
 
 
 def _requester(

@@ -30,6 +30,7 @@ class KnownAccounts:
     def __init__(self, store: AccountStore) -> None:
         self._store = store
         self._is_loaded = False
+        self._loading: asyncio.Task[None] | None = None
         self._changes = 0  # by this process, begun or ended
         self._ended: set[str] = set()  # sessions that this process ended, and that may still be stored
         self._users: dict[str, User] = {}
@@ -41,14 +42,24 @@ class KnownAccounts:
         self.changing = asyncio.Lock()  # held from a check to the change that depends on it
 
     async def load_once(self) -> None:
-        """Read what is stored, the first time; raise StoreError."""
+        """Read what is stored, the first time; raise StoreError. All who wait at one time wait for one reading."""
         if self._is_loaded:
             return
+        if self._loading is None:
+            self._loading = self._store.begin(self._load())
+            self._loading.add_done_callback(self._end_loading)
+        await asyncio.shield(self._loading)
+
+    async def _load(self) -> None:
         async with self.changing:
-            if self._is_loaded:
-                return
             await self._read()
             self._is_loaded = True
+
+    def _end_loading(self, loading: asyncio.Task[None]) -> None:
+        """Let the next caller read again if the reading failed; its error is taken here if no caller waits any more."""
+        self._loading = None
+        if not loading.cancelled():
+            loading.exception()
 
     async def read_changed(self, _subjects: object = None) -> None:
         """Read what others changed, if anything was read before; raise StoreError."""
