@@ -37,5 +37,5 @@ class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
         except asyncio.CancelledError:
             work.cancel()
             self.terminate()
-            await asyncio.wait([work])
+            await asyncio.gather(work, return_exceptions=True)
             raise
