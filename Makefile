@@ -146,11 +146,11 @@ e2e: $(STAMPS)/test ## real firmware in QEMU
 coverage: $(STAMPS)/test ## each package measured by its own tests; fails below the floors in pyproject.toml
 	$(BIN)/python .ci/coverage
 
-proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, and with BENCH=1 the benches; writes docs/proof.md; two to three hours
+proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, and with BENCH=1 the benches; writes docs/proof.md; two to three hours; PARTS="'long tests' demo" runs these alone
 	$(BIN)/netboot lab media
 	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
 	PYTHONPATH=tests $(BIN)/python -m nspawn.debian_root
-	$(BIN)/python .ci/proof
+	$(BIN)/python .ci/proof $(PARTS)
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; .ci/isolated $(BIN)/python $$bench; done

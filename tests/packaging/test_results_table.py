@@ -58,3 +58,25 @@ def test_a_part_that_passed_on_the_same_commit_is_kept(
     script.RESULT.write_text(script.HEADER + passed + failed + earlier)
 
     assert script.passed_before("abc1234") == {"integration": passed}
+
+
+def test_parts_that_are_named_run_alone_and_results_of_the_commit_stay(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    passed = "| 2026-11-28 20:40 | abc1234 | first | 512 | 0 | 1 | 300 | rack1 |\n"
+    commands = {name: ["sh", "-c", f"echo {name}; echo 2 passed in 1.00s"] for name in ("first", "second", "third")}
+    monkeypatch.setattr(script, "RESULT", tmp_path / "proof.md")
+    monkeypatch.setattr(script, "parts", lambda: commands)
+    monkeypatch.setattr(script, "checked_out", lambda: "abc1234")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "")
+    script.RESULT.write_text(script.HEADER + passed)
+
+    assert script.main("third") == 0
+
+    rows = [[cell.strip() for cell in line.split("|")] for line in script.RESULT.read_text().splitlines()]
+    assert [row[2:6] for row in rows if len(row) == 10][2:] == [
+        ["abc1234", "first", "512", "0"],
+        ["abc1234", "third", "2", "0"],
+    ]
+    with pytest.raises(SystemExit, match="no part is named fourth; the parts: first, second, third"):
+        script.main("fourth")
