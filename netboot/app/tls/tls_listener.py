@@ -7,6 +7,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_address
 from typing import Final
@@ -97,7 +98,8 @@ class TlsListener:
         await self.stop()
         for connection in self._open:
             if isinstance(connection.transport, asyncio.WriteTransport):
-                connection.transport.abort()
+                with suppress(AttributeError):  # Python 3.11.2: one that its handler closed twice has lost its protocol
+                    connection.transport.abort()
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
