@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fixtures.files import SETTINGS, write_files
+from fixtures.files import SETTINGS, on_postgresql, write_files
 from fixtures.rack import Rack, a_rack
 from reliability.faults import Faulted, full
 from reliability.own_postgresql import OwnServer, an_own_server
@@ -26,7 +26,7 @@ def appliance(tmp_path: Path, has_log_beside: bool) -> Iterator[tuple[Rack, OwnS
         server = stack.enter_context(
             an_own_server(rack.server_namespace, megabytes=MEGABYTES, has_log_beside=has_log_beside)
         )
-        rack.config.write_text(SETTINGS.replace("sqlite+aiosqlite:///netboot.db", f'"{server.url}"'))
+        rack.config.write_text(on_postgresql(SETTINGS, server.url))
         rack.start()
         rack.netboot("install", "arm", "cp1")
         yield rack, server
