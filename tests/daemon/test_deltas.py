@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fixtures.daemon import wait_until
 from fixtures.rack import BASE, Rack
 
 pytestmark = pytest.mark.integration
@@ -27,9 +28,11 @@ def test_a_pull_by_delta_is_followed_and_holds_its_release(rack: Rack, tmp_path:
     _ostree(rack, destination, "remote", "add", "--no-gpg-verify", "ock", f"{BASE}/ostree/ock-1.31-amd64")
     _ostree(rack, destination, "pull", "--require-static-deltas", "ock", "ock")
 
-    events = json.loads(f"[{','.join(rack.netboot('install', 'watch', 'cp1', '--no-follow', '--json').splitlines())}]")
-    percents = [event["data"]["percent"] for event in events if event["step"] == "ostree"]
-    assert percents[-1:] == [100]
+    def percents() -> list[int]:
+        lines = rack.netboot("install", "watch", "cp1", "--no-follow", "--json").splitlines()
+        return [event["data"]["percent"] for event in map(json.loads, lines) if event["step"] == "ostree"]
+
+    assert wait_until(percents)[-1] == 100
 
 
 def test_a_release_that_a_machine_pulls_is_not_removed(rack: Rack):

@@ -44,10 +44,11 @@ def test_a_new_appliance_gives_the_answers_of_the_old_one_byte_for_byte(boxes: t
     old.start()
     tokens = begin_install(old)
     backup = tmp_path / "netboot.backup"
-    views = views_of(old)
-    old.netboot("store", "backup", str(backup))
+    views_of(old)
     old.kill()
     old.start()  # what a daemon learned since its start is in memory, and not in the store
+    views = views_of(old)
+    old.netboot("store", "backup", str(backup))
     before = answers(old, tokens, image.digest, image.layers)  # its request of Ignition moves the install
     old.kill()
 
