@@ -1,5 +1,7 @@
 """A directory in which commands write is at fault when it ceases to be writable, and never by the operator's choice."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,31 @@ def test_a_directory_that_owner_and_mode_forbid_later_is_the_operators_choice(tm
     directory.symlink_to("/proc/1")  # EACCES, also for root
 
     assert written.check() == SOUND
+
+
+@pytest.mark.integration
+def test_a_directory_that_is_closed_to_this_user_is_no_fault(tmp_path: Path):
+    (directory := tmp_path / "closed" / "ign").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    assert checked(directory).check() == SOUND
+    os.seteuid(65534)
+    try:
+        found = checked(directory).check()
+    finally:
+        os.seteuid(0)
+
+    assert found == SOUND
+
+
+def test_a_disk_that_cannot_be_examined_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def statvfs(_path: Path) -> os.statvfs_result:
+        raise OSError(errno.EIO, "Input/output error")
+
+    written = checked(tmp_path)
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+    reason = f"cannot write hosts in {tmp_path}: Input/output error; see dmesg for the state of its disk"
+    assert written.check() == at_fault(reason)
 
 
 @pytest.mark.integration

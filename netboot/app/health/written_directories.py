@@ -35,23 +35,29 @@ class WrittenDirectories:
         return list(dict.fromkeys(self._directories()))
 
     def _fault(self, directory: Path) -> str | None:
-        if not directory.is_dir():
+        try:
+            found = self._problem(directory)
+        except OSError as error:
+            found = error.errno or errno.EIO, "see dmesg for the state of its disk"
+        if found is None:
+            return None
+        code, cure = found
+        return f"cannot write {self._what} in {directory}: {os.strerror(code)}; {cure}"
+
+    def _problem(self, directory: Path) -> tuple[int, str] | None:
+        """Return the error of the next write and its cure; raise OSError if the disk cannot be examined."""
+        if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir raises if a directory above it forbids to look
             return None
         if _permits_writing(directory):
             self._were_writable.add(directory)
-            if not _is_full(directory):
-                return None
-            code, cure = errno.ENOSPC, "free some space or inodes on its file system"
-        elif directory in self._were_writable and os.statvfs(directory).f_flag & os.ST_RDONLY:
-            code = errno.EROFS
-            cure = "mount it writable, see dmesg; if it is to be read-only: systemctl restart netboot"
-        else:
-            return None
-        return f"cannot write {self._what} in {directory}: {os.strerror(code)}; {cure}"
+            return (errno.ENOSPC, "free some space or inodes on its file system") if _is_full(directory) else None
+        if directory in self._were_writable and os.statvfs(directory).f_flag & os.ST_RDONLY:
+            return errno.EROFS, "mount it writable, see dmesg; if it is to be read-only: systemctl restart netboot"
+        return None
 
 
 def _permits_writing(directory: Path) -> bool:
-    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
+    return os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK, effective_ids=True)  # noqa: PTH112 - as above
 
 
 def _is_full(directory: Path) -> bool:
