@@ -15,6 +15,8 @@ from fixtures.rack import Rack, a_rack
 from netns import inside
 from postgresql import Server
 
+from netboot.app.running import watchdog
+
 pytestmark = pytest.mark.integration
 
 LIMIT_S = 4.0  # of the watchdog, which is fed each second
@@ -123,8 +125,10 @@ def test_a_firewall_that_hides_the_daemon_from_itself_does_not_restart_it_for_ev
         "192.0.2.10:8080 has not answered this appliance itself; permit all packets on the interface lo, or see the log"
     )
 
+    began_s = time.monotonic()
     with watched(rack) as manager:
-        # it waited for the answer before it was ready; the watchdog verifies a second later
+        assert time.monotonic() - began_s >= watchdog.START_S  # READY=1 waited for the answer
+        # the watchdog verifies again a second later
         rack.wait_for("daemon.started")
         (unanswered,) = rack.lines("listener.unanswered")
         assert unanswered["reasons"] == [never]
