@@ -163,7 +163,8 @@ def directory_of_hosts(path: Path) -> Path:
 def declaring_directory(path: Path, settings: Settings, tree: Node | None) -> Path | None:
     """Return the directory of `directory_of_hosts` for settings that were read before."""
     for named in _named_files(path, settings, tree):
-        if named.path.is_dir() or named.path.suffix not in SUFFIXES:
+        is_directory = os.path.isdir(named.path)  # noqa: PTH112 - Path.is_dir raises if it may not be looked at
+        if is_directory or named.path.suffix not in SUFFIXES:
             return named.path
     return None
 

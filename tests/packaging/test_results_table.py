@@ -45,7 +45,7 @@ def test_a_part_keeps_its_exit_code_and_output(script: ModuleType):
     assert script.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_s=10) == (3, "out\nerr\n")
 
 
-def test_a_part_that_passed_on_the_same_commit_is_kept(
+def test_results_of_the_same_commit_are_read_with_what_passed(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     passed, failed, earlier = (
@@ -54,29 +54,34 @@ def test_a_part_that_passed_on_the_same_commit_is_kept(
         "| 2026-11-28 19:00 | 0123456 | demo | 1 | 0 | 0 | 80 | rack1 |\n",
     )
     monkeypatch.setattr(script, "RESULT", tmp_path / "proof.md")
-    assert script.passed_before("abc1234") == {}
+    assert script.results_of("abc1234") == {}
     script.RESULT.write_text(script.HEADER + passed + failed + earlier)
 
-    assert script.passed_before("abc1234") == {"integration": passed}
+    assert script.results_of("abc1234") == {"integration": passed, "real firmware": failed}
+    assert (script.has_passed(passed), script.has_passed(failed)) == (True, False)
 
 
 def test_parts_that_are_named_run_alone_and_results_of_the_commit_stay(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     passed = "| 2026-11-28 20:40 | abc1234 | first | 512 | 0 | 1 | 300 | rack1 |\n"
-    commands = {name: ["sh", "-c", f"echo {name}; echo 2 passed in 1.00s"] for name in ("first", "second", "third")}
+    commands = {
+        name: ["sh", "-c", f"echo {name}; echo 2 passed in 1.00s"] for name in ("first", "second", "third", "last")
+    }
     monkeypatch.setattr(script, "RESULT", tmp_path / "proof.md")
     monkeypatch.setattr(script, "parts", lambda: commands)
     monkeypatch.setattr(script, "checked_out", lambda: "abc1234")
     monkeypatch.setenv("PYTEST_ADDOPTS", "")
-    script.RESULT.write_text(script.HEADER + passed)
+    failed = "| 2026-11-28 20:45 | abc1234 | last | 40 | 1 | 0 | 900 | rack1 |\n"
+    script.RESULT.write_text(script.HEADER + passed + failed)
 
-    assert script.main("third") == 0
+    assert script.main("first", "third") == 0
 
     rows = [[cell.strip() for cell in line.split("|")] for line in script.RESULT.read_text().splitlines()]
     assert [row[2:6] for row in rows if len(row) == 10][2:] == [
         ["abc1234", "first", "512", "0"],
         ["abc1234", "third", "2", "0"],
+        ["abc1234", "last", "40", "1"],
     ]
-    with pytest.raises(SystemExit, match="no part is named fourth; the parts: first, second, third"):
+    with pytest.raises(SystemExit, match="no part is named fourth; the parts: first, second, third, last"):
         script.main("fourth")

@@ -60,9 +60,10 @@ class Watchdog:
         while True:
             if limit_s is not None and not self._is_lost:
                 notify_systemd("WATCHDOG=1")
-            checked = self._unanswered(min(ANSWER_S, every_s))
-            unanswered, _ = await asyncio.gather(checked, asyncio.sleep(every_s))
-            self._note(unanswered)
+            await asyncio.gather(self._check(min(ANSWER_S, every_s)), asyncio.sleep(every_s))
+
+    async def _check(self, within_s: float) -> None:
+        self._note(await self._unanswered(within_s))
 
     async def _unanswered(self, within_s: float) -> list[str]:
         """Return a problem for each listener that does not answer in time."""

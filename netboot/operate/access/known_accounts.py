@@ -63,7 +63,7 @@ class KnownAccounts:
 
     async def read_changed(self, _subjects: object = None) -> None:
         """Read what others changed, if anything was read before; raise StoreError."""
-        if self._is_loaded:
+        if self._is_loaded or self._loading is not None:  # what is being read may be older than the change
             async with self.changing:
                 await self._read()
 
