@@ -1,5 +1,6 @@
 """When a session and an API token end."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from netboot.model.access.access_rule import UserRole
@@ -36,3 +37,9 @@ def test_a_token_ends_at_its_time_or_never():
 
 def test_no_hash_is_represented():
     assert "0000" not in repr(session(timedelta())) + repr(token(None))
+
+
+def test_a_session_is_named_by_the_beginning_of_the_hash_of_its_cookie():
+    named = replace(session(timedelta()), sha256="0123456789abcdef" + "f" * 48)
+
+    assert named.id == "0123456789abcdef"

@@ -342,3 +342,10 @@ def test_a_document_that_cannot_be_served_is_the_reason_until_it_is_served():
     began = [script(0, "install", S.SCRIPT), event(9, S.INITRD), held_back]
 
     assert [boots(began)[0].reason, boots([*began, event(90, S.KICKSTART)])[0].reason] == ["no release", ""]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(30, True), (-30, True), (30.5, False), (-30.5, False)])
+def test_two_appliances_record_one_boot_if_it_began_at_nearly_the_same_time(seconds: float, expected: bool):
+    [here], [there] = boots([offered(0)]), boots([offered(seconds)])
+
+    assert here.is_same_boot(there) is expected

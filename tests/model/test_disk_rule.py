@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.model.host.disk_rule import DiskChoice, DiskRule, disk_problem
+from netboot.model.host.disk_rule import DiskChoice, DiskRule, disk_mismatch, disk_problem
 from netboot.model.host.hardware import InspectedDisk
 
 SDA = InspectedDisk(
@@ -51,3 +51,25 @@ def test_a_disk_is_exactly_one_of_the_inspected_ones(rule: DiskRule | str, expec
 )
 def test_a_disk_that_is_removable_read_only_empty_or_not_described_fits_no_rule(disk: InspectedDisk):
     assert not DiskRule(choose=DiskChoice.LARGEST).matches(disk)
+
+
+@pytest.mark.parametrize(
+    ("disk", "disks", "expected"),
+    [
+        ("/dev/sda", (SDA,), None),
+        (
+            "/dev/sdc",
+            (SDA, SDB),
+            "no disk fits hosts.cp1.disk (/dev/sdc) among the disks of its last inspection (sda, sdb)",
+        ),
+        (
+            DiskRule(min_bytes=10**12),
+            (),
+            "no disk fits hosts.cp1.disk (at least 1 TB) among the disks of its last inspection (none)",
+        ),
+    ],
+)
+def test_a_disk_that_was_not_found_is_named_beside_those_that_were(
+    disk: DiskRule | str, disks: tuple[InspectedDisk, ...], expected: str | None
+):
+    assert disk_mismatch("cp1", disk, disks) == expected

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from netboot.model.host.hardware import (
     MOST_DISKS,
     Hardware,
@@ -11,6 +13,7 @@ from netboot.model.host.hardware import (
     from_columns,
     hardware_in,
 )
+from netboot.model.host.mac import Mac
 
 REPORT = """\
 firmware uefi
@@ -93,3 +96,10 @@ def test_a_hostile_report_is_bounded_and_printable():
     assert len(json.dumps(as_columns(hardware_in("disk a\n" + "\n".join(many))))) < 3000
     assert hardware_in("") == hardware_in("\0\0\n \n= =") == Hardware()
     assert len(json.dumps(as_columns(hardware_in("\n".join(["disk a", *many] * 300))))) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("mac", "expected"), [("52-54-00-AA-BB-01", Mac("52:54:00:aa:bb:01")), ("52:54:00", None), ("", None)]
+)
+def test_a_card_has_the_mac_by_which_hosts_are_registered_or_none(mac: str, expected: Mac | None):
+    assert InspectedCard("eno1", mac).parsed_mac == expected

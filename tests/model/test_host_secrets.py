@@ -8,6 +8,7 @@ import pytest
 
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.host_secrets import (
+    argument_for_anybody,
     document_shown,
     free_values,
     host_shown,
@@ -62,11 +63,17 @@ def test_a_document_has_neither_values_nor_other_passwords():
 
 
 @pytest.mark.parametrize(
-    ("argument", "is_public"),
-    [("console=ttyS0,115200n8", True), ("quiet", True), ("site.key=x1", False), ("x1Y2", False), ("=quiet", False)],
+    ("argument", "is_public", "shown"),
+    [
+        ("console=ttyS0,115200n8", True, "console=ttyS0,115200n8"),
+        ("quiet", True, "quiet"),
+        ("site.key=x1", False, "site.key=hidden"),
+        ("x1Y2", False, "hidden"),
+        ("=quiet", False, "=hidden"),
+    ],
 )
-def test_a_kernel_argument_is_public_by_its_name_or_as_a_plain_word(argument: str, is_public: bool):
-    assert is_public_argument(argument) is is_public
+def test_a_kernel_argument_is_public_by_its_name_or_as_a_plain_word(argument: str, is_public: bool, shown: str):
+    assert (is_public_argument(argument), argument_for_anybody(argument)) == (is_public, shown)
 
 
 def test_the_free_text_of_a_host_is_that_of_its_variables_and_other_arguments():

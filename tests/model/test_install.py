@@ -20,6 +20,7 @@ from netboot.model.install.install import (
     InstallTarget,
     Tokens,
 )
+from netboot.model.release import RemoteRelease
 
 CP1 = HostName("cp1")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -269,6 +270,16 @@ def test_checks_are_refused_where_no_installer_is_expected(state: InstallState):
     for checks in (GOOD, BAD):
         with pytest.raises(TransitionError):
             install.checked(checks, at=NOW)
+
+
+def test_the_target_names_a_release_only_if_this_appliance_has_it():
+    remote = RemoteRelease("https://ostree.example.org/ock", "ock-1.31")
+    releases = ["ock-1.31", remote, None]
+
+    found = [InstallTarget.of(replace(a_host(MAC), release=each), None) for each in releases]
+
+    assert [each.release for each in found] == ["ock-1.31", "ock-1.31 of https://ostree.example.org/ock", None]
+    assert [each.local_release for each in found] == ["ock-1.31", None, None]
 
 
 def test_a_disk_that_may_be_released_is_another_target():

@@ -1,10 +1,14 @@
-"""A range of addresses has both of its ends."""
+"""A range of addresses has both of its ends; a lease replaces another one only if no other client has it."""
 
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 
+import pytest
+
 from netboot.model.clock import utc_now
-from netboot.model.lease import AddressRange, is_address_in
+from netboot.model.host.mac import Mac
+from netboot.model.lease import AddressRange, Lease, LeaseState, is_address_in
 
 FIRST, SECOND, THIRD = (IPv4Address(f"192.0.2.{number}") for number in (1, 2, 3))
 
@@ -26,3 +30,30 @@ def test_a_machine_may_have_no_network_address_and_no_broadcast_address():
 
 def test_the_time_of_day_is_utc():
     assert utc_now().tzinfo is UTC
+
+
+MAC, OTHER_MAC = Mac("52:54:00:aa:bb:01"), Mac("52:54:00:aa:bb:02")
+LEASE = Lease(FIRST, "id:ours", MAC, LeaseState.BOUND, 3600, datetime(2026, 11, 30, 7, tzinfo=UTC))
+EXPIRED = replace(LEASE, state=LeaseState.EXPIRED)
+RENEWED = replace(LEASE, ends_at=datetime(2026, 11, 30, 8, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("lease", "stored", "known", "expected"),
+    [
+        pytest.param(LEASE, None, None, True, id="free"),
+        pytest.param(LEASE, None, EXPIRED, True, id="free-by-now"),
+        pytest.param(EXPIRED, LEASE, LEASE, True, id="as-it-was-known"),
+        pytest.param(EXPIRED, RENEWED, LEASE, False, id="renewed-elsewhere"),
+        pytest.param(RENEWED, LEASE, None, True, id="of-the-same-client-and-card"),
+        pytest.param(LEASE, replace(LEASE, client="id:theirs"), None, False, id="of-another-client"),
+        pytest.param(LEASE, replace(LEASE, mac=OTHER_MAC), None, False, id="of-another-card"),
+        pytest.param(LEASE, replace(LEASE, client="x", state=LeaseState.EXPIRED), None, True, id="expired"),
+        pytest.param(LEASE, replace(LEASE, client="x", state=LeaseState.RELEASED), None, True, id="released"),
+        pytest.param(LEASE, replace(LEASE, state=LeaseState.DECLINED), None, False, id="declined-elsewhere"),
+    ],
+)
+def test_a_lease_is_stored_unless_another_appliance_leased_the_address_meanwhile(
+    lease: Lease, stored: Lease | None, known: Lease | None, expected: bool
+):
+    assert lease.may_replace(stored, known=known) is expected

@@ -267,6 +267,13 @@ def test_the_machine_that_was_installed_is_recorded_also_after_a_cancel():
     assert done.retired().identity == NOTHING_KNOWN
 
 
+def test_a_machine_that_a_person_registers_is_recorded_and_ends_no_hold():
+    held = an_install().held(Hold(HoldReason.APPROVAL, AT, SHOWN))
+    recorded = RecordedIdentity(SHOWN, AT, IdentitySource.APPROVAL)
+
+    assert held.identified(recorded) == replace(held, identity=KnownIdentity(recorded, hold=held.hold))
+
+
 def test_checks_complete_the_machine_that_got_the_script():
     booted = an_install(state=InstallState.OFFERED).booting_the_installer(
         Tokens(), at=AT, shown=Identity(MAC, uuid=UUID_1)

@@ -1,9 +1,12 @@
 """The loaders for a client: the first rule that applies, else the loaders for its protocol and CPU."""
 
+from dataclasses import replace
+
 import pytest
 
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
-from netboot.model.boot.offer import LoaderRule, Offer, OfferKind, Policy, UnknownHosts
+from netboot.model.boot.offer import InstallRequire, LoaderRule, Offer, OfferKind, Policy, UnknownHosts
+from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 
 MAC, OTHER = Mac("52:54:00:aa:bb:01"), Mac("3c:fd:fe:00:00:01")
@@ -56,3 +59,20 @@ def test_the_loaders_of_a_policy_are_listed_with_their_cpu():
 )
 def test_a_shim_or_grub_wants_a_directory_of_its_own(boot_file: str, expected: bool):
     assert Offer(OfferKind.LOADER, MAC, boot_file).needs_own_directory is expected
+
+
+@pytest.mark.parametrize(
+    ("of_host", "of_all", "expected"),
+    [
+        (None, InstallRequire.ADDRESS, False),
+        (None, InstallRequire.APPROVAL, True),
+        (InstallRequire.APPROVAL, InstallRequire.ADDRESS, True),
+        (InstallRequire.ADDRESS, InstallRequire.APPROVAL, False),
+    ],
+)
+def test_what_a_host_requires_comes_before_the_setting_for_all(
+    of_host: InstallRequire | None, of_all: InstallRequire, expected: bool
+):
+    host = Host(HostName("cp1"), Role.WORKER, (MAC,), install_require=of_host)
+
+    assert replace(POLICY, requires=of_all).requires_approval(host) is expected

@@ -177,7 +177,20 @@ CUT = {"name": "initrd.img", "bytes": 40, "size_bytes": 100}
         ("install.moved", {"by": "reported-failed", "armed": True}, "failed", "still armed"),
         ("install.moved", {"by": "reported-failed", "note": "no disk"}, "failed", "no disk; the whole report"),
         ("install.moved", {"by": "attempts-spent"}, "failed", "every boot of its arming is spent"),
+        (
+            "install.moved",
+            {"by": "confirmed", "note": "rack 2"},
+            "confirmed",
+            "the machine of cp1 was confirmed: rack 2",
+        ),
         ("install.arming_ended", {"note": "the disk changed; arm it again"}, "disarmed", "the disk changed; arm"),
+        (
+            "boot.local_boot_changed",
+            {"reason": "came-back", "from": "exit", "to": "sanboot"},
+            "changed",
+            "cp1 came back to the network boot at once, three times, after its local boot by exit; "
+            "restart it: it is led to its disk by sanboot at its next network boot",
+        ),
         ("install.moved", {"by": "retired"}, "cancelled", "cp1 was retired, and its tokens are invalid"),
         ("boot.script_served", {"plan": "rescue", "medium": "ol8"}, "once", "cp1 boots the rescue mode, with ol8"),
         ("boot.script_served", {"plan": "wipe", "medium": "ol8"}, "once", "cp1 boots the wipe of its disk, with ol8"),

@@ -1,6 +1,7 @@
 """When the secrets of a role's file end, and the host of its endpoint."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -46,3 +47,18 @@ def test_the_end_of_a_secret_is_explained_with_its_cure(use: RoleUse | None, is_
 )
 def test_the_host_of_an_endpoint_has_no_port(endpoint: str | None, host: str | None):
     assert RoleFile(endpoint=endpoint).endpoint_host == host
+
+
+@pytest.mark.parametrize(
+    ("use", "virtual_ip", "expected"),
+    [
+        (RoleUse.INIT, "192.0.2.10", IPv4Address("192.0.2.10")),
+        (RoleUse.INIT, "2001:db8::10", None),
+        (RoleUse.INIT, None, None),
+        (RoleUse.CONTROL_PLANE, "192.0.2.10", None),
+    ],
+)
+def test_only_the_node_that_starts_the_cluster_brings_its_virtual_ip(
+    use: RoleUse, virtual_ip: str | None, expected: IPv4Address | None
+):
+    assert RoleFile(use=use, virtual_ip=virtual_ip).virtual_ip_of_start == expected

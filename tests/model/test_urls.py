@@ -6,12 +6,14 @@ import pytest
 
 from netboot.model import urls
 from netboot.model.host.mac import Mac
+from netboot.model.release import RemoteRelease
 from netboot.model.urls import HERE, ContentPlace
 
 BASE = "http://192.0.2.10:8080"
 MAC = Mac("52:54:00:aa:bb:01")
 HYPHENATED = "52-54-00-aa-bb-01"
 TOKEN = "0123456789abcdef" * 2
+REMOTE = RemoteRelease("https://ostree.example.org/ock", "ock-1.31")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,7 @@ TOKEN = "0123456789abcdef" * 2
         (urls.machine_file(BASE, MAC, "a b/grubx64.efi"), f"{BASE}/boot/{HYPHENATED}/a%20b/grubx64.efi"),
         (urls.boot_file(BASE, "100%.efi"), f"{BASE}/bootfiles/100%25.efi"),
         (urls.kickstart(BASE, TOKEN), f"{BASE}/ks/{TOKEN}"),
+        (urls.inspection(BASE, TOKEN), f"{BASE}/inspect/{TOKEN}"),
         (urls.ignition(BASE, TOKEN), f"{BASE}/ign/{TOKEN}"),
         (urls.ignition(BASE, TOKEN, "role"), f"{BASE}/ign/{TOKEN}/role"),
         (urls.report(BASE, TOKEN), f"{BASE}/report/{TOKEN}"),
@@ -32,6 +35,10 @@ TOKEN = "0123456789abcdef" * 2
         (urls.registry_address(BASE, 5000), f"{urls.address_of(BASE)}:5000"),
         (urls.medium("http://cdn", "ol8"), "http://cdn/content/ol8"),
         (urls.releases("http://cdn"), "http://cdn/ostree"),
+        (urls.release("http://cdn", "ock-1.31"), "http://cdn/ostree/ock-1.31"),
+        (urls.release("http://cdn", REMOTE), "https://ostree.example.org/ock"),
+        (urls.ref_of(REMOTE), "https://ostree.example.org/ock/refs/heads/ock-1.31"),
+        (urls.page_of_host("https://netboot.example.org", "cp/1"), "https://netboot.example.org/hosts/cp%2F1"),
         (urls.grub_config(BASE, MAC), f"(http,192.0.2.10:8080)/boot/{HYPHENATED}/grub.cfg"),
         (urls.grub_path("http://cdn/content/ol8"), "(http,cdn)/content/ol8"),
     ],
@@ -76,6 +83,8 @@ def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> Non
         ("/ostree/ock-1.31-amd64/deltas/ab/cd/superblock", True),
         ("/ostree/ock-1.31-amd64/config", False),
         ("/content/objects/deltas/vmlinuz", False),
+        ("/v2/ock/blobs/sha256:aa", True),
+        ("/v2/ock/manifests/latest", False),
     ],
 )
 def test_objects_and_deltas_are_parts_of_a_pull(path: str, *, is_of_pull: bool) -> None:
@@ -106,3 +115,9 @@ def test_objects_and_deltas_are_parts_of_a_pull(path: str, *, is_of_pull: bool) 
 )
 def test_a_request_that_can_change_an_install_is_a_script_or_has_a_token(path: str, *, is_of_one_boot: bool) -> None:
     assert urls.is_of_one_boot(path) is is_of_one_boot
+
+
+def test_the_tokens_of_urls_are_found_in_a_text_also_hidden_ones():
+    text = f"{BASE}/ks/{TOKEN} inst.x={BASE}/report/TOKEN-HIDDEN/log {BASE}/content/{TOKEN} /ign/0123"
+
+    assert urls.tokens_in(text) == [("ks", TOKEN), ("report", "TOKEN-HIDDEN")]

@@ -1,6 +1,17 @@
 """Text of machines and operators is shown without its control characters."""
 
-from netboot.model.words import LONGEST_DISK_LIST, first_line, one_line, printable, printable_line, without_disks
+import pytest
+
+from netboot.model.words import (
+    LONGEST_DISK_LIST,
+    first_line,
+    one_line,
+    printable,
+    printable_line,
+    shown_age,
+    shown_size,
+    without_disks,
+)
 
 
 def test_nothing_that_a_terminal_obeys_is_left_in_a_text():
@@ -37,3 +48,28 @@ def test_the_list_of_disks_stays_apart_from_the_report():
     )
     assert without_disks("no disks present: none\n") == ("no disks present: none\n", "")
     assert len(without_disks("x\ndisks present:\n" + "sda\n" * 5000)[1]) == LONGEST_DISK_LIST
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (86399, "23 h"),
+        (86400, "1 d"),
+        (200_000, "2 d"),
+    ],
+)
+def test_an_age_is_in_its_largest_unit(seconds: float, expected: str):
+    assert shown_age(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "expected"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_250_000, "1.2 MB"), (9_990_000_000, "10.0 GB")],
+)
+def test_a_size_is_in_its_largest_unit(size_bytes: float, expected: str):
+    assert shown_size(size_bytes) == expected

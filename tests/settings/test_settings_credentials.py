@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.model.access import secret_file
-from netboot.model.access.secret_file import OF_UNIT, cure_of, is_credential, is_elsewhere
+from netboot.model.access.secret_file import OF_UNIT
 from netboot.settings.settings import Settings
 
 HOOK = "name: pager, events: [install.moved], url: 'https://hooks.example.org/'"
@@ -93,37 +92,3 @@ def test_what_is_no_credential_is_refused_without_the_secret(site, text: str, fa
     site.write("netboot.yaml", f"{text}\n")
 
     assert site.faults() == [fault]
-
-
-def test_a_name_that_the_unit_lacks_has_the_line_that_adds_it(monkeypatch, tmp_path):
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-
-    assert cure_of(tmp_path / "pager") == (
-        "the unit has no such credential: systemctl edit netboot, add [Service] "
-        "LoadCredential=pager:/etc/netboot/credentials/pager, and restart it"
-    )
-    assert not is_elsewhere(tmp_path / "pager")
-
-
-def test_a_directory_that_is_missing_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "none"))
-
-    assert cure_of(tmp_path / "none" / "pager") == (
-        "CREDENTIALS_DIRECTORY names a directory that does not exist; correct it"
-    )
-
-
-def test_beside_a_unit_that_does_not_run_a_directory_can_be_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(secret_file, "OF_UNIT", tmp_path / "netboot.service")
-    path = secret_file.credential_path("pager")
-
-    assert (is_credential(path), is_elsewhere(path)) == (True, True)
-    assert cure_of(path) == (
-        "systemd keeps credentials only while netboot.service runs: start it, or name the directory that has a file "
-        "pager: CREDENTIALS_DIRECTORY=/etc/netboot/credentials netboot …"
-    )
-
-
-def test_another_file_has_no_cure_here(tmp_path):
-    assert cure_of(tmp_path / "pager") is None
-    assert not is_elsewhere(tmp_path / "pager")

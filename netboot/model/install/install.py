@@ -314,7 +314,7 @@ class Install:
                 f"the machine of {self.host} shows something else by now; read it: netboot install show {self.host}"
             )
         tokens = Tokens() if hold.reason is HoldReason.TWO_MACHINES else self.tokens
-        return replace(self, tokens=tokens, identity=self.identity.confirmed(at))
+        return replace(self, tokens=tokens, identity=hold.confirmed(at))
 
     def booting_the_installer(
         self, tokens: Tokens, *, at: datetime, shown: Identity | None = None, exchange: int | None = None

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, assert_never
 from uuid import UUID
 
 from netboot.model.host.mac import Mac
@@ -121,6 +121,10 @@ class Hold:
             return replace(later, since=self.since)
         return replace(self, shown=self.shown.completed(later.shown))
 
+    def confirmed(self, at: datetime) -> "KnownIdentity":
+        """Return what is known after a person confirmed it: what the held machine showed is the host's identity."""
+        return KnownIdentity(RecordedIdentity(self.shown, at, IdentitySource.CONFIRMATION), is_confirmed=True)
+
     @property
     def what(self) -> str:
         """The evidence in one clause."""
@@ -136,6 +140,8 @@ class Hold:
             case HoldReason.OTHER_CARD:
                 card = expected.mac if expected is not None else "another one"
                 return f"it boots from its card {shown.mac}, and booted from {card} when it was installed last"
+            case _:
+                assert_never(self.reason)
 
     @property
     def advice(self) -> str:
@@ -158,6 +164,8 @@ class Hold:
                     "Confirm it if the card or its cable was changed on purpose; else cancel the arming and see the "
                     "boot order and the switch port."
                 )
+            case _:
+                assert_never(self.reason)
 
     def cure(self, host: str) -> str:
         """State what a person does, with the commands."""
@@ -200,13 +208,6 @@ class KnownIdentity:
     def held(self, hold: Hold) -> "KnownIdentity":
         """Return it with a hold; one that is there does not end, and has the evidence of both."""
         return replace(self, hold=self.hold.after(hold) if self.hold is not None else hold)
-
-    def confirmed(self, at: datetime) -> "KnownIdentity":
-        """Return it as a person confirmed it: what the held machine showed is the host's identity from now on."""
-        if self.hold is None:
-            return self
-        recorded = RecordedIdentity(self.hold.shown, at, IdentitySource.CONFIRMATION)
-        return KnownIdentity(recorded, is_confirmed=True)
 
     def installed(self, at: datetime) -> "KnownIdentity":
         """Return it after an install: the machine that was installed is the host's from now on."""
