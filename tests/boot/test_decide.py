@@ -21,7 +21,7 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
-from netboot.model.host.firmware import BootVariant, ReplyVariant, RomIpxe
+from netboot.model.host.firmware import BootVariant, LocalBoot, LocalBootMethod, ReplyVariant, RomIpxe
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck
@@ -119,6 +119,27 @@ def answer(
 )
 def test_a_registered_host_is_offered(client: BootClient, install: Install, expected: Offer | Ignored):
     assert answer(client, CP1, install, IGNORES) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "method", "expected"),
+    [
+        (UEFI, LocalBootMethod.EXIT, loader("snponly.efi")),
+        (UEFI, LocalBootMethod.NO_FILE, LOCAL_DISK),
+        (UEFI, LocalBootMethod.NO_OFFER, Ignored(IgnoreReason.BOOTS_LOCALLY)),
+        (HTTP, LocalBootMethod.HTTP_404, LOCAL_DISK),
+        (BIOS, LocalBootMethod.NO_FILE, LOCAL_DISK),
+        (BIOS, LocalBootMethod.NO_OFFER, Ignored(IgnoreReason.BOOTS_LOCALLY)),
+    ],
+)
+def test_an_unarmed_host_is_led_to_its_disk_by_the_method_that_was_learned(
+    client: BootClient, method: LocalBootMethod, expected: Offer | Ignored
+):
+    decided = decide(
+        client, CP1, unarmed(), IGNORES, firmware=KnownFirmware(), local_boot=LocalBoot(method, why="came-back")
+    )
+
+    assert (decided.offer if isinstance(decided, Decision) else decided) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixtures.script_plans import TOKEN, UNREGISTERED, every_plan, once_plans
 
 from netboot.errors import RenderError
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.boot_script import boot_script
 from netboot.render.template_engine import Engine
-
-TOKEN = "0123456789abcdef0123456789abcdef"
-UNREGISTERED = Mac.parse("52:54:00:aa:bb:99")
 
 
 def test_the_install_configuration_of_each_host(
@@ -43,15 +41,15 @@ def test_the_configuration_to_the_own_disk(
     )
 
 
-def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url: str, tool: Callable[[str], str]):
-    plans: list[ScriptPlan] = [
-        InstallPlan(host, TOKEN, host.mac),
-        LocalBootPlan(host.mac, host),
-        LocalBootPlan(UNREGISTERED, None),
-    ]
-    plans += [WaitPlan(host.mac, reason, host) for reason in WaitReason]
+def test_the_configurations_of_what_a_machine_boots_once(
+    cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
+):
+    for name, plan in once_plans(cp1).items():
+        golden(f"{name}-grub.cfg", boot_script(engine, plan, ScriptLanguage.GRUB, base_url=base_url))
 
-    for plan in plans:
+
+def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url: str, tool: Callable[[str], str]):
+    for plan in every_plan(host):
         text = boot_script(engine, plan, ScriptLanguage.GRUB, base_url=base_url)
         judged = subprocess.run(
             [tool("grub-script-check")], check=False, input=text, capture_output=True, text=True, timeout=10

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures.script_plans import TOKEN, UNREGISTERED, every_plan, once_plans
 
 from netboot.errors import RenderError
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.boot_script import autoexec, boot_script
@@ -18,8 +19,6 @@ COMMANDS_OF_2019 = {
     "boot", "chain", "dhcp", "echo", "exit", "goto", "imgfree", "inc", "initrd", "iseq", "isset", "kernel", "label",
     "sanboot", "set", "sleep",
 }  # fmt: skip
-TOKEN = "0123456789abcdef0123456789abcdef"
-UNREGISTERED = Mac.parse("52:54:00:aa:bb:99")
 
 
 def commands_of(script: str) -> set[str]:
@@ -54,14 +53,11 @@ def test_the_script_to_the_own_disk(cp1: Host, engine: Engine, base_url: str, go
     golden("cp1-local.ipxe", boot_script(engine, LocalBootPlan(cp1.mac, cp1), ScriptLanguage.IPXE, base_url=base_url))
 
 
-def every_plan(host: Host) -> list[ScriptPlan]:
-    waits: list[ScriptPlan] = [WaitPlan(host.mac, reason, host) for reason in WaitReason]
-    return [
-        InstallPlan(host, TOKEN, host.mac),
-        LocalBootPlan(host.mac, host),
-        LocalBootPlan(UNREGISTERED, None),
-        *waits,
-    ]
+def test_the_scripts_of_what_a_machine_boots_once(
+    cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
+):
+    for name, plan in once_plans(cp1).items():
+        golden(f"{name}.ipxe", boot_script(engine, plan, ScriptLanguage.IPXE, base_url=base_url, log_port=514))
 
 
 def test_every_script_begins_as_ipxe_wants_and_uses_only_commands_of_2019(host: Host, engine: Engine, base_url: str):
