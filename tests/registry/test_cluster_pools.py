@@ -28,6 +28,12 @@ def test_the_address_of_the_api_is_in_no_pool(site):
     ]
 
 
+def test_addresses_of_the_other_family_are_compared_with_no_ipv4_address(site):
+    declare(site, "192.0.2.0/24, subnet6: '::/64', addresses6: '::c000:20a'", "192.0.2.40")  # 192.0.2.10 as a number
+
+    assert site.load().warnings == ()
+
+
 @pytest.mark.parametrize(
     ("subnet", "addresses", "overlaps"),
     [

@@ -158,6 +158,40 @@ def test_a_host_that_no_file_declares_is_unknown(site, writer: HostWriter):
     )
 
 
+def test_each_host_whose_file_is_not_deleted_has_the_reason(site, writer: HostWriter):
+    for number in range(2, 6):
+        writer.add({f"w{number}": {**WORKER, "mac": f"52:54:00:aa:00:2{number}"}})
+    hosts = list(site.load().hosts)
+    site.write("hosts.d/w3.yaml", f"# mine\n{(site.directory / 'hosts.d/w3.yaml').read_text()}")
+    (site.directory / "hosts.d/w4.yaml").unlink()
+    (site.directory / "hosts.d/w5.yaml").write_bytes(b"\xff")
+
+    assert writer.removal_refusals(hosts) == {
+        "cp1": f"hosts.yaml:2:3: {BY_A_PERSON}; edit hosts.yaml, then netboot reload",
+        "w3": "hosts.d/w3.yaml:1: w3: this line was written by a person, and a command would not keep it; "
+        "edit hosts.d/w3.yaml, then netboot reload",
+        "w4": "[Errno 2] No such file or directory: 'hosts.d/w4.yaml'",
+        "w5": "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "refusal"),
+    [
+        (
+            "hosts: {files: [hosts.yaml]}",
+            "netboot.yaml: hosts.files names no directory, in which commands write hosts; add hosts.d to it",
+        ),
+        ("hots: {}", "netboot.yaml:1:1: hots: no such setting; did you mean hosts?"),
+    ],
+)
+def test_without_a_directory_for_commands_no_file_is_deleted(site, writer: HostWriter, settings: str, refusal: str):
+    hosts = list(site.load().hosts)
+    site.write("netboot.yaml", settings)
+
+    assert writer.removal_refusals(hosts) == {"cp1": refusal}
+
+
 @pytest.mark.parametrize("name", ["../w2", "W2", "", ".w2", "w2/", "a\0b", "127.0.0.1"])
 def test_a_name_that_no_host_may_have_never_becomes_a_path(site, writer: HostWriter, name: str):
     assert refusal(HostFileError, site, writer.add, {name: WORKER}).startswith(f"cannot add {name!r}: ")

@@ -215,6 +215,26 @@ def test_hosts_of_icn_that_are_no_list_are_refused_and_not_left_out(workers: str
     ]
 
 
+@pytest.mark.parametrize(
+    ("node", "fault"),
+    [
+        ("w1", "must be a table; write name: {mac-address: MAC}"),
+        ("w1: {}", "has no mac-address; write mac-address: MAC"),
+        ("w1:", "has no mac-address; write mac-address: MAC"),
+        ("w1: {mac-address: ''}", "has no mac-address; write mac-address: MAC"),
+    ],
+)
+def test_a_host_of_icn_without_a_card_is_refused_and_the_others_are_read(node: str, fault: str):
+    head = "apiVersion: bpa.akraino.org/v1alpha1\nkind: Provisioning\nmetadata: {name: p}\nspec:\n  workers:\n"
+
+    imported, faults = read(f"{head}    - {node}\n    - w2: {{mac-address: 52:54:00:aa:bb:08, bmc: a, nics: b}}\n")
+
+    assert faults == [f"1.yaml:6:7: Provisioning p spec.workers[0]: {fault}"]
+    assert [(each.name.text, each.mac.text, each.notes) for each in imported.hosts] == [
+        ("w2", "52:54:00:aa:bb:08", ("not taken over: bmc, nics",))
+    ]
+
+
 def test_the_name_of_a_group_that_is_refused_has_a_place():
     key = "apiVersion: kaas.mirantis.com/v1alpha1\nkind: PublicKey\nmetadata: {name: k, namespace: a b}\nspec:\n"
 
