@@ -1,13 +1,11 @@
 """`netboot check` names everything that one host's documents lack, not only the first fault."""
 
 import asyncio
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures.nobody import as_nobody
 
 from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.host_content import HostContent
@@ -25,19 +23,6 @@ def problems(content: Path, *, release: str | None) -> list[str]:
     host = Host(HostName("w1"), Role.WORKER, (Mac.parse("52:54:00:aa:bb:11"),), release=release)
     documents = Documents(Engine([assets_directory() / "templates"]), HostContent(content))
     return [str(problem) for problem in asyncio.run(documents.problems(host))]
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Run as a user who may not read root's files."""
-    asyncio.run(asyncio.to_thread(os.getpid))  # imports a module that this user may not be able to read
-    user = os.geteuid()
-    try:
-        if user == 0:
-            os.seteuid(65534)
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):

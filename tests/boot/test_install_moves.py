@@ -1,12 +1,13 @@
 """An arming holds for one host with its MACs, one disk and one release, and ends visibly when one of them changes."""
 
-import asyncio
 import sqlite3
+from collections import Counter
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from typing import Any
 
 import pytest
+from fixtures.appliance import OnOneStore
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 from fixtures.services import BASE_URL as URL
 
@@ -23,7 +24,6 @@ from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState, InstallTarget
 from netboot.model.install.machine_identity import Identity
 from netboot.model.install.token import Tokens, new_tokens
-from netboot.store.database import STEP_S
 
 ROOT, PROGRAM = Actor("uid 0", Source.CONTROL_SOCKET), Actor("a process on 127.0.0.1", Source.API)
 CP1 = HostName("cp1")
@@ -308,25 +308,46 @@ def test_the_actor_of_an_arming_and_of_a_cancel_is_in_the_event_and_in_the_histo
     )
 
 
-def test_an_offer_that_is_made_during_a_transaction_is_stored_when_the_burst_ends(with_services: WithServices):
-    async def scenario(services: BuiltServices) -> tuple[InstallState, InstallState, float]:
-        moves, loop, w1 = services.install_moves, asyncio.get_running_loop(), HostName("w1")
-        await moves.arm_all([CP1, w1], reason="test", attempts=3)
-        running = asyncio.create_task(moves.run())
-        moves.record_offer(CP1)
-        await asyncio.sleep(0)  # the transaction of cp1 begins
-        moves.record_offer(w1)
-        while moves.known(CP1).state is not InstallState.OFFERED:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        states, stored_at = (moves.known(CP1).state, moves.known(w1).state), loop.time()
-        while moves.known(w1).state is not InstallState.OFFERED:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-        waited_s = loop.time() - stored_at
-        running.cancel()
-        await asyncio.wait([running])
-        return (*states, waited_s)
+def test_an_appliance_whose_hosts_may_be_older_ends_no_arming_and_installs_nothing_that_does_not_fit(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> None:
+        moves = replace(services.install_moves, may_end=lambda: False)
+        await arm(services)
+        armed = await moves.read(CP1)
+        fits = await moves.end_changed_arming(armed)
+        declare(services, {"disk": "/dev/vdb"})
 
-    first, second, waited_s = with_services(scenario)
+        assert (fits, await moves.end_changed_armings(), await moves.end_changed_arming(armed)) == (False, [], True)
+        assert await moves.read(CP1) == armed
+        assert await services.install_moves.end_changed_arming(armed)
+        assert not (await moves.read(CP1)).is_armed
 
-    assert (first, second) == (InstallState.OFFERED, InstallState.REGISTERED)
-    assert waited_s >= STEP_S
+    with_services(scenario)
+
+
+def test_declared_hosts_are_counted_by_state_and_by_arming(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[Counter[tuple[InstallState, bool]]]:
+        found = [services.install_moves.counts()]
+        await arm(services)
+        found.append(services.install_moves.counts())
+        declare(services, None)
+        return [*found, services.install_moves.counts()]
+
+    unarmed, armed = (InstallState.REGISTERED, False), (InstallState.REGISTERED, True)
+    assert with_services(scenario) == [Counter({unarmed: 2}), Counter({unarmed: 1, armed: 1}), Counter({unarmed: 1})]
+
+
+def test_installs_and_their_histories_are_read_at_start_as_another_appliance_stored_them(on_one_store: OnOneStore):
+    async def scenario(first: BuiltServices, second: BuiltServices) -> None:
+        await arm(first)
+        await second.install_moves.load()
+
+        assert second.install_moves.known(CP1) == await first.install_moves.read(CP1)
+        histories = await second.install_moves.histories([CP1, HostName("w1")])
+        assert {host: [move.what for move in moves] for host, moves in histories.items()} == {
+            CP1: ["armed"],
+            "w1": [],
+        }
+
+    on_one_store(scenario)

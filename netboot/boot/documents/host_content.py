@@ -61,9 +61,7 @@ class HostContent:
         """Return the major version of the installer on the host's medium; None if it is not known."""
         if host.boot_media is None:
             return None
-        with suppress(OSError):  # `check_medium` reports it
-            return await asyncio.to_thread(installer_major, self._directory, host.boot_media)
-        return None
+        return await asyncio.to_thread(installer_major, self._directory, host.boot_media)
 
     async def problem(self, host: Host) -> ContentError | None:
         """Return why a host's boot medium or release cannot be served now: a few small files are read."""
