@@ -1,5 +1,7 @@
 """Files and programs of a computer, as the checks read them."""
 
+import os
+
 import pytest
 from doctor.box.conftest import Computer
 
@@ -30,3 +32,12 @@ def test_a_file_that_is_no_program_is_a_check_that_is_not_made(computer: Compute
 
     with pytest.raises(NotCheckedError, match=r"^closed cannot be run: Permission denied$"):
         facts.output("closed")
+
+
+def test_the_selinux_label_of_a_file_ends_before_its_zero_byte(computer: Computer):
+    facts = computer.with_file("etc/labelled", "").with_file("etc/plain", "").inputs().facts
+    os.setxattr(facts.path("/etc/labelled"), "security.selinux", b"system_u:object_r:etc_t:s0\0")
+
+    labels = [facts.label(facts.path(f"/etc/{name}")) for name in ("labelled", "plain", "none")]
+
+    assert labels == ["system_u:object_r:etc_t:s0", None, None]

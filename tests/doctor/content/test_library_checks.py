@@ -1,19 +1,23 @@
 """Media, releases and Ignition files: each fault is found, and its cure removes the finding."""
 
+import asyncio
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from doctor.content.conftest import NOW, Appliance
 from fixtures.installer import bzimage, initrd
+from fixtures.nobody import as_nobody
 
 from netboot.content.library.disk import sha256
 from netboot.content.library.library import Library
 from netboot.content.library.record import Record
-from netboot.content.library.uploads import UploadKind, UploadRequest, Uploads
+from netboot.content.library.uploads import UploadKind, UploadRequest, Uploads, UploadState
+from netboot.doctor.content.examine_content import examine_content
 from netboot.doctor.content.role_file_checks import check_role_files
 from netboot.doctor.doctor_finding import Level
 
@@ -235,3 +239,72 @@ def test_a_role_file_that_ignition_refuses_or_that_is_gone(appliance: Appliance)
     assert (refused.level, gone.level) == (Level.PROBLEM, Level.PROBLEM)
     assert "so Ignition refuses it" in refused.sentence
     assert "cannot be read: No such file or directory" in gone.sentence
+
+
+def test_a_medium_for_inspections_that_is_not_there_is_a_problem_of_its_setting(appliance: Appliance):
+    settings = appliance.directory / "netboot.yaml"
+    settings.write_text(
+        settings.read_text().replace("hosts: {files", "hosts: {unknown: inspect, inspect_media: ol9, files")
+    )
+
+    found = appliance.finding("content.hosts")
+
+    assert (found.level, found.evidence) == (Level.PROBLEM, ("used by hosts.inspect_media",))
+    assert found.sentence.startswith("cannot find boot medium ol9: ")
+
+
+def test_a_file_of_the_import_that_is_gone(appliance: Appliance):
+    record_medium(appliance)
+    record = Record.read(appliance.medium)
+    assert record is not None
+    replace(record, files={**record.files, "images/extra.img": "0" * 64}).write(appliance.medium)
+
+    found = appliance.finding("content.media")
+
+    assert found.sentence == "boot medium ol8u10-x86_64: images/extra.img of its import are missing"
+
+
+def test_a_release_whose_objects_changed_since_its_import(appliance: Appliance):
+    [commit] = (appliance.release / "objects").rglob("*.commit")
+    name = commit.parent.name + commit.stem
+    Record("a.tar", "d" * 64, "2026-11-01T00:00:00+00:00", ref="ock", commit=name, pull_count=7).write(
+        appliance.release
+    )
+
+    found = appliance.finding("content.releases")
+
+    assert (found.level, found.cure) == (
+        Level.WARNING,
+        "netboot content verify ock-1.31-amd64, then --repair FILE",
+    )
+    assert found.sentence == "release ock-1.31-amd64: objects came, went or were replaced since its import"
+
+
+def test_an_alias_is_verified_as_the_release_that_it_names_and_a_complete_upload_has_not_stopped(
+    appliance: Appliance,
+):
+    (appliance.release.parent / "prod").symlink_to(appliance.release.name)
+    [file, *_] = sorted((appliance.release / "objects").rglob("*.filez"))
+    file.write_bytes(b"damaged")
+    uploads = Uploads(appliance.directory / "content")
+    upload = uploads.begin(UploadRequest(UploadKind.ISO, 1000), id_="a" * 32, now=NOW.isoformat())
+    uploads.move(upload, UploadState.IMPORTING)
+    appliance.now = datetime.now(UTC) + timedelta(hours=2)
+
+    assert [each.sentence for each in appliance.findings("content.digests", verifies=True)] == [
+        "release ock-1.31-amd64: 1 of its files are damaged or missing"
+    ]
+    assert appliance.findings("content.unfinished") == []
+
+
+def test_what_this_user_cannot_read_is_not_checked_and_no_fault_of_the_content(appliance: Appliance):
+    given = appliance.facts()
+    appliance.directory.chmod(0o700)
+
+    with as_nobody():
+        found = asyncio.run(examine_content(given))
+
+    reasons = {check: why for check, why in found.not_checked.items() if "--verify" not in why}
+    assert {*reasons} == {f"content.{each}" for each in ("images", "media", "releases", "unfinished", "unused")}
+    assert all("Permission denied; " in why for why in reasons.values())
+    assert "content.loader_files" in found.checked

@@ -4,6 +4,7 @@ import asyncio
 import os
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from doctor.content.conftest import NOW, SIGNED_GRUB, SIGNED_SHIM, Appliance
 from fixtures import signed_loaders as made
 
 from netboot.app import from_settings
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.doctor.doctor_finding import AreaReport, Level
+from netboot.doctor.host import document_checks
 from netboot.doctor.host.document_checks import check_ignition, check_kickstart
 from netboot.doctor.host.examine_host import CHECKS, examine_host
 from netboot.doctor.host.host_facts import HostFacts
@@ -148,3 +151,75 @@ def test_a_template_that_ksvalidator_refuses_is_named_by_its_line_alone(applianc
 
     assert (reason, finding.evidence) == (None, ("line 2 of it",))
     assert "hunter2" not in str(finding)
+
+
+def test_documents_that_cannot_be_rendered_or_have_no_program_are_not_judged(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+):
+    given = facts(appliance)
+    assert given.host is not None
+    unrendered = replace(given.host, disk=None, ignition=appliance.directory / "none.ign")
+    reasons = [asyncio.run(check(given, unrendered)) for check in (check_kickstart, check_ignition)]
+    monkeypatch.setattr(document_checks, "which", lambda *_, **__: None)
+    without = [asyncio.run(check(given, given.host)) for check in (check_kickstart, check_ignition)]
+
+    assert reasons == [([], "it cannot be rendered, as host.ready states")] * 2
+    assert without == [([], "ksvalidator is not installed"), ([], "ignition-validate is not installed")]
+
+
+def test_what_ignition_validate_refuses_is_named_by_its_places_alone(
+    appliance: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "bin" / "ignition-validate"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\ngrep -q netboot-ready $1 || exit 0\n"
+        "echo 'error at $.storage.files.0.path, line 3 col 9: hunter2'; echo 'warning at line 12: hunter2'; exit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    given = facts(appliance)
+    assert given.host is not None
+
+    [finding], reason = asyncio.run(check_ignition(given, given.host))
+
+    assert (reason, finding.level) == (None, Level.WARNING)
+    assert finding.sentence == "ignition-validate refuses the overlay of w1"
+    assert finding.evidence == ("$.storage.files.0.path", "line 12", "line 3")
+
+
+def test_a_program_that_does_not_end_is_killed_and_refuses(
+    appliance: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "bin" / "ksvalidator"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setattr(document_checks, "_TIMEOUT_S", 0.2)
+    given = facts(appliance)
+    assert given.host is not None
+
+    [finding], reason = asyncio.run(check_kickstart(given, given.host))
+
+    assert (reason, finding.level, finding.evidence) == (None, Level.PROBLEM, ("it",))
+
+
+def test_a_part_with_another_hash_than_its_wrapper_states_is_a_problem(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+):
+    given = facts(appliance)
+    assert given.host is not None
+    ignition = given.content.registry.documents.ignition
+    render = ignition.render
+
+    async def damaged(*arguments: Any, **options: Any) -> Any:
+        made_parts = await render(*arguments, **options)
+        return {**made_parts, IgnitionPart.ROLE: made_parts[IgnitionPart.ROLE] + b"\n"}
+
+    monkeypatch.setattr(type(ignition), "render", lambda _, *given, **more: damaged(*given, **more))
+
+    [finding], reason = asyncio.run(check_ignition(given, given.host))
+
+    assert (reason, finding.check, finding.level) == (None, "host.ignition", Level.PROBLEM)
+    assert finding.sentence == "the Ignition wrapper states another hash than its part has, so Ignition stops"
