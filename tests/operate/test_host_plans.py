@@ -1,21 +1,28 @@
 """What a host would receive from the daemon and why: documents without secrets, offers, places of values."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.services import BASE_URL, BuiltServices, WithServices
+from fixtures.services import BASE_URL, LOADERS, BuiltServices, WithServices
 
 from netboot.admin.json_views import json_view
+from netboot.boot.documents.documents import Documents
 from netboot.errors import UnknownHostError
-from netboot.model.host.host import HostName
+from netboot.model.boot.offer import Policy, UnknownHosts
+from netboot.model.host.firmware import LocalBoot, LocalBootMethod, LocalBootState
+from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.install.inspection import OneTimeBoot, RequestedBoot
 from netboot.model.install.install import Install
 from netboot.operate.host_status import InstallReport, InstallStatus
 from netboot.operate.planning.explanation import SourcedValue, ValueOrigin, WrittenValues
+from netboot.operate.planning.host_plan import local_boot_texts, plan_texts
 from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.planning.next_boot import NO_BOOT
+from netboot.render.template_engine import Engine
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 PLACE = ValueOrigin("defaults.timezone", "hosts.yaml", 5, 13)
@@ -104,3 +111,54 @@ def test_there_is_no_plan_of_a_host_that_is_not_in_force(with_services: WithServ
             await plans(services).plan("new")
 
     with_services(scenario)
+
+
+def test_each_document_has_a_title_and_a_file_and_one_that_cannot_be_rendered_has_the_error(
+    with_services: WithServices, tmp_path: Path
+):
+    async def scenario(services: BuiltServices) -> list[list[tuple[str, str, str]]]:
+        whole = await plans(services).plan("cp1")
+        services.use(documents=Documents(Engine([tmp_path]), services.documents.content))
+        return [list(plan_texts(each)) for each in (whole, await plans(services).plan("cp1"))]
+
+    whole, empty = with_services(scenario)
+
+    assert [(title, file) for title, file, _ in whole] == [
+        ("offers", "offers.txt"),
+        ("script", "script.ipxe"),
+        ("script, unarmed", "script-unarmed.ipxe"),
+        ("grub", "grub.cfg"),
+        ("grub, unarmed", "grub-unarmed.cfg"),
+        ("kernel lines", "kernel-lines.txt"),
+        ("kickstart", "kickstart.ks"),
+        *((f"ignition {part}", f"ignition-{part}.ign") for part in ("wrapper", "role", "overlay", "merged")),
+    ]
+    texts = {title: text for title, _, text in whole}
+    assert "UEFI x64, PXE: loader snponly.efi\n" in texts["offers"]
+    assert texts["kernel lines"].startswith("installer: ")
+    assert [title for title, _, text in empty if "# cannot render " in text] == [
+        title for title, _, _ in whole if title not in ("offers", "kernel lines")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("local_boot", "known", "text"),
+    [
+        (LocalBootMethod.EXIT, None, "exit: local_boot of the host"),
+        (None, None, "no-file: the first of no-file, exit, sanboot, no-offer"),
+        (
+            None,
+            LocalBoot(LocalBootMethod.SANBOOT, LocalBootState.RESTING, why="came-back"),
+            "sanboot: no method is left; this one is tried again",
+        ),
+    ],
+)
+def test_the_method_by_which_a_firmware_is_led_to_its_disk_has_its_reason(
+    hosts: HostSet, local_boot: LocalBootMethod | None, known: LocalBoot | None, text: str
+):
+    host = replace(hosts.named("cp1"), local_boot=local_boot)
+    policy = Policy(UnknownHosts.IGNORE, LOADERS)
+
+    found = local_boot_texts(host, policy, {} if known is None else {"pxe/x64": known})
+
+    assert found["UEFI x64, PXE"] == text

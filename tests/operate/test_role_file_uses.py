@@ -1,5 +1,6 @@
 """An Ignition file is taken for a role only if it fits, is written whole, and its secrets last from when it came."""
 
+import errno
 import itertools
 import json
 import os
@@ -308,3 +309,26 @@ def test_a_directory_that_cannot_be_written_is_named_with_the_cure(cluster: Clus
 
     assert not (cluster.ign / "w.ign").exists()
     assert [path.name for path in cluster.ign.iterdir()] == ["w.ign.taken"]
+
+
+@pytest.mark.parametrize(("user", "group", "mode"), [(65534, 65533, 0o600), (0, 65533, 0o640)])
+def test_what_root_writes_can_be_read_by_the_daemon_whose_directory_it_is(
+    cluster: Cluster, user: int, group: int, mode: int
+):
+    os.chown(cluster.ign, user, group)
+
+    cluster.take(WORKER)
+
+    status = (cluster.ign / "w.ign").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (user, group, mode)
+
+
+def test_a_full_disk_has_its_own_cure_and_leaves_no_draft(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    assert cluster.refused(WORKER, altered(NAMES[WORKER], {})) == (
+        "cannot take the Ignition file for worker: cannot write ign/w.ign: No space left on device; free some space"
+    )

@@ -1,5 +1,6 @@
 """The board of an appliance: a real image and releases in the library, installs and reports in the store."""
 
+import asyncio
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,8 +13,9 @@ from fixtures.ostree_images.commits import TIMESTAMP, ostree
 from fixtures.ostree_images.layouts import MadeImage, make_image
 
 from netboot.content.images.image_import import import_images
-from netboot.content.library.library import Library
+from netboot.content.library.library import Library, UnknownContentError
 from netboot.content.ostree.commit_facts import CommitFacts, commit_facts
+from netboot.errors import StoreError
 from netboot.model.host.host import HostName
 from netboot.model.image_name import ImageName
 from netboot.model.install.install import Install, InstallEvent, InstallTarget
@@ -191,3 +193,69 @@ def test_what_an_earlier_version_installed_is_known_from_its_arming(
         assert (await board(services, library)).nodes[0].state is UpdateState.UNKNOWN
 
     with_services(scenario)
+
+
+def test_a_promotion_is_planned_from_the_library_and_the_store(
+    with_services: WithServices, library: Library, images: tuple[MadeImage, MadeImage]
+):
+    async def scenario(services: BuiltServices) -> None:
+        updates = Updates(
+            services.install_moves,
+            Nodes(services.database),
+            library.directory,
+            hosts=services.registry.hosts,
+            rules=lambda: RULES,
+            now=services.clock.now,
+        )
+        services.change_host("cp1", release="1.33")
+
+        plan = await updates.plan("1.33-2", "1.33")
+
+        assert (plan.name, plan.alias, plan.installs) == ("1.33-2", "1.33", [CP1])
+        assert plan.before == KnownCommit(images[0].commit.checksum, "1.33-1", dated=DATED)
+        assert plan.after == KnownCommit(images[1].commit.checksum, "1.33-2", dated=DATED)
+        with pytest.raises(UnknownContentError):
+            await updates.plan("none", "1.33")
+
+    with_services(scenario)
+
+
+def test_nodes_are_counted_again_after_the_store_failed(
+    with_services: WithServices, library: Library, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("netboot.operate.updates.updates.COUNTED_S", 0.0)
+    read, faults = Nodes.all, [StoreError("the store failed")]
+
+    async def all_nodes(self: Nodes) -> object:
+        if faults:
+            raise faults.pop()
+        return await read(self)
+
+    monkeypatch.setattr(Nodes, "all", all_nodes)
+
+    async def scenario(services: BuiltServices) -> float:
+        nodes, hosts, now = Nodes(services.database), services.registry.hosts, services.clock.now
+        updates = Updates(services.install_moves, nodes, library.directory, hosts=hosts, rules=lambda: RULES, now=now)
+        running = asyncio.create_task(updates.run())
+        async with asyncio.timeout(30):
+            while not any(reading.value for reading in updates.readings()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait([running])
+        return sum(reading.value for reading in updates.readings())
+
+    assert (with_services(scenario), faults) == (2, [])
+
+
+def test_a_manifest_and_a_library_that_cannot_be_read_are_faults(library: Library, images: tuple[MadeImage, MadeImage]):
+    algorithm, _, checksum = images[1].manifest_digest.partition(":")
+    blob = library.directory / "images/blobs" / algorithm / checksum
+    blob.write_bytes(b"{" * blob.stat().st_size)
+
+    found = read_offered(library.directory)
+
+    assert (list(found.releases), found.tags) == (["1.33-1", "1.33-2", "1.33"], {})
+    assert [fault.partition(": ")[0] for fault in found.faults] == ["olcne/ock-ostree:1.33"]
+    shutil.rmtree(library.directory / "ostree")
+    (library.directory / "ostree").write_text("no directory")
+    assert read_offered(library.directory).releases == {}
