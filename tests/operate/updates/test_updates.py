@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 from fixtures.appliance import BuiltServices, WithServices
+from fixtures.nobody import as_nobody
 from fixtures.ostree_images.commits import TIMESTAMP, ostree
 from fixtures.ostree_images.layouts import MadeImage, make_image
 
@@ -256,6 +257,13 @@ def test_a_manifest_and_a_library_that_cannot_be_read_are_faults(library: Librar
 
     assert (list(found.releases), found.tags) == (["1.33-1", "1.33-2", "1.33"], {})
     assert [fault.partition(": ")[0] for fault in found.faults] == ["olcne/ock-ostree:1.33"]
-    shutil.rmtree(library.directory / "ostree")
-    (library.directory / "ostree").write_text("no directory")
-    assert read_offered(library.directory).releases == {}
+    shutil.rmtree(library.directory / "ostree/1.33-1/refs")
+    assert list(read_offered(library.directory).releases) == ["1.33-2"]
+
+
+def test_a_library_that_this_user_cannot_read_is_a_fault(library: Library):
+    with as_nobody():
+        found = read_offered(library.directory)
+
+    assert (found.releases, found.tags) == ({}, {})
+    assert found.faults[0].startswith(f"cannot read {library.directory}/media: Permission denied; ")
