@@ -1,4 +1,4 @@
-"""The methods that fit a firmware, in the order of their use, and what is said of one that a host fixes in vain."""
+"""The methods that fit a firmware, in the order of their use, and the message for a fixed one that does not fit."""
 
 from dataclasses import replace
 

@@ -25,7 +25,7 @@ time.sleep(60)
 """
 
 
-def test_a_process_that_is_asked_to_stop_and_does_not_is_killed(monkeypatch: pytest.MonkeyPatch):
+def test_a_process_that_does_not_end_at_an_interrupt_is_killed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(progress_process, "_STOP_S", 0.2)
 
     async def scenario() -> tuple[int, bool, list[str]]:
