@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from netboot.admin.texts.install_text import armed_text
 from netboot.cli.commands.hosts.install import armed_summary, before_the_boot
 
 ARMED_AT = "2026-11-21T05:49:24+00:00"
@@ -72,21 +71,3 @@ def test_an_armed_host_is_summed_up_with_what_its_next_boot_wipes_and_installs()
     assert armed_summary(found, public_url="https://a.example.org:8470").splitlines()[-1] == (
         "  page        https://a.example.org:8470/hosts/w1"
     )
-
-
-@pytest.mark.parametrize(
-    ("changes", "end"),
-    [
-        ([], ""),
-        (
-            ["its disk changed from a to b", "its release changed from c to d"],
-            "; it ends with the next reload, start or boot, "
-            "because its disk changed from a to b and its release changed from c to d",
-        ),
-    ],
-)
-def test_an_arming_is_shown_with_what_is_left_of_it_and_why_it_will_end(changes: list[str], end: str):
-    arming = {"left": 2, "attempts": 3, "reason": "new disk", "changes": changes}
-
-    assert armed_text({"arming": arming}) == f"yes, 2 of 3 attempts left: new disk{end}"
-    assert armed_text({"arming": None}) == "no"
