@@ -28,6 +28,7 @@ from netboot.registry.load import read_written
 
 HTTP_PORT = 8080
 SECOND_SERVER = "192.0.2.11"  # of a second box on the LAN
+LOOPBACK = ("127.0.0.1", 8470)  # where the first box serves its administration
 BASE = f"http://{SERVER}:{HTTP_PORT}"
 BROADCAST = "255.255.255.255"
 SETTINGS = f"""\
@@ -181,13 +182,20 @@ class Appliance:
         return self.administration(method, f"/api/v1{path}", body, headers=headers)
 
     def administration(
-        self, method: str, path: str, body: Any = None, *, headers: Sequence[str] = ("Host: localhost",)
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Sequence[str] = ("Host: localhost",),
+        on_loopback: bool = False,
     ) -> Response:
         """Send one request to the administration on the control socket; its answer is as the API describes it."""
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", *headers, f"Content-Length: {len(text)}", "", ""]
         head = "\r\n".join(lines)
-        transport = self._loop.network.connect(str(self.directory / "control.sock"), "", head.encode() + text)
+        where, peer = (LOOPBACK, ("127.0.0.1", 1)) if on_loopback else (str(self.directory / "control.sock"), "")
+        transport = self._loop.network.connect(where, peer, head.encode() + text)
         self._loop.settle()
         response = self._ended(transport, method)
         assert response.faults(method, path) == []

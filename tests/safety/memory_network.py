@@ -438,8 +438,9 @@ def in_memory(loop: MemoryLoop) -> Iterator[None]:
     _WatchedQueue.loop = loop
     wrap = asyncio.wrap_future
 
-    def wrapped(future: Any, *, loop: Any = None) -> Any:
-        return (loop or asyncio.get_running_loop()).watch(wrap(future, loop=loop))
+    def wrap_watched(future: Any, *, loop: Any = None) -> Any:
+        used, wrapped = loop or asyncio.get_running_loop(), wrap(future, loop=loop)
+        return used.watch(wrapped) if isinstance(used, MemoryLoop) else wrapped  # a thread may run a loop of its own
 
     drivers = (sqlalchemy.connectors.asyncio, sqlalchemy.dialects.postgresql.asyncpg)
     waits = {module: vars(module)["await_"] for module in drivers if "await_" in vars(module)}
@@ -447,8 +448,8 @@ def in_memory(loop: MemoryLoop) -> Iterator[None]:
         mock.patch("socket.socket", _SocketFactory),
         mock.patch.object(ListeningSocket, "listening", _ListeningSocket.listening),
         *(mock.patch.object(each, "await_", partial(loop.count_while, work)) for each, work in waits.items()),
-        mock.patch("asyncio.wrap_future", wrapped),
-        mock.patch("asyncio.futures.wrap_future", wrapped),
+        mock.patch("asyncio.wrap_future", wrap_watched),
+        mock.patch("asyncio.futures.wrap_future", wrap_watched),
         mock.patch.object(aiosqlite.core, "SimpleQueue", _WatchedQueue),
         *(mock.patch.object(module, name, _Route) for module, name in _users_of(pyroute2.AsyncIPRoute)),
     ]
