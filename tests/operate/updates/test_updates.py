@@ -10,12 +10,11 @@ from typing import Final
 import pytest
 from fixtures.appliance import BuiltServices, WithServices
 from fixtures.nobody import as_nobody
-from fixtures.ostree_images.commits import TIMESTAMP, ostree
+from fixtures.ostree_images.commits import TIMESTAMP
 from fixtures.ostree_images.layouts import MadeImage, make_image
 
 from netboot.content.images.image_import import import_images
 from netboot.content.library.library import Library, UnknownContentError
-from netboot.content.ostree.commit_facts import CommitFacts, commit_facts
 from netboot.errors import StoreError
 from netboot.model.host.host import HostName
 from netboot.model.image_name import ImageName
@@ -49,24 +48,6 @@ def library(tmp_path: Path, images: tuple[MadeImage, MadeImage]) -> Library:
     import_images(library, images[1].archive, ImageName.parse("olcne/ock-ostree:1.33"))
     (library.directory / "ostree/1.33").symlink_to("1.33-1")
     return library
-
-
-def test_a_commit_has_its_version_and_time(images: tuple[MadeImage, MadeImage], tmp_path: Path):
-    repo, commit = images[0].commit.repo, images[0].commit.checksum
-    versioned = tmp_path / "versioned"
-    ostree("init", f"--repo={versioned}", "--mode=archive")
-    metadata = ("--add-metadata-string=rpmostree.inputhash=x", "--add-metadata-string=version=1.33.5-1")
-    tree = (f"--tree=dir={tmp_path / 'objects'}", f"--timestamp={TIMESTAMP}", "-s", "a subject", *metadata)
-    (tmp_path / "objects").mkdir()
-    named = ostree("commit", f"--repo={versioned}", "--branch=ock", *tree).strip()
-
-    assert commit_facts(versioned, named) == CommitFacts("1.33.5-1", DATED)
-    assert commit_facts(repo, commit) == CommitFacts("", DATED)
-    assert commit_facts(repo, "0" * 64) == CommitFacts()
-    damaged = tmp_path / "objects/00"
-    damaged.mkdir(parents=True)
-    (damaged / f"{'0' * 62}.commit").write_bytes(b"\xff" * 40)
-    assert commit_facts(tmp_path, "0" * 64) == CommitFacts()
 
 
 def test_what_the_library_offers(library: Library, images: tuple[MadeImage, MadeImage]):
