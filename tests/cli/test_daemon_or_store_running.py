@@ -130,3 +130,15 @@ def test_a_watch_shows_the_events_on_record(netboot: CommandLine):
 
     (event,) = map(json.loads, watched.stdout.splitlines())
     assert (event["event"], event["host"], event["data"]["by"]) == ("install.moved", "cp1", "armed")
+
+
+@pytest.mark.usefixtures("daemon")
+def test_doctor_judges_content_and_a_host_by_what_the_daemon_knows_of_machines(netboot: CommandLine):
+    (content,) = netboot.json("doctor", "--area", "content", status=1)["areas"]
+    (host,) = netboot.json("doctor", "--host", "cp1", status=1)["areas"]
+    (state,) = [finding for finding in host["findings"] if finding["check"] == "host.state"]
+
+    assert content["not_checked"].keys() == {"content.digests"}
+    assert "no machine that was seen needs one" in content["findings"][0]["sentence"]
+    assert state["sentence"] == "cp1 is registered; at its next network boot it boots its own disk"
+    assert (state["evidence"], host["not_checked"].keys()) == (["armed: no"], {"host.loader_tftp"})

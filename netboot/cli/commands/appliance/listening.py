@@ -123,4 +123,4 @@ def _print_end(left_out: int, *, as_json: bool) -> None:
     if as_json:
         click.echo(json_text({"kind": "end", "left_out": left_out}))
     elif left_out:
-        click.echo(f"{counted(left_out, 'further change')} were not shown", err=True)
+        click.echo(f"not shown: {counted(left_out, 'further change')}", err=True)
