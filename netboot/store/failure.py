@@ -14,6 +14,7 @@ NEWEST_VERSION: Final = 18  # the number of `migrations.MIGRATIONS`
 
 _DISK_FULL: Final = "free some space on its file system"
 _READ_ONLY: Final = "mount its file system writable, or add its directory to ReadWritePaths= of the unit"
+_NO_ANSWER: Final = "check that it runs, the load of its disk, and the network to it"
 _DAMAGED: Final = "restore a backup, or correct store.url"
 
 # The beginning of an error's name in SQLite (https://sqlite.org/rescode.html, with the extended codes), or of a
@@ -53,6 +54,8 @@ class NoServerError(OSError):
 
 def store_failed(error: BaseException) -> StoreError:
     """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
+    if isinstance(error, TimeoutError) and not str(error):  # of asyncio, which cancelled what did not end in time
+        return StoreError(f"the store failed: its database server did not answer in time; {_NO_ANSWER}")
     cause = error.__cause__ or error
     shown = error if isinstance(error, NoServerError) else cause
     cure = _cure(cause, has_socket=isinstance(error, NoServerError) and error.has_socket)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -232,6 +233,32 @@ def test_without_a_connection_everything_is_read_again_once_a_second():
     assert passed_s == pytest.approx([*range(1, seconds + 1)])
     assert fault is not None
     assert fault.endswith("; start the database server, or correct server and port in store.url")
+
+
+@pytest.mark.integration
+def test_a_server_that_accepts_a_connection_and_does_not_answer_is_the_reason(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(change_feed, "ANSWER_S", 0.3)
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:  # the kernel accepts
+            port = server.getsockname()[1]
+            feed = ChangeFeed(f"postgresql+asyncpg://netboot@127.0.0.1:{port}/netboot", writer="reader")
+            task = asyncio.create_task(feed.run())
+            async with asyncio.timeout(WAIT_S):
+                while not logs:
+                    await asyncio.sleep(0.02)
+            task.cancel()
+            await asyncio.wait([task])
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [(each["event"], each["reason"]) for each in logs[:1]] == [
+        (
+            "store.changes_polled",
+            "the store failed: its database server did not answer in time; "
+            "check that it runs, the load of its disk, and the network to it",
+        )
+    ]
 
 
 @pytest.mark.integration
