@@ -3,11 +3,13 @@
 Dropping a request is not an error but a value (`model.boot.offer.Ignored`).
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure if a user may not open a file or socket
+_NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class NetbootError(Exception):
@@ -123,6 +125,33 @@ class LoaderError(ContentError):
     """A loader that a host names and that cannot be offered."""
 
     part = "loader"
+
+
+class DescriptorsError(ContentError, RenderError):
+    """A file that is not opened now, because this process has too few descriptors left: no fault of the file."""
+
+    part = "descriptors"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this appliance has no free file descriptor; "
+            "set LimitNOFILE=65536 in the unit of netboot, or find who holds many connections: ss -tn"
+        )
+
+
+def lacks_descriptor(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it was raised from, is that no descriptor was left."""
+    while error is not None:
+        if isinstance(error, DescriptorsError) or (isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR):
+            return True
+        error = error.__cause__
+    return False
+
+
+def raise_without_descriptor(error: BaseException) -> None:
+    """Raise DescriptorsError for an error of a file that is this one: the file may be sound."""
+    if lacks_descriptor(error):
+        raise DescriptorsError from error
 
 
 class StoreError(NetbootError):

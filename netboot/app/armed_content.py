@@ -19,7 +19,7 @@ from netboot.boot.documents.host_content import content_problem
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
-from netboot.errors import ContentError
+from netboot.errors import ContentError, DescriptorsError, raise_without_descriptor
 from netboot.events.event_bus import EventBus
 from netboot.model.host.host import Host, HostName
 from netboot.model.release import EntryKind, EntryName
@@ -59,14 +59,21 @@ class ArmedContent:
         """Check until cancelled; have each medium and release read again that was lost or found."""
         while True:
             await asyncio.sleep(CHECK_S)
-            for entry in sorted(await self.check()):
-                await rescan(entry)
+            with suppress(DescriptorsError):  # a request reads what is not in memory
+                for entry in sorted(await self.check()):
+                    await rescan(entry)
 
     async def check(self) -> set[EntryName]:
-        """Record an event for each armed host whose content was lost or found; return this content."""
+        """Record an event for each armed host whose content was lost or found; return this content.
+
+        Nothing is known, and nothing changes, while no descriptor is left to look at the files.
+        """
         hosts = tuple(self.registry.now.hosts)
         armed = [host for host in hosts if self.install_moves.known(host.name).is_armed]
-        self._files = await asyncio.to_thread(self._read, hosts, {host.name for host in armed})
+        try:
+            self._files = await asyncio.to_thread(self._read, hosts, {host.name for host in armed})
+        except DescriptorsError:
+            return set()
         faults = self._files.faults
         self._record_ended(armed, self._files.ended)
         before, self._reasons = self._reasons, {}
@@ -113,6 +120,9 @@ class ArmedContent:
     def _read(self, hosts: Collection[Host], armed: Container[HostName]) -> _NamedFiles:
         """Look at each medium, release and Ignition file once. Blocks."""
         problems = {each: content_problem(self.content, *each) for each in {_content_of(host) for host in hosts}}
+        for problem in problems.values():
+            if isinstance(problem, DescriptorsError):
+                raise problem
         faults = {content: problem for content, problem in problems.items() if problem is not None}
         files = self._role_files_of(hosts)
         now, deadlines = self.now(), dict[tuple[str, str], datetime]()
@@ -127,8 +137,10 @@ class ArmedContent:
     def _role_files_of(self, hosts: Iterable[Host]) -> dict[Path, RoleFileRead]:
         found = {}
         for path in {host.ignition for host in hosts if host.ignition is not None}:
-            with suppress(OSError):  # the host's script has the reason
+            try:
                 found[path] = self._role_files.read_if_changed(path)
+            except OSError as error:  # the host's script has the reason
+                raise_without_descriptor(error)
         return found
 
 

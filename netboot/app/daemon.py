@@ -24,6 +24,7 @@ from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.gauge_readings import GaugeReadings
+from netboot.app.health.descriptor_shortage import DescriptorShortage
 from netboot.app.health.fault_watch import FaultWatch
 from netboot.app.listeners import BootListeners, ended
 from netboot.app.running.lasting_work import lasting
@@ -44,6 +45,7 @@ from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_progress import BootProgress
+from netboot.model.boot.causes.cause import Shortage
 from netboot.model.clock import Clock
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
@@ -77,8 +79,7 @@ class Daemon:
         self._path, self._settings, self._started_at = path.absolute(), settings, clock.now()
         self._store, self._registry, self._seen, self._access = store, registry, seen, store.access(clock, metrics)
         self._systemd = SystemdStatus(hosts=lambda: len(registry.now.hosts), problems=self.problems)
-        self._content_changed, self._is_stopping = asyncio.Event(), False
-        self._content = ContentIndex(directory)
+        self._content, self._content_changed, self._is_stopping = ContentIndex(directory), asyncio.Event(), False
         self._appliances = appliances_of(store, settings, registry.hosts, on_lan=self._on_lan, clock=clock)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now, self._appliances.agree)
         self._records = from_settings.record_writer_for(settings, metrics, store.database.size_bytes, now=clock.now)
@@ -117,7 +118,8 @@ class Daemon:
             content_changed=self._content_changed,
         )
         self._health = ApplianceHealth(store.database, directory, self._in_force.written(), known=self._parts)
-        self._fault_watch = FaultWatch(self._health.check, store.events, on_change=self._systemd.note_problems)
+        self._shortage = DescriptorShortage(self._health.check, metrics, now=clock.now)
+        self._fault_watch = FaultWatch(self._shortage.check, store.events, on_change=self._systemd.note_problems)
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin, self._watchdog = self._admin_listener(metrics, clock), self._verified_listeners()
@@ -146,7 +148,14 @@ class Daemon:
             store.durations,
             store.boots,
             hosts=self._registry.hosts,
-            causes=self._boot_causes(clock),
+            causes=BootCauses(
+                store.event_log,
+                install_of=self._install_moves.known,
+                machine_of=self._seen.machine_of,
+                unserved=self.unserved,
+                shortage=self.shortage,
+                now=clock.now,
+            ),
             on_unseen=self._services.local_boots.record_unseen,
             events=store.events,
             clock=clock,
@@ -310,30 +319,19 @@ class Daemon:
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         sealing = self._store.database.sealing.problem()
-        others = [
-            *self._in_force.problems(),
-            *self._listeners.problems(),
-            *self._admin.problems,
-            *self._appliances.problems(),
-            *self._watchdog.problems,
-        ]
+        others = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
+        others += [*self._appliances.problems(), *self._watchdog.problems]
         others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
         return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
 
     def _record_problems(self) -> list[str]:
         return [self._records.problem] if self._records and self._records.problem else []
 
-    def _boot_causes(self, clock: Clock) -> BootCauses:
-        return BootCauses(
-            self._store.event_log,
-            install_of=self._install_moves.known,
-            machine_of=self._seen.machine_of,
-            unserved=self.unserved,
-            now=clock.now,
-        )
-
     def unserved(self) -> list[str]:
         return self._listeners.unserved()
+
+    def shortage(self) -> Shortage | None:
+        return self._shortage.last()
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()

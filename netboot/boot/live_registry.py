@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,6 +11,7 @@ import structlog
 from netboot.boot.documents.documents import Documents
 from netboot.boot.firmware import loader_choice
 from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import DescriptorsError
 from netboot.model.boot.offer import Policy
 from netboot.model.host.host import HostSet
 
@@ -52,7 +54,10 @@ class LiveRegistry:
         boot_files = self.now.boot_files
         if not boot_files.is_outdated():
             return False
-        self.replace_boot_files(BootFiles(boot_files.directories))
+        try:
+            self.replace_boot_files(BootFiles(boot_files.directories))
+        except DescriptorsError:  # those before stay until they can be read
+            return False
         return True
 
     async def follow_boot_files(self) -> None:
@@ -60,10 +65,11 @@ class LiveRegistry:
         while True:
             began = time.monotonic()
             before = self.now.boot_files
-            if await asyncio.to_thread(before.is_changed):
-                boot_files = await asyncio.to_thread(BootFiles, before.directories)
-                if self.now.boot_files is before:  # no reload happened meanwhile
-                    self.replace_boot_files(boot_files)
+            with suppress(DescriptorsError):
+                if await asyncio.to_thread(before.is_changed):
+                    boot_files = await asyncio.to_thread(BootFiles, before.directories)
+                    if self.now.boot_files is before:  # no reload happened meanwhile
+                        self.replace_boot_files(boot_files)
             took_s = time.monotonic() - began
             await asyncio.sleep(max(SCAN_S, 20 * took_s))
 

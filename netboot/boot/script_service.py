@@ -111,7 +111,8 @@ class ScriptService:
 
         Only a request from the machine's own address changes anything, and only a machine that announced
         itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. `facts`: what the request
-        reports of its machine. Never fails: if a template or the store fails, the script waits.
+        reports of its machine. If a template or the store fails, the script waits; raise DescriptorsError if
+        no template can be read for lack of a descriptor.
         """
         registry = self.registry.now
         host = registry.hosts.by_mac(mac)

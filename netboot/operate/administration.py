@@ -334,9 +334,15 @@ class Administration:
         host = self._hosts().get(install.host)
         deadlines = await self._deadlines([host] if host is not None else [])
         durations, now = await self._boot_waits.expected(), self._now()
-        unserved = self._daemon.unserved() if self._daemon else ()
         situation = host_status.situation_of(
-            install, events, history, machines=machines, durations=durations, unserved=unserved, now=now
+            install,
+            events,
+            history,
+            machines=machines,
+            durations=durations,
+            unserved=self._daemon.unserved() if self._daemon else (),
+            shortage=self._daemon.shortage() if self._daemon else None,
+            now=now,
         )
         next_boot = requested_boot(await self._inspections.of(host.macs)) if host is not None else None
         status = self._status(install)

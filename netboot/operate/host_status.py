@@ -7,7 +7,7 @@ from datetime import datetime
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_fold import after_event
 from netboot.model.boot.boot_record import BootRecord
-from netboot.model.boot.causes.cause import Cause, Situation
+from netboot.model.boot.causes.cause import Cause, Shortage, Situation
 from netboot.model.boot.causes.evidence import BY_ANYBODY, explained
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.firmware import LocalBoot
@@ -134,6 +134,7 @@ def situation_of(
     machines: Sequence[Machine],
     durations: ExpectedDurations,
     unserved: Sequence[str],
+    shortage: Shortage | None,
     now: datetime,
 ) -> Situation:
     """Gather what is known of a host. Events and history: oldest first; machines: the longest unseen first."""
@@ -147,6 +148,7 @@ def situation_of(
         wait=durations.wait_of(record) if record is not None and record.is_running(now) else None,
         machine=machines[-1] if machines else None,
         unserved=unserved,
+        shortage=shortage,
     )
 
 

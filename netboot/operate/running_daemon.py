@@ -11,6 +11,7 @@ from netboot.boot_records.record_files import RecordKind
 from netboot.model.appliances.known_appliance import ApplianceState
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_progress import BootProgress
+from netboot.model.boot.causes.cause import Shortage
 from netboot.model.boot.other_server import OtherServer
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryName
@@ -100,6 +101,7 @@ class RunningDaemon(Protocol):
     def problems(self) -> list[str]: ...  # what keeps machines from being served as declared
 
     def unserved(self) -> list[str]: ...  # the interfaces and ports on which no machine boots now
+    def shortage(self) -> Shortage | None: ...  # when it had too few descriptors for machines last
 
     def pulls(self) -> list[str]: ...  # the releases that machines pull now
 

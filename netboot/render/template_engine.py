@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from netboot.errors import RenderError
+from netboot.errors import RenderError, raise_without_descriptor
 from netboot.render.console_text import columns
 from netboot.render.quoting import FILTERS, UnfitValueError, one_line
 
@@ -71,6 +71,7 @@ class Engine:
             place = f"{error.name or template}:{error.lineno}"
             raise RenderError(f"{operation}: template {place}: {error.message}; correct the template") from None
         except OSError as error:
+            raise_without_descriptor(error)
             raise RenderError(f"{operation}: cannot read template {template}: {error.strerror}; restore it") from None
         except Exception as error:  # SecurityError, a recursive macro, and any error in a template of the site's own
             place = _place(error, template)

@@ -142,9 +142,16 @@ class Metrics(Collector):
         """Add to a counter; its labels are exactly those that were declared, in their order."""
         self._count_of(name, labels).value += amount
 
-    def total(self, name: str) -> int:
-        """Return the sum of a counter over all its labels."""
-        return int(sum(count.value for (counted, *_), count in self._counts.items() if counted == name))
+    def total(self, name: str, /, **labels: str) -> int:
+        """Return the sum of a counter over all its labels that are not given."""
+        wanted = [labels.get(label) for label in COUNTERS[name][1]]
+        return int(
+            sum(
+                count.value
+                for (counted, *values), count in self._counts.items()
+                if counted == name and all(want in (None, value) for want, value in zip(wanted, values, strict=True))
+            )
+        )
 
     def step_measured(self, boot: BootRecord, step: BootStep) -> None:
         """Observe how long a step of a boot took."""

@@ -20,6 +20,7 @@ def causes_of(services: BuiltServices) -> BootCauses:
         install_of=services.install_moves.known,
         machine_of=services.seen.machine_of,
         unserved=list,
+        shortage=lambda: None,
         now=services.clock.now,
     )
 

@@ -10,7 +10,7 @@ from fixtures.boot_cases import BootCase, boot_cases, is_recorded, recorded_boot
 
 from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.boot_record import BootFacts
-from netboot.model.boot.causes.cause import CauseSeverity
+from netboot.model.boot.causes.cause import CauseSeverity, Shortage
 from netboot.model.boot.causes.cause_table import RULES, cause_of, store_fault
 from netboot.model.boot.causes.evidence import LONGEST_EVIDENCE, MOST_EVIDENCE, evidence_of
 from netboot.model.host.host import HostName
@@ -99,6 +99,27 @@ def test_a_boot_that_proceeds_has_its_cause_no_longer(case: BootCase):
     proceeds = BootCase("", 0, None, "synthetic", "", case.now, [*case.events, later])
 
     assert cause_of(proceeds.situation) is None
+
+
+@pytest.mark.parametrize("case", [case for case in FAULTS if case.cause == "no-descriptor" and case.shortage], ids=str)
+def test_descriptors_that_were_scarce_before_a_machine_waited_are_no_cause(case: BootCase):
+    assert case.shortage is not None
+    earlier = replace(case.shortage, at=case.events[0].at)
+
+    cause = cause_of(replace(case, shortage=earlier).situation)
+
+    assert cause is not None
+    assert cause.name in ("no-script-request", "late-link", "kernel-not-fetched", "no-script")
+
+
+def test_a_machine_that_got_another_answer_has_that_cause_also_while_descriptors_are_scarce():
+    causes = {"release-missing", "kickstart-refused", "no-request", "store-unreachable", "wrong-loader", "content-cut"}
+    cases = [case for case in FAULTS if case.cause in causes]
+    shortage = Shortage(cases[0].now + timedelta(days=1), "the daemon uses 198 of its 256 descriptors")
+
+    found = [cause_of(replace(case, shortage=shortage).situation) for case in cases]
+
+    assert [cause and cause.name for cause in found] == [case.cause for case in cases]
 
 
 def test_what_firmware_does_has_the_name_that_the_firmware_page_has():

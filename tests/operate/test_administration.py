@@ -20,6 +20,7 @@ from netboot.errors import ConfigError, NetbootError, Problem, UnknownHostError
 from netboot.events.event_feed import READ_AT_ONCE
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.causes.cause import Shortage
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.host.network import DhcpMode
@@ -63,6 +64,9 @@ class Appliance:
 
     def unserved(self) -> list[str]:
         return []
+
+    def shortage(self) -> Shortage | None:
+        return None
 
     def pulls(self) -> list[str]:
         return []

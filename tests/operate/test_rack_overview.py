@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from netboot.boot.install_moves import ChangeCause
 from netboot.events.newest_events import NewestEvents
-from netboot.model.boot.causes.cause import Cause
+from netboot.model.boot.causes.cause import Cause, Shortage
 from netboot.model.boot.causes.cause_table import cause_of
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import HostName
@@ -31,6 +31,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.unserved_now: list[str] = []
+        self.shortage_now: Shortage | None = None
 
     def status(self) -> Any:
         class Status:
@@ -40,6 +41,9 @@ class Daemon:
 
     def unserved(self) -> list[str]:
         return self.unserved_now
+
+    def shortage(self) -> Shortage | None:
+        return self.shortage_now
 
 
 def overview(services: BuiltServices, daemon: Daemon | None = None) -> RackOverview:
@@ -56,6 +60,7 @@ def overview(services: BuiltServices, daemon: Daemon | None = None) -> RackOverv
         services.install_moves,
         durations=durations,
         unserved=used.unserved,
+        shortage=used.shortage,
         now=services.clock.now,
     )
     boots = BootHistory(
@@ -99,6 +104,7 @@ def test_a_failed_host_has_the_cause_that_install_show_has(with_services: WithSe
             machines=[cp1.machine] if cp1.machine else [],
             durations=services.durations.now,
             unserved=(),
+            shortage=None,
             now=services.clock.now(),
         )
         assert (cp1.install, cp1.cause, cp1.attention) == (install, cause_of(situation), Attention.CAUSE)

@@ -1,6 +1,7 @@
 """While other machines hold the descriptors, what a machine does not get is counted and is no problem of its own."""
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -12,15 +13,18 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from fixtures.listeners import default_shares
+from fixtures.no_descriptor import no_descriptor_left
 from serve.conftest import Limit
-from serve.test_engine import Line, Recorder, on_a_line, until
+from serve.test_engine import Line, Recorder, get, on_a_line, until
 from serve.test_syslog_stream import Lines, ended
+from structlog.testing import capture_logs
 
 from netboot.app.tls.tls_listener import TlsListener
 from netboot.boot_records.drop_reasons import RecordDrop
 from netboot.content.serving.bodies import FileChangedError
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile, etag_of
+from netboot.errors import DescriptorsError
 from netboot.model.admin_listen import AddressEndpoint
 from netboot.model.host.network import Interface
 from netboot.model.release import ContentKind
@@ -29,7 +33,7 @@ from netboot.serve.net.descriptors import DescriptorUser, is_scarce, may_use
 from netboot.serve.static_http.conditional import answer_for
 from netboot.serve.static_http.connection_state import SCARCE_IDLE_TIMEOUT_S
 from netboot.serve.static_http.machine_limit import MachineLimit
-from netboot.serve.static_http.send import FewDescriptorsError, LargeFiles
+from netboot.serve.static_http.send import NO_DESCRIPTOR, LargeFiles
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.serve.syslog.syslog_server import SyslogServer
 from netboot.telemetry.metrics import Metrics
@@ -180,9 +184,43 @@ def test_a_large_file_that_could_not_be_opened_is_none_that_its_machine_reads(tm
             for _ in range(2):
                 async with large_files.opened(here, answer, HERE) as (_, first):
                     assert first == b"kernel"
-                    with pytest.raises(FewDescriptorsError):  # its second one at the same time
+                    with pytest.raises(DescriptorsError):  # its second one at the same time
                         await opened.enter_async_context(large_files.opened(here, answer, HERE))
                     async with large_files.opened(here, answer, ALSO_HERE) as (_, first):
                         assert first == b"kernel"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("path", ["/content/ol8/vmlinuz", "/content/ol8/initrd.img", "/ostree/ock/summary"])
+def test_a_file_that_cannot_be_opened_for_lack_of_a_descriptor_is_requested_again_and_no_fault(
+    tmp_path: Path, path: str
+):
+    for name, body in {
+        "media/ol8/vmlinuz": bytes(100_000),
+        "media/ol8/initrd.img": b"i",
+        "ostree/ock/summary": b"s",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(body)
+
+    async def talk(line: Line) -> None:
+        await asyncio.to_thread(int)  # a thread that opens files is there
+        with no_descriptor_left():
+            line.send_request(get(path))
+            status, fields, _ = await line.answer()
+        assert (status, fields["Retry-After"]) == (503, "5")
+
+    with capture_logs() as logs:
+        on_a_line(tmp_path, talk)
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == []
+
+
+def test_what_cannot_be_opened_for_lack_of_a_descriptor_is_counted_as_refused_for_it(tmp_path: Path):
+    counters = Metrics()
+    files = StaticFiles(ContentIndex(tmp_path), Recorder(), counters=counters, shares=default_shares(), advertised={})
+
+    answer = files.record_unreadable("/content/ol8/vmlinuz", OSError(errno.EMFILE, "Too many open files"))
+
+    assert answer == NO_DESCRIPTOR
+    assert counters.total("http_refused", reason="no-descriptor") == counters.total("http_refused") == 1

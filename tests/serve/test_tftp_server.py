@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import structlog
 from fixtures.listeners import free_udp_port, tftp_settings
+from fixtures.no_descriptor import no_descriptor_left
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.offer import DocumentKind, MachineDocument
@@ -626,6 +627,18 @@ class TestLimits:
             assert service.counted["tftp_refused", "lo", "no-descriptor"] == 1
             assert first[:4] == b"\0\3\0\1"
             assert send_request(reader, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+
+    @pytest.mark.parametrize("name", ["large.img", "lines.txt"])
+    @pytest.mark.parametrize("single_port", [False, True])
+    def test_a_read_without_any_descriptor_is_dropped_and_no_fault_of_the_file(self, service, plug, name, single_port):
+        with serving(service, single_port=single_port) as (port, _):
+            machine = plug()
+            with no_descriptor_left():
+                machine.sendto(rrq(name), (HOST, port))
+                assert is_unanswered(machine)
+            assert service.counted["tftp_refused", "lo", "no-descriptor"] == 1
+            assert [line["event"] for line in service.logs if line["log_level"] == "error"] == []
+            assert send_request(machine, port, rrq(name))[0][:4] == b"\0\3\0\1"
 
     def test_what_is_open_is_closed_at_the_end(self, service, plug):
         before = open_descriptors()

@@ -23,7 +23,14 @@ def rack_overview(
     def durations() -> ExpectedDurations:
         return store.durations.now
 
-    causes = HostCauses(store.event_log, install_moves, durations=durations, unserved=daemon.unserved, now=now)
+    causes = HostCauses(
+        store.event_log,
+        install_moves,
+        durations=durations,
+        unserved=daemon.unserved,
+        shortage=daemon.shortage,
+        now=now,
+    )
     return RackOverview(
         install_moves,
         services.inspection_records,

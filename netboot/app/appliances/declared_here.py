@@ -15,6 +15,7 @@ from typing import Any, Final
 from netboot.boot.documents.host_content import content_problem
 from netboot.boot.documents.role_files import RoleFiles
 from netboot.content.ostree.repository import commit_named
+from netboot.errors import DescriptorsError
 from netboot.model.appliances.known_appliance import Declaration
 from netboot.model.host.host import Host, HostSet
 from netboot.store.sealing.sealing import Sealing
@@ -43,7 +44,7 @@ class DeclaredHere:
         return Declaration(found, self._content_of(hosts), self._sealing.key_digest)
 
     def _file(self, path: Path) -> str:
-        with suppress(OSError):
+        with suppress(OSError, DescriptorsError):
             return self._sealing.fingerprint(self._role_files.read_if_changed(path).content)
         return "missing"
 

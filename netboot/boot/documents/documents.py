@@ -4,7 +4,6 @@ Has the paths of the inputs; decides nothing and changes no state. Files are rea
 """
 
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
@@ -17,7 +16,7 @@ from netboot.boot.documents.ignition_documents import IgnitionDocuments, Ignitio
 from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.documents.role_files import FileStamp, file_stamp
 from netboot.content.assets import assets_directory
-from netboot.errors import ContentError, RenderError
+from netboot.errors import ContentError, DescriptorsError, RenderError, lacks_descriptor, raise_without_descriptor
 from netboot.model import urls
 from netboot.model.boot.offer import (
     InspectPlan,
@@ -118,8 +117,10 @@ class Documents:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
         release = await self.content.release(host)
         major, virtual_ip = await self._installer_major(host), None
-        with suppress(RenderError):  # the installed system's request reports it
+        try:
             virtual_ip = (await self.ignition.role_file(host)).file.virtual_ip_of_start
+        except RenderError as error:  # the installed system's request reports it
+            raise_without_descriptor(error)
         return self._kickstart(
             host, tokens, mac=mac, base_url=base_url, ref=release.ref, major=major, virtual_ip=virtual_ip
         )
@@ -204,6 +205,9 @@ class Documents:
             except (RenderError, ContentError) as error:
                 found.append(error)
             except OSError as error:
+                if lacks_descriptor(error):
+                    found.append(DescriptorsError())
+                    continue
                 reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
                 cure = "let the user that runs netboot read it"
                 found.append(ContentError(f"cannot read what {host.name} is installed from: {reason}; {cure}"))

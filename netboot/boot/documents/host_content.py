@@ -9,7 +9,7 @@ from pathlib import Path
 from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium, installer_major, medium_architecture
 from netboot.content.ostree.repository import check_release, read_release, release_architecture
-from netboot.errors import ContentError, MediumError, ReleaseError, RenderError
+from netboot.errors import ContentError, MediumError, ReleaseError, RenderError, raise_without_descriptor
 from netboot.model.host.host import Host
 from netboot.model.release import EntryKind, Release, RemoteRelease
 
@@ -35,6 +35,7 @@ class HostContent:
                     with _raising(ReleaseError):
                         self._releases[name] = await asyncio.to_thread(read_release, self._directory, name)
                 except OSError as error:
+                    raise_without_descriptor(error)
                     path = EntryKind.RELEASE.path(self._directory, name)
                     raise ReleaseError(str(cannot_read(path, error))) from error
         return self._releases[name]
@@ -112,6 +113,7 @@ def _raising(kind: type[ContentError]) -> Iterator[None]:
     try:
         yield
     except ContentError as error:
+        raise_without_descriptor(error)
         raise kind(str(error)) from error
 
 

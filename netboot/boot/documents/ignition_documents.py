@@ -15,7 +15,7 @@ from pathlib import Path
 
 from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
-from netboot.errors import EndedSecretError, IgnitionFileError, RenderError
+from netboot.errors import EndedSecretError, IgnitionFileError, RenderError, raise_without_descriptor
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
 from netboot.model.host.host import Host
@@ -111,6 +111,7 @@ class IgnitionDocuments:
         try:
             role = self._role_files.read(host.ignition)
         except OSError as error:
+            raise_without_descriptor(error)
             raise _cannot_read(host, host.ignition, error) from error
         for problem in role.ignition.problems[:1]:
             what = f"{problem.in_file(host.ignition)}; {problem.cure}"

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from netboot.errors import raise_without_descriptor
 from netboot.ignition.check import IgnitionFile, read_ignition
 from netboot.ignition.role_file import role_file
 from netboot.model.host.role_ignition import Deadline, RoleFile, SecretKind
@@ -139,7 +140,8 @@ def read_record(path: Path) -> TakenRecord | None:
     try:
         with open(record_path(path), "rb", opener=_without_blocking) as file:
             return TakenRecord.parse(file.read(_LARGEST_RECORD_BYTES).decode())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        raise_without_descriptor(error)
         return None
 
 

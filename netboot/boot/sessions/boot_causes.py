@@ -11,7 +11,7 @@ from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.boot_record import BootRecord
-from netboot.model.boot.causes.cause import NEWEST_EVENTS, Cause, Situation
+from netboot.model.boot.causes.cause import NEWEST_EVENTS, Cause, Shortage, Situation
 from netboot.model.boot.causes.cause_table import cause_of
 from netboot.model.boot.causes.evidence import BY_ANYBODY, NEWEST_BY_ANYBODY
 from netboot.model.boot.expected_durations import Wait
@@ -23,13 +23,17 @@ from netboot.model.install.install import Install
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BootCauses:
-    """Finds the cause of a boot that waits. `unserved`: what this appliance does not serve now; all are in memory."""
+    """Finds the cause of a boot that waits. `unserved`: what this appliance does not serve now; all are in memory.
+
+    `shortage`: when it had too few descriptors last.
+    """
 
     event_log: EventLog
     _: KW_ONLY
     install_of: Callable[[HostName], Install]
     machine_of: Callable[[Mac], Machine | None]
     unserved: Callable[[], Sequence[str]]
+    shortage: Callable[[], Shortage | None]
     now: Callable[[], datetime]
 
     async def of(self, boot: BootRecord, wait: Wait, *, is_store_answering: bool) -> Cause | None:
@@ -46,6 +50,7 @@ class BootCauses:
             wait=wait,
             machine=self.machine_of(boot.mac),
             unserved=self.unserved(),
+            shortage=self.shortage(),
         )
         return cause_of(situation)
 

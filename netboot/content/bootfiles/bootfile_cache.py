@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from netboot.content.bootfiles.directories import BootFile
-from netboot.errors import ContentError
+from netboot.errors import ContentError, raise_without_descriptor
 
 SMALL_BYTES: Final = 2 << 20  # loaders are smaller; the largest contain shim and GRUB
 BUDGET_BYTES: Final = 64 << 20
@@ -54,11 +54,15 @@ class BootFileCache:
         return None
 
     def read(self, file: BootFile) -> bytes | LargeFile:
-        """Return a small file's bytes, or a large file opened; raise ContentError if it cannot be opened."""
+        """Return a small file's bytes, or a large file opened; raise ContentError if it cannot be opened.
+
+        DescriptorsError: it may be there.
+        """
         path = str(file.path)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
+            raise_without_descriptor(error)
             self._cached.pop(path, None)
             raise ContentError(f"cannot open {path}: {error.strerror}; put it back") from error
         with ExitStack() as stack:

@@ -16,7 +16,7 @@ from typing import Final
 
 from netboot.content.bootfiles.loader_packages import how_to_install
 from netboot.content.pe_image import pe_cpu
-from netboot.errors import ContentError
+from netboot.errors import ContentError, raise_without_descriptor
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootProtocol, Cpu
 from netboot.model.boot.loader_names import LOADER_NAMES, recommended_names
 
@@ -158,7 +158,8 @@ def loader_cpu(path: Path) -> Cpu | None:
     try:
         with path.open("rb") as file:
             header = file.read(4096)
-    except OSError:
+    except OSError as error:
+        raise_without_descriptor(error)
         return None
     return pe_cpu(header)
 
@@ -171,7 +172,7 @@ def _stamps(directories: Sequence[Path]) -> dict[str, _Stamp]:
     stamps: dict[str, _Stamp] = {}
     for directory in directories:
         stamps[str(directory)] = _stamp(str(directory))
-        for folder, subfolders, names in os.walk(directory):
+        for folder, subfolders, names in os.walk(directory, onerror=raise_without_descriptor):
             for name in (*subfolders, *names):
                 path = f"{folder}/{name}"
                 stamps[path] = _stamp(path)
@@ -189,7 +190,7 @@ def _stamp(path: str) -> _Stamp:
 def _served_files(directories: Sequence[Path]) -> Iterator[BootFile]:
     roots = [Path(os.path.realpath(directory)) for directory in directories]  # resolve() raises for a link loop
     for root in roots:
-        for folder, subfolders, names in os.walk(root):
+        for folder, subfolders, names in os.walk(root, onerror=raise_without_descriptor):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
             for name in sorted(names):
                 if name.startswith("."):

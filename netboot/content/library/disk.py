@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.library.progress import NO_PROGRESS, Progress
-from netboot.errors import ContentError, NetbootError
+from netboot.errors import ContentError, DescriptorsError, NetbootError, lacks_descriptor
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -73,6 +73,8 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
 
 def cannot_read(path: Path, error: OSError) -> ContentError:
     """Return the error for a source that cannot be read, with its cure."""
+    if lacks_descriptor(error):
+        return DescriptorsError()
     match error.errno:
         case errno.EACCES | errno.EPERM:
             cure = "let this user read it, or use sudo"

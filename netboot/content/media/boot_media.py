@@ -12,7 +12,7 @@ from typing import Final
 from netboot.content.media.medium_facts import release_version, treeinfo_values
 from netboot.content.pe_image import pe_architecture
 from netboot.content.unpacking import UNPACK_ERRORS, is_packed, unpacked
-from netboot.errors import ContentError
+from netboot.errors import ContentError, raise_without_descriptor
 from netboot.model.release import ContentKind, EntryKind
 
 # The files that scripts and Anaconda request: their possible places, best first.
@@ -76,7 +76,8 @@ def _head_of_kernel(root: Path) -> bytes:
     try:
         with (root / (_present(root, KERNEL) or KERNEL[0])).open("rb") as image:
             return image.read(HEAD_BYTES)
-    except OSError:
+    except OSError as error:
+        raise_without_descriptor(error)
         return b""
 
 
@@ -84,7 +85,8 @@ def text_of(path: Path) -> str:
     """Read a text file; empty if it cannot be read."""
     try:
         return path.read_text(errors="replace")
-    except OSError:
+    except OSError as error:
+        raise_without_descriptor(error)
         return ""
 
 

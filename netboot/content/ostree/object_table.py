@@ -17,6 +17,8 @@ from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
 
+from netboot.errors import raise_without_descriptor
+
 INDEX: Final = ".netboot.objects"
 KINDS: Final = {"commit": 1, "dirtree": 2, "dirmeta": 3, "filez": 4}  # the kinds of objects named by their checksum
 _MAGIC: Final = b"netboot objects 1\n"
@@ -141,13 +143,16 @@ def _list(directory: Path, problems: list[str]) -> bytes:
 
 
 def _objects_in(directory: Path, problems: list[str]) -> Iterator[tuple[bytes, int, int, int]]:
-    with suppress(OSError), os.scandir(directory) as entries:
-        for entry in entries:
-            key = object_key(directory.name, entry.name)
-            if key is None:
-                continue
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode):
-                yield key, status.st_size, status.st_mtime_ns, status.st_ino
-            else:
-                problems.append(f"{entry.path} is not served: it is not a regular file; copy the release again")
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                key = object_key(directory.name, entry.name)
+                if key is None:
+                    continue
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    yield key, status.st_size, status.st_mtime_ns, status.st_ino
+                else:
+                    problems.append(f"{entry.path} is not served: it is not a regular file; copy the release again")
+    except OSError as error:
+        raise_without_descriptor(error)

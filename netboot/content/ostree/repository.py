@@ -14,7 +14,7 @@ from typing import Final
 from netboot.content.library.record import Record
 from netboot.content.ostree.gvariant import array_elements, tuple_ends
 from netboot.content.ostree.object_table import is_as_imported
-from netboot.errors import ContentError
+from netboot.errors import ContentError, raise_without_descriptor
 from netboot.model.release import EntryKind, Release
 
 PREFERRED_REF: Final = "ock"
@@ -116,6 +116,7 @@ def _check_is_archive(root: Path, name: str) -> None:
         config.read_string((root / "config").read_text())
         mode = config.get("core", "mode", fallback="bare")
     except (OSError, UnicodeError, configparser.Error) as error:
+        raise_without_descriptor(error)
         raise ContentError(
             f"cannot read release {name}: {root / 'config'}: {str(error).splitlines()[0]}; "
             "copy the whole OSTree archive, with config, refs and objects"
@@ -133,6 +134,7 @@ def named_commit(ref: Path, name: str) -> str:
         with ref.open("rb") as file:
             commit = file.read(_REF_BYTES).decode("ascii", "replace").strip()
     except OSError as error:
+        raise_without_descriptor(error)
         raise ContentError(f"release {name}: {ref} cannot be read: {error.strerror}") from error
     if not _CHECKSUM.fullmatch(commit):
         raise ContentError(f"release {name}: {ref} contains no commit's checksum; copy the archive again")
@@ -159,6 +161,7 @@ def _read_children(root: Path, digest: bytes, kind: str) -> list[tuple[bytes, st
     try:
         return children(kind, path.read_bytes())
     except OSError as error:
+        raise_without_descriptor(error)
         raise ContentError(
             f"release {root.name} lacks {name} ({error.strerror}); copy the archive again whole"
         ) from error
@@ -231,11 +234,13 @@ def summary_fault(root: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        raise_without_descriptor(error)
         return f"it cannot be read: {error.strerror}"
     try:
         ref, commit = read_ref(root, root.name)
         named = summary_refs(data).get(ref)
     except ContentError as error:
+        raise_without_descriptor(error)
         return f"it cannot be compared with the refs: {error}"
     if named == commit:
         return None

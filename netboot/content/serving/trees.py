@@ -25,6 +25,7 @@ from netboot.content.serving.served_file import (
     stat_etag,
 )
 from netboot.content.serving.url_path import VISIBLE_DOT_FILES
+from netboot.errors import raise_without_descriptor
 from netboot.model.release import ContentKind, EntryKind
 
 MOST_FILES: Final = 100_000  # of a medium, or of a release beside its objects
@@ -222,7 +223,8 @@ def sorted_entries(directory: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
+    except OSError as error:
+        raise_without_descriptor(error)
         return []
 
 

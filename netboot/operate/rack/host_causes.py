@@ -15,7 +15,7 @@ from netboot.boot.install_moves import InstallMoves
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.boot.boot_client import Machine
-from netboot.model.boot.causes.cause import NEWEST_EVENTS, Cause
+from netboot.model.boot.causes.cause import NEWEST_EVENTS, Cause, Shortage
 from netboot.model.boot.causes.cause_table import cause_of
 from netboot.model.boot.causes.evidence import BY_ANYBODY, NEWEST_BY_ANYBODY, explained
 from netboot.model.boot.expected_durations import ExpectedDurations
@@ -65,10 +65,11 @@ class HostCauses:
         *,
         durations: Callable[[], ExpectedDurations],
         unserved: Callable[[], Sequence[str]],
+        shortage: Callable[[], Shortage | None],
         now: Callable[[], datetime],
     ) -> None:
         self._event_log, self._install_moves = event_log, install_moves
-        self._durations, self._unserved, self._now = durations, unserved, now
+        self._durations, self._unserved, self._shortage, self._now = durations, unserved, shortage, now
         self._found: dict[HostName, _Found] = {}
         self._finding = asyncio.Lock()
 
@@ -109,6 +110,7 @@ class HostCauses:
                 machines=[each.machine] if each.machine is not None else [],
                 durations=self._durations(),
                 unserved=unserved,
+                shortage=self._shortage(),
                 now=now,
             )
             self._found[host] = _Found(keys[host], now, cause_of(situation))

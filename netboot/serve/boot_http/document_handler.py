@@ -23,7 +23,7 @@ from netboot.boot.node_reports import INTERVAL_S, NodeReports, TooSoon
 from netboot.boot.records.log_lines import LogLines
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
-from netboot.errors import ContentError, RenderError, StoreError
+from netboot.errors import ContentError, DescriptorsError, RenderError, StoreError
 from netboot.model import urls
 from netboot.model.boot.machine_facts import facts_in
 from netboot.model.boot.offer import ScriptLanguage
@@ -86,14 +86,17 @@ class DocumentHandler:
             mac = Mac.parse(request.match_info["mac"])
         except ValueError:
             raise web.HTTPNotFound from None
-        script = await self.script_service.serve_script(
-            mac,
-            _remote_address(request),
-            ScriptLanguage.IPXE,
-            base_url=self._base_url(request),
-            is_head=request.method == "HEAD",
-            facts=facts_in(request.rel_url.raw_query_string),
-        )
+        try:
+            script = await self.script_service.serve_script(
+                mac,
+                _remote_address(request),
+                ScriptLanguage.IPXE,
+                base_url=self._base_url(request),
+                is_head=request.method == "HEAD",
+                facts=facts_in(request.rel_url.raw_query_string),
+            )
+        except DescriptorsError as error:  # not even the script that waits can be read
+            return self._not_now("script", request, error)
         return _text(script.text)
 
     async def kickstart(self, request: web.Request) -> web.Response:

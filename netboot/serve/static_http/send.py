@@ -18,7 +18,7 @@ from typing import Final
 
 from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file, read_cached
 from netboot.content.serving.served_file import ServedFile, etag_of
-from netboot.errors import ContentError
+from netboot.errors import DescriptorsError
 from netboot.serve.net.descriptors import DescriptorUser, is_scarce, may_use
 from netboot.serve.static_http.conditional import FileAnswer, refusal
 from netboot.serve.static_http.shares import Shares
@@ -27,6 +27,8 @@ SLICE_BYTES: Final = 8 * 1024 * 1024
 SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is disconnected or hangs; other machines need its slot
 FIRST_PIECE_BYTES: Final = 64 * 1024  # sent together with the head of a large file
 PIECE_BYTES: Final = 256 * 1024  # copied at once: more does not fit into the processor's cache and delays an offer
+_RETRY: Final = ("Retry-After", "5")
+NO_DESCRIPTOR: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too few descriptors are left; retry", _RETRY)
 TLS_PIECE_BYTES: Final = 64 * 1024  # encrypted at once
 
 
@@ -42,12 +44,6 @@ def is_large(file: ServedFile) -> bool:
     return file.body is None and file.size_bytes > SMALL_BODY_BYTES
 
 
-class FewDescriptorsError(ContentError):
-    """A large file is not opened now: its descriptor is kept for others."""
-
-    answer: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too few descriptors are left; retry", ("Retry-After", "5"))
-
-
 class LargeFiles:
     """The large files that are open, by machine: one of each while descriptors are scarce."""
 
@@ -58,7 +54,7 @@ class LargeFiles:
     async def opened(self, file: ServedFile, answer: FileAnswer, machine: str) -> AsyncIterator[tuple[FileIO, bytes]]:
         """Open a file, and read the bytes to send with the head.
 
-        Raise FileChangedError, FewDescriptorsError, another ContentError, or OSError.
+        Raise FileChangedError, DescriptorsError, another ContentError, or OSError.
         """
         self._of_machine[machine] += 1
         try:
@@ -76,9 +72,9 @@ def _open(file: ServedFile, answer: FileAnswer, *, is_first: bool) -> tuple[File
     number = opened.fileno()
     try:
         if not may_use(number, DescriptorUser.LARGE_FILE) or (is_scarce(number) and not is_first):
-            raise FewDescriptorsError
+            raise DescriptorsError
         return opened, os.pread(number, min(answer.length, FIRST_PIECE_BYTES), answer.start)
-    except (FewDescriptorsError, OSError):
+    except (DescriptorsError, OSError):
         opened.close()
         raise
 

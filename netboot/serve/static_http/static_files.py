@@ -20,7 +20,7 @@ from netboot.boot.named_files import FileService
 from netboot.content.serving.bodies import Bodies
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile, served_file
-from netboot.errors import NetbootError
+from netboot.errors import NetbootError, lacks_descriptor
 from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.host.mac import Mac
@@ -40,7 +40,7 @@ from netboot.serve.static_http.conditional import (
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
 from netboot.serve.static_http.registry_answers import UNREADABLE, UNSUPPORTED, WITHHELD_BLOB, registry_refusal
-from netboot.serve.static_http.send import FewDescriptorsError, SentCount
+from netboot.serve.static_http.send import NO_DESCRIPTOR, SentCount
 from netboot.serve.static_http.shares import Shares
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
@@ -108,6 +108,9 @@ class StaticFiles:
         try:
             text = await self.file_service.render(found, address, base_url=base_url, is_head=is_head)
         except NetbootError as error:
+            if lacks_descriptor(error):
+                self.counters.count("http_refused", reason=RefusalReason.DESCRIPTORS)
+                return NO_DESCRIPTOR
             log.error("boot.document_held_back", document=found.kind, address=remote, reason=str(error))
             return NOT_NOW
         return document(HTTPStatus.NOT_FOUND, "not found\n") if text is None else document(HTTPStatus.OK, text)
@@ -197,8 +200,9 @@ class StaticFiles:
 
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""
-        if isinstance(error, FewDescriptorsError):  # which `/readyz` shows
-            return error.answer
+        if lacks_descriptor(error):  # others have them: `/readyz` has it
+            self.counters.count("http_refused", reason=RefusalReason.DESCRIPTORS)
+            return NO_DESCRIPTOR
         if self._faults.note(str(error)):
             log.error("http.content_unreadable", path=printable_line(path), reason=str(error))
         if urls.is_of_registry(path):

@@ -19,7 +19,7 @@ from netboot.boot.named_files import FileService
 from netboot.boot.records.packet_capture import PacketCapture
 from netboot.content.bootfiles.bootfile_cache import BootFileCache, LargeFile
 from netboot.content.bootfiles.directories import BootFile, boot_file_name
-from netboot.errors import ContentError, NetbootError, WireError
+from netboot.errors import ContentError, DescriptorsError, NetbootError, WireError, lacks_descriptor
 from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
@@ -177,6 +177,9 @@ class TftpHandler:
         except RefusedRequestError as refusal:
             self._refuse(transfer.peer, transfer.ours, refusal.tftp_code, str(refusal))
         except NetbootError as error:
+            if lacks_descriptor(error):  # others have them: dropped, so that the machine retries
+                self._refused("no-descriptor")
+                return
             if self._faults.note(str(error)):
                 log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(error))
             self._refuse(transfer.peer, transfer.ours, ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
@@ -188,7 +191,7 @@ class TftpHandler:
     async def _content_of(self, transfer: Transfer, found: BootFile | MachineDocument) -> bytes | LargeFile:
         match found:
             case BootFile():
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._cache.read, found)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._opened, found)
             case MachineDocument():
                 base_url = urls.base_url(self._udp.interface.advertise or transfer.ours, self._http_port)
                 text = await self._file_service.render(found, IPv4Address(transfer.peer[0]), base_url=base_url)
@@ -197,6 +200,14 @@ class TftpHandler:
                 return text.encode()
             case _:
                 assert_never(found)
+
+    def _opened(self, found: BootFile) -> bytes | LargeFile:
+        """Read a boot file in a thread; one whose descriptor is kept for others is closed before another is opened."""
+        content = self._cache.read(found)
+        if isinstance(content, LargeFile) and not may_use(content.descriptor, DescriptorUser.TRANSFER):
+            content.close()
+            raise DescriptorsError
+        return content
 
     def _begin(self, transfer: Transfer, content: bytes | LargeFile) -> None:
         if transfer.request.mode is Mode.NETASCII:
@@ -225,13 +236,10 @@ class TftpHandler:
     def _admit(self, transfer: Transfer) -> str | None:
         """Return None if a read may begin now, else the reason.
 
-        The descriptor of its file is checked before another transfer is ended for it, the one of its socket after:
-        then that transfer has given back its own.
+        The descriptor of its socket is checked after another transfer was ended for it, which has given back its own.
         """
         if not self._takes_requests:
             return "busy"
-        if transfer.file is not None and not may_use(transfer.file.descriptor, DescriptorUser.TRANSFER):
-            return "no-descriptor"
         return self._transfers.admit(transfer.peer[0]) or self._give_way_out(transfer)
 
     def _give_way_out(self, transfer: Transfer) -> str | None:
@@ -242,8 +250,8 @@ class TftpHandler:
             return None
         try:
             connection = transfer_socket(self.interface.name, transfer.ours)
-        except OSError:
-            return "no-socket"
+        except OSError as error:
+            return "no-descriptor" if lacks_descriptor(error) else "no-socket"
         if not may_use(connection.fileno(), DescriptorUser.TRANSFER):
             connection.close()
             return "no-descriptor"

@@ -24,6 +24,14 @@ class CauseSeverity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Shortage:
+    """That this appliance had too few descriptors for machines: when that was so last, and why, with the cure."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """What is known of a host now. `events` and `history` are the newest of the host, oldest first."""
 
@@ -35,6 +43,7 @@ class Situation:
     wait: Wait | None = None  # what the boot waits for
     machine: Machine | None = None  # the card that booted
     unserved: Sequence[str] = ()  # what this appliance does not serve now: interfaces, ports
+    shortage: Shortage | None = None  # of its descriptors; None: there were enough since its start
 
     @property
     def host(self) -> str:

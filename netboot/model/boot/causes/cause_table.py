@@ -6,7 +6,13 @@ from netboot.model.boot.causes.cause import Cause, CauseSeverity, Finding, Situa
 from netboot.model.boot.causes.evidence import Evidence, evidence_of
 from netboot.model.boot.causes.firmware_rules import FIRMWARE
 from netboot.model.boot.causes.first_boot_rules import FIRST_BOOT, READY
-from netboot.model.boot.causes.install_rules import APPLIANCE, BEFORE_A_BOOT, FAILED_INSTALLS, HELD_INSTALLS
+from netboot.model.boot.causes.install_rules import (
+    APPLIANCE,
+    BEFORE_A_BOOT,
+    DESCRIPTORS,
+    FAILED_INSTALLS,
+    HELD_INSTALLS,
+)
 from netboot.model.boot.causes.installer_rules import INSTALLER
 from netboot.model.boot.causes.rule import Rule, of_block
 from netboot.model.install.install import InstallState
@@ -26,6 +32,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *HELD_INSTALLS,
     *FAILED_INSTALLS,
     *READY,
+    *DESCRIPTORS,
     *INSTALLER,
     *APPLIANCE,
     *FIRMWARE,

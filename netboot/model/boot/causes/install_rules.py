@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Final
 
+from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.boot_record import BootPlan
 from netboot.model.boot.causes.cause import CauseSeverity, Finding
-from netboot.model.boot.causes.evidence import BY_ANYBODY, Evidence, evidence_lines, shown, shown_time
-from netboot.model.boot.causes.rule import Find, Rule, any_of, blocked_by, waiting_for
+from netboot.model.boot.causes.evidence import BY_ANYBODY, ENDED_BOOTS, Evidence, evidence_lines, shown, shown_time
+from netboot.model.boot.causes.rule import HELD_BACK, Find, Rule, any_of, blocked_by, of_block, waiting_for
 from netboot.model.boot.reasons import after_failed_checks, after_failure, reason_of
 from netboot.model.install.checks import CheckResult
 from netboot.model.install.event import Step
@@ -101,6 +102,24 @@ def _unserved(evidence: Evidence) -> Finding | None:
     return replace(found, sentence=sentence, cure=cure or "run netboot check", evidence=lines)
 
 
+def _no_descriptor(evidence: Evidence) -> Finding | None:
+    """Find a machine that waits, or began to boot again, while this appliance had too few descriptors to serve it."""
+    shortage, block = evidence.situation.shortage, evidence.block
+    if block is not None and block.name in HELD_BACK and block.data.get("part") == "descriptors":
+        return of_block(evidence, block)
+    waits = waiting_for(evidence, *_SERVED)
+    since = waits.since if waits is not None else block.at if block is not None else None
+    if shortage is None or since is None or shortage.at < since:
+        return None
+    if block is not None and (block.name not in ENDED_BOOTS or evidence.ending not in _UNSERVED_ENDINGS):
+        return None
+    what, _, cure = shortage.reason.partition("; ")
+    sentence = f"{evidence.host} does not proceed, and this appliance has too few file descriptors: {what}"
+    last = f"{shown_time(shortage.at)} {shortage.reason}"
+    lines = evidence_lines(last, *(waits.evidence if waits is not None else (block,)))
+    return Finding(sentence, cure, lines, since)
+
+
 def _not_heard(evidence: Evidence) -> Finding | None:
     """Find an armed host whose machine sent no request since the arming."""
     arming, events, host = evidence.situation.install.arming, evidence.situation.events, evidence.host
@@ -117,6 +136,8 @@ def _not_heard(evidence: Evidence) -> Finding | None:
     return Finding(f"no boot request of {host} was received since it was armed", cure, lines, arming.at)
 
 
+_SERVED: Final = tuple(set(Step) - {Step.OFFER, Step.PXE_REQUEST, Step.LOCAL_BOOT, Step.FAILED})  # by TCP, or a file
+_UNSERVED_ENDINGS: Final = (Ending.NO_LOADER, Ending.LOADER_CUT, Ending.NO_SCRIPT)
 _ONCE: Final = frozenset({BootPlan.INSPECT, BootPlan.RESCUE, BootPlan.WIPE})
 _FAILURES: Final = frozenset(
     {InstallEvent.CHECKS_FAILED.value, InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value}
@@ -140,6 +161,8 @@ FAILED_INSTALLS: Final = (
         any_of(_failed_with(InstallEvent.REPORTED_FAILED), blocked_by("install.moved")),
     ),
 )
+
+DESCRIPTORS: Final = (Rule("no-descriptor", CauseSeverity.ERROR, _no_descriptor),)
 
 APPLIANCE: Final = (Rule("appliance-fault", CauseSeverity.ERROR, _unserved),)
 
