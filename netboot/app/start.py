@@ -72,6 +72,7 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         recorded, recorder = await store.machines.all(), store.boot_recorder
         seen = SeenMachines(recorded, store=store.machines, recorder=recorder, hosts=live.hosts, clock=clock)
         await recorder.load(clock.now())
+        await recorder.bring_forward(store.installs.histories, clock.now())
         await store.durations.load_once()
         seen.resume()
         daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)

@@ -28,6 +28,7 @@ from netboot.model.install.install import (
     HELD,
     IDENTIFIED,
     RETIRED,
+    STEP_OF_STATE,
     Install,
     InstallEvent,
     InstallState,
@@ -42,14 +43,6 @@ from netboot.store.database import burst_ended
 from netboot.store.installs import Change, Installs
 
 log = structlog.get_logger()
-
-_STEP_OF_STATE = {
-    InstallState.INSTALLING: Step.INSTALLING,
-    InstallState.INSTALLED: Step.INSTALLED,
-    InstallState.READY: Step.READY,
-    InstallState.FAILED: Step.FAILED,
-}
-
 
 MOST_OFFERS_WAITING: Final = 10_000
 OFFERS_PER_TRANSACTION: Final = 100  # a few milliseconds of the loop, in which no datagram is answered
@@ -387,7 +380,7 @@ class InstallMoves:
         if what == ARMING_ENDED:
             self.events.emit("install.arming_ended", data, host=host, mac=mac, level=logging.WARNING)
             return change
-        step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
+        step = STEP_OF_STATE.get(after.state) if after.state is not before.state else None
         level = logging.ERROR if step is Step.FAILED else logging.WARNING if what == HELD else logging.INFO
         self.events.emit("install.moved", data, host=host, mac=mac, step=step, level=level)
         return change

@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from netboot.boot.sessions import boot_recorder
 from netboot.boot.sessions.boot_recorder import BootRecorder
-from netboot.model.boot.boot_record import BootEnd, BootRecord
+from netboot.model.boot.boot_record import BootEnd, BootPlan, BootRecord
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Install, InstallEvent
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
+from netboot.store.installs import Installs
 from netboot.telemetry.metrics import Metrics
 
 BEGIN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -146,6 +149,111 @@ def test_a_boot_continues_after_a_restart_and_one_without_a_request_for_hours_do
     with_boots(store_url, before)
 
     assert with_boots(store_url, after) == [[Step.SCRIPT, Step.KERNEL], [Step.SCRIPT], [Step.KERNEL]]
+
+
+async def after_a_kill(
+    database: Database, moves: Sequence[InstallEvent], *recorded: Step, began_s: float = 0.0
+) -> list[BootRecord]:
+    """Store a boot with these steps, one each second, and later moves of its install; read the boots after a start."""
+    installs, boots, before = Installs(database), Boots(database), BootRecorder(Boots(database))
+    armed = partial(Install.armed, at=BEGIN, reason="test", attempts=3)
+    await installs.change(CP1, armed, at=BEGIN, what="armed")
+    for second, step in enumerate(recorded):
+        happened(before, "cp1", began_s + second, step, plan="install")
+    await before.boots.flush()
+    for second, event in enumerate(moves, start=10):
+        at = BEGIN + timedelta(seconds=second)
+        await installs.change(CP1, partial(Install.moved_by, event=event, at=at), at=at, what=event.value, note="why")
+    recorder = BootRecorder(boots)
+    await recorder.load(BEGIN + timedelta(seconds=60))
+    await recorder.bring_forward(installs.histories, BEGIN + timedelta(seconds=60))
+    await boots.flush()
+    assert recorder.newest(CP1) in await boots.of_host(CP1)
+    return await boots.of_host(CP1)
+
+
+def forward(store_url: str, moves: Sequence[InstallEvent], *recorded: Step, began_s: float = 0.0) -> list[BootRecord]:
+    async def scenario() -> list[BootRecord]:
+        database = await Database.open(store_url)
+        try:
+            return await after_a_kill(database, moves, *recorded, began_s=began_s)
+        finally:
+            await database.close()
+
+    return asyncio.run(scenario())
+
+
+def test_a_boot_whose_last_events_were_lost_has_the_moves_of_its_install(store_url: str):
+    moves = [InstallEvent.SCRIPT_SENT, InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_DONE]
+
+    [boot] = forward(store_url, moves, Step.OFFER)
+
+    assert [(each.step, (each.at - BEGIN).total_seconds(), each.took_s) for each in boot.steps] == [
+        (Step.OFFER, 0.0, None),
+        (Step.SCRIPT, 10.0, None),  # the steps between them may be lost: no duration
+        (Step.INSTALLING, 11.0, None),
+        (Step.INSTALLED, 12.0, None),
+    ]
+    assert (boot.plan, boot.end, boot.waits_for) == (BootPlan.INSTALL, None, Step.LOCAL_BOOT)
+
+
+@pytest.mark.parametrize(
+    ("moves", "steps", "end"),
+    [
+        ([InstallEvent.REPORTED_FAILED], [Step.FAILED], BootEnd.FAILED),
+        ([InstallEvent.IGNITION_SENT], [Step.INSTALLED, Step.IGNITION], None),
+        (
+            [InstallEvent.REPORTED_DONE, InstallEvent.IGNITION_SENT, InstallEvent.REPORTED_READY],
+            [Step.INSTALLED, Step.READY],
+            BootEnd.READY,
+        ),
+    ],
+)
+def test_each_stored_move_that_a_boot_shows_is_brought_forward(
+    sqlite_url: str, moves: Sequence[InstallEvent], steps: Sequence[Step], end: BootEnd | None
+):
+    [boot] = forward(sqlite_url, [InstallEvent.SCRIPT_SENT, *moves], Step.OFFER)
+
+    assert ([each.step for each in boot.steps], boot.end) == ([Step.OFFER, Step.SCRIPT, *steps], end)
+
+
+def test_what_a_boot_has_and_what_happened_before_it_are_not_brought_forward(sqlite_url: str):
+    moves = [InstallEvent.SCRIPT_SENT, InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_DONE]
+
+    [known] = forward(sqlite_url, moves[:2], Step.OFFER, Step.SCRIPT, Step.INSTALLING, began_s=9.5)
+
+    assert [(each.step, (each.at - BEGIN).total_seconds()) for each in known.steps] == [
+        (Step.OFFER, 9.5),
+        (Step.SCRIPT, 10.5),
+        (Step.INSTALLING, 11.5),
+    ]
+
+
+def test_moves_before_a_boot_are_not_of_it(sqlite_url: str):
+    moves = [InstallEvent.SCRIPT_SENT, InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_DONE]
+
+    [later] = forward(sqlite_url, moves, Step.OFFER, began_s=20)
+
+    assert [each.step for each in later.steps] == [Step.OFFER]
+
+
+def test_a_boot_after_which_another_one_was_recorded_is_left_as_it_is(sqlite_url: str):
+    """Another appliance on the store recorded the later boot, in which the moves were made."""
+
+    async def scenario() -> list[list[Step]]:
+        database = await Database.open(sqlite_url)
+        try:
+            other = BootRecorder(Boots(database))
+            happened(other, "cp1", 40, Step.OFFER)
+            happened(other, "cp1", 45, Step.SCRIPT, plan="install")
+            happened(other, "cp1", 50, Step.FAILED)
+            await other.boots.flush()
+            found = await after_a_kill(database, [InstallEvent.SCRIPT_SENT], Step.OFFER)
+            return [[each.step for each in boot.steps] for boot in found]
+        finally:
+            await database.close()
+
+    assert asyncio.run(scenario()) == [[Step.OFFER], [Step.OFFER, Step.SCRIPT, Step.FAILED]]
 
 
 def test_a_machine_that_is_registered_while_it_boots_continues_its_boot_under_its_name(sqlite_url: str):

@@ -77,6 +77,23 @@ def test_a_boot_continues_after_a_restart_of_the_daemon(rack: Rack, stop: signal
     assert token not in json.dumps(boots)
 
 
+def test_what_was_acknowledged_directly_before_a_kill_is_in_the_boot_after_it(rack: Rack):
+    cp1 = rack.machine(*CP1)
+    rack.netboot("install", "arm", "cp1")
+    cp1.boots()
+    time.sleep(3)  # the offer is written
+    token = token_in(cp1.get(f"/ks/{token_in(cp1.script(), 'ks')}").body, "report")
+    assert [cp1.report(token, event) for event in ("started", "done")] == [200] * 2
+    rack.kill()
+    rack.start()
+
+    [boot] = json.loads(rack.netboot("install", "history", "cp1", "--boots", "--json"))
+
+    steps = [each["step"] for each in boot["steps"] if each["step"] != "kickstart"]  # may be lost, as its event
+    assert steps == ["offer", "script", "installing", "installed"]
+    assert (boot["plan"], boot["end"], boot["waits_for"]) == ("install", None, "local-boot")
+
+
 def test_every_boot_that_runs_is_followed_and_printed_when_it_changes(rack: Rack):
     cp1 = rack.machine(*CP1)
     rack.netboot("install", "arm", "cp1")

@@ -5,21 +5,25 @@ requests of many.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, product
 from typing import Final
 
-from netboot.model.boot.boot_fold import after_event, replaced_by_another, with_retry
+from netboot.model.boot.boot_fold import after_event, replaced_by_another, with_moves, with_retry
 from netboot.model.boot.boot_record import LONGEST_STEP, BootRecord, BootStep
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Move
 from netboot.store.boots.boot_store import Boots
 
 HOSTS_KEPT: Final = 10_000  # in memory; the boot that changed first is forgotten first
 UNREGISTERED_KEPT: Final = 500
 
+_HOSTS_AT_ONCE: Final = 100  # in a query of their histories
+
+Histories = Callable[[Sequence[HostName]], Awaitable[Mapping[HostName, Sequence[Move]]]]
 OnMeasured = Callable[[BootRecord, BootStep], None]  # called with each step whose duration is known now
 
 
@@ -36,6 +40,16 @@ class BootRecorder:
         """Read the boots that run, after a restart; raise StoreError."""
         for boot in sorted(await self.boots.running(now - LONGEST_STEP), key=lambda boot: boot.last_at):
             self._take(boot)
+
+    async def bring_forward(self, histories: Histories, now: datetime) -> None:
+        """Add what the stored moves of installs show and the boots that run lack, after a kill; raise StoreError."""
+        newest = {(boot.mac, boot.began_at) for boot in await self.boots.newest_running(now - LONGEST_STEP)}
+        running = {host: boot for host, boot in self._of_hosts.items() if (boot.mac, boot.began_at) in newest}
+        hosts = list(running)
+        for first in range(0, len(hosts), _HOSTS_AT_ONCE):
+            for host, moves in (await histories(hosts[first : first + _HOSTS_AT_ONCE])).items():
+                if (forward := with_moves(running[host], moves)) is not running[host]:
+                    self._keep(forward)
 
     def event_happened(self, event: Event, _level: int) -> None:
         """Add an event to the boot of its machine."""

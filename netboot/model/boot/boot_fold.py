@@ -5,7 +5,7 @@ the kernel was sent. `ostree` has one event for each part of the pull; it is mea
 last event, once the next step follows. A step that comes late, out of the order of `Step`, has no duration.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,6 +24,8 @@ from netboot.model.boot.boot_record import (
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
 from netboot.model.boot.offer import OfferKind
 from netboot.model.install.event import Event, Step
+from netboot.model.install.install import STEP_OF_STATE, InstallEvent, Move
+from netboot.model.words import first_line
 
 _ENDS: Final = {Step.READY: BootEnd.READY, Step.FAILED: BootEnd.FAILED}
 _FIRST: Final = frozenset({Step.OFFER, Step.LOADER, Step.SCRIPT, Step.KERNEL})  # again in a boot: another one began
@@ -76,6 +78,31 @@ def after_event(boot: BootRecord | None, event: Event) -> Folded:
         return _begun(boot, event, step)
     is_noted = boot is not None and boot.end is None and event.name in _NOTED
     return Folded(_noted(boot, event) if boot is not None and is_noted else boot)
+
+
+def with_moves(boot: BootRecord, moves: Iterable[Move]) -> BootRecord:
+    """Return a boot with what the moves of its host's install show, and it lacks; they have no duration.
+
+    A move is stored before it is acknowledged, its event after it: a daemon that was killed may not have stored that,
+    nor the events before it.
+    """
+    for move in moves:
+        for name, step, data in _shown_by(move):
+            if boot.end is None and move.at >= boot.began_at and boot.step(step) is None:
+                event = Event(name, max(move.at, boot.last_at), boot.host, boot.mac, step, data)
+                boot = after_event(boot, event).boot or boot
+                boot = _with_step(boot, _step(event, step))
+    return boot
+
+
+def _shown_by(move: Move) -> Iterator[tuple[str, Step, dict[str, str]]]:
+    """Yield the events of a move that are steps of a boot."""
+    if move.what == InstallEvent.SCRIPT_SENT:
+        yield "boot.script_served", Step.SCRIPT, {"plan": BootPlan.INSTALL.value}
+    if move.before is not move.after and (step := STEP_OF_STATE.get(move.after)) is not None:
+        yield "install.moved", step, {"note": first_line(move.note)}
+    if move.what == InstallEvent.IGNITION_SENT:
+        yield "boot.ignition_served", Step.IGNITION, {}
 
 
 def _overdue(boot: BootRecord, event: Event) -> BootRecord:

@@ -16,6 +16,7 @@ from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import InstallCheck, failures
+from netboot.model.install.event import Step
 from netboot.model.install.machine_identity import (
     NOTHING_KNOWN,
     Hold,
@@ -112,6 +113,14 @@ _REFUSED_WHILE_HELD: Final = frozenset({E.SCRIPT_SENT, E.REPORTED_STARTED})
 
 # After a failed check only a new arming leads to the installer.
 _REFUSED_AFTER_FAILED_CHECKS: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.CHECKS_PASSED, E.REPORTED_STARTED})
+
+
+STEP_OF_STATE: Final = {
+    S.INSTALLING: Step.INSTALLING,
+    S.INSTALLED: Step.INSTALLED,
+    S.READY: Step.READY,
+    S.FAILED: Step.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
