@@ -109,7 +109,11 @@ class Machine:
             self._reached("armed")
 
     def _boot(self) -> None:
-        self.dhcp.take(self.mac.replace(":", ""))
+        kind, _ = self.dhcp.take(self.mac.replace(":", ""))
+        if kind != ACK:  # it begins again
+            if not self.dhcp.may_fail:
+                self.acknowledged.fault(f"{self.host} requests an address, and is answered with kind {kind}")
+            return
         script = self.requests.send("GET", f"/boot/{self.mac}.ipxe").text
         if "/ks/" in script:
             self.kickstart = token_in(script, "ks")

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import suppress
+from collections.abc import Container
 from pathlib import Path
 
 import yaml
@@ -73,12 +73,23 @@ def log_line(text: str) -> LogLine:
     return tuple(sorted(json.loads(text).items()))
 
 
-def whole_lines(log: Path) -> list[LogLine]:
-    """Read the lines of a machine's log with a JSON parser, without one that a kill cut off."""
-    text, found = log.read_text(), []
-    for line in text[: text.rfind("\n") + 1].splitlines():
-        with suppress(ValueError):
-            found.append(log_line(line))
+def cut_off(log: Path) -> bytes:
+    """Return what follows the last whole line of a machine's log: a kill cut it off."""
+    return log.read_bytes().rpartition(b"\n")[2]
+
+
+def whole_lines(log: Path, cut: Container[bytes]) -> list[LogLine]:
+    """Read the lines of a machine's log with a JSON parser, without those that kills `cut` off.
+
+    Raises ValueError for another line that is not whole.
+    """
+    found = []
+    for number, line in enumerate(log.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            found.append(log_line(line.decode()))
+        except ValueError as error:
+            if line not in cut:
+                raise ValueError(f"{log}: line {number} is damaged, and no kill cut it off: {line!r}") from error
     return found
 
 

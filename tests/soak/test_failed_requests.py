@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from fixtures.daemon import wait_until
 from reliability.acknowledged import Acknowledged
-from reliability.clients import Arms, Client, DeclaresHosts, SendsContent, SetsIgnition, keep_working
+from reliability.clients import Arms, Client, DeclaresHosts, Leases, Machine, SendsContent, SetsIgnition, keep_working
 from reliability.loaded_rack import LoadedRack
-from reliability.requests import Operator
+from reliability.requests import MachineRequests, Operator
 from soak.soak_clients import Latencies, Reads, Reloads, Streams
 from soak.test_soak import add_clients
 
@@ -81,3 +81,28 @@ def test_each_client_of_the_soak_records_that_the_daemon_is_gone(loaded: LoadedR
 
     with loaded.loaded():
         wait_until(recorded, failed=lambda: f"{left}: {loaded.acknowledged.faults[:50]}", timeout_s=30.0)
+
+
+@pytest.mark.parametrize(
+    ("may_fail", "faults"), [(False, ["cp1 requests an address, and is answered with kind 6"]), (True, [])]
+)
+def test_a_machine_whose_request_is_refused_does_not_go_on(may_fail: bool, faults: list[str]):
+    class Refusing(Leases):
+        def exchange(self, _mac: str, options: list[tuple[int, bytes]]) -> tuple[int, bytes]:
+            return (2, b"\0\0\0\0") if options[0][1] == b"\1" else (6, b"\0\0\0\0")
+
+    noted, nowhere = Acknowledged(), Operator(Path("/nonexistent"), may_fail=False)
+    requests = MachineRequests("none", "192.0.2.50")
+    machine = Machine(
+        nowhere,
+        requests,
+        noted,
+        Refusing("none", noted, random.Random(1), may_fail=may_fail),
+        "cp1",
+        "52:54:00:aa:bb:01",
+        at="armed",
+    )
+
+    machine.step()
+
+    assert (noted.faults, machine.at) == (faults, "armed")
