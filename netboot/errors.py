@@ -12,6 +12,22 @@ NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure if a user m
 _NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
+def read_only_cure(directory: object) -> str:
+    """Return the cure of a directory that is read-only: its disk, or the sandbox of the service, which looks the same.
+
+    One clause: the doctor takes what follows the last semicolon of a fault for its cure.
+    """
+    return (
+        "mount it writable, see dmesg, or if only the service sees it read-only: systemctl edit netboot, add [Service] "
+        f"ReadWritePaths={directory} unless the unit has it, and systemctl restart netboot"
+    )
+
+
+def no_answer_of_store(wait_s: float) -> str:
+    """Return the fault, with its cure, of a store that did not answer in time."""
+    return f"the store did not answer within {wait_s:g} s; check the load of its disk, or of its database server"
+
+
 class NetbootError(Exception):
     """An error with a message of one sentence for the operator, and a code for programs: docs/api.md lists them."""
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, event, literal, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from netboot.errors import StoreError
+from netboot.errors import StoreError, no_answer_of_store
 from netboot.store.engine.store_engine import engine_of
 from netboot.store.failure import cannot_open, disk_fault, store_failed
 from netboot.store.locks.file_lock import open_or_make
@@ -209,7 +209,7 @@ class Database:
                 break
             except TimeoutError:
                 if self.write_fault is not None or now_s() > until_s:
-                    raise StoreError(_late(TIMEOUT_S)) from None
+                    raise StoreError(no_answer_of_store(TIMEOUT_S)) from None
         try:
             yield
         finally:
@@ -319,13 +319,9 @@ async def _begun(engine: AsyncEngine, wait_s: float) -> AsyncIterator[AsyncConne
         async with asyncio.timeout(wait_s), engine.begin() as connection:
             yield connection
     except TimeoutError:
-        raise StoreError(_late(wait_s)) from None
+        raise StoreError(no_answer_of_store(wait_s)) from None
     except (SQLAlchemyError, OSError) as error:
         raise store_failed(error) from error
-
-
-def _late(wait_s: float) -> str:
-    return f"the store did not answer within {wait_s:g} s; check the load of its disk, or of its database server"
 
 
 def prepared_engine(url: str) -> AsyncEngine:

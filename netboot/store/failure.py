@@ -40,6 +40,10 @@ _LEAST_BYTES: Final = 64 << 10  # of some pages of the write-ahead log
 _FILE_CURES: Final = {**DISK_CURES, errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGHT}
 
 
+class TlsFilesError(OSError):
+    """A file of TLS for a connection to a database server cannot be read, or is none; ssl does not name it."""
+
+
 class NoServerError(OSError):
     """A connection to a database server failed with an error of the system, which is its cause."""
 
@@ -56,10 +60,18 @@ def store_failed(error: BaseException) -> StoreError:
     """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
     if isinstance(error, TimeoutError) and not str(error):  # of asyncio, which cancelled what did not end in time
         return StoreError(f"the store failed: its database server did not answer in time; {_NO_ANSWER}")
-    cause = error.__cause__ or error
+    cause = error if isinstance(error, TlsFilesError) else error.__cause__ or error
     shown = error if isinstance(error, NoServerError) else cause
     cure = _cure(cause, has_socket=isinstance(error, NoServerError) and error.has_socket)
     return StoreError(f"the store failed: {first_line(str(shown)) or type(shown).__name__}; {cure}")
+
+
+def misconfigured(error: ValueError) -> StoreError:
+    """Return the error for what a driver does not accept of a URL and its environment, before it connects."""
+    return StoreError(
+        f"the store failed: {first_line(str(error))}; correct store.url, or the environment variables that fill it: "
+        "PGHOST, PGPORT, PGSSLMODE, PGSSLROOTCERT"
+    )
 
 
 def disk_fault(file: Path) -> str | None:
@@ -103,7 +115,7 @@ def _cure(cause: BaseException, *, has_socket: bool) -> str:
             return "start the database server, or correct the directory of its socket in store.url"
         case PermissionError(filename=None) if has_socket:
             return "let the user of this program open the socket: the rights of its directory"
-        case FileNotFoundError():  # ssl.SSLContext does not name the file
+        case TlsFilesError():
             return "correct the TLS files that PGSSLROOTCERT, PGSSLCERT, PGSSLKEY and PGSSLCRL name"
         case TimeoutError() | OSError():
             return "start the database server, or correct server and port in store.url"

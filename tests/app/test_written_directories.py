@@ -75,7 +75,7 @@ def test_a_disk_that_becomes_read_only_is_a_fault_until_it_is_writable_again(tmp
 
     reason = (
         f"cannot write hosts in {disk}: Read-only file system; "
-        "mount it writable, see dmesg; if it is to be read-only: systemctl restart netboot"
+        "mount it writable, see dmesg, or if it is to be read-only: systemctl restart netboot"
     )
     assert (before, found, after) == (SOUND, at_fault(reason), SOUND)
     assert at_the_start == SOUND

@@ -30,11 +30,11 @@ def error(code: int) -> OSError:
     ("code", "cure"),
     [
         (errno.ENOSPC, "the file system is full: netboot content gc, remove a release, or enlarge it"),
-        (errno.EACCES, "run with sudo; if the daemon cannot write either: chown -R netboot: /srv/netboot"),
+        (errno.EACCES, "run with sudo, or if the daemon cannot write either: chown -R netboot: /srv/netboot"),
         (
             errno.EROFS,
-            "mount it writable; if only the daemon sees it read-only, its unit has ProtectSystem=strict: "
-            "systemctl edit netboot, add [Service] ReadWritePaths=/srv/netboot, and restart",
+            "mount it writable, see dmesg, or if only the service sees it read-only: systemctl edit netboot, add "
+            "[Service] ReadWritePaths=/srv/netboot unless the unit has it, and systemctl restart netboot",
         ),
         (
             errno.EXDEV,

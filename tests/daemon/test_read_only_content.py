@@ -32,9 +32,9 @@ def read_only(rack: Rack) -> Iterator[Rack]:
 def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_get_503(read_only: Rack) -> None:
     content = read_only.directory / "content"
     fault = (
-        f"cannot write below {content}: Read-only file system; mount it writable; if only the daemon sees it "
-        "read-only, its unit has ProtectSystem=strict: systemctl edit netboot, add [Service] "
-        f"ReadWritePaths={content}, and restart"
+        f"cannot write below {content}: Read-only file system; mount it writable, see dmesg, or if only the service "
+        f"sees it read-only: systemctl edit netboot, add [Service] ReadWritePaths={content} unless the unit has it, "
+        "and systemctl restart netboot"
     )
     read_only.wait_for_log("content.delta_failed")
     uploader = Uploader(read_only)

@@ -87,8 +87,11 @@ async def test_a_lab_that_is_stopped_again_and_again_while_its_lan_is_made_remov
     assert_removed("slow", cache)
 
 
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-async def test_a_lab_that_is_stopped_by_a_signal_and_sigterms_removes_everything(cache: Path, first: signal.Signals):
+async def test_a_lab_that_is_stopped_by_a_signal_again_and_again_removes_everything(
+    cache: Path, first: signal.Signals, again: signal.Signals
+):
     command = [sys.executable, "-m", "netboot", "lab", "up", "--name", "signals", "--json"]
     process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE)
     assert process.stdout is not None
@@ -100,7 +103,7 @@ async def test_a_lab_that_is_stopped_by_a_signal_and_sigterms_removes_everything
             while not ended.done():
                 await asyncio.wait({ended}, timeout=0.05)
                 with suppress(ProcessLookupError):
-                    process.terminate()
+                    process.send_signal(again)
     finally:
         with suppress(ProcessLookupError):
             process.kill()

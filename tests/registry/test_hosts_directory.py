@@ -108,7 +108,7 @@ def test_a_missing_directory_is_named_with_the_command_that_makes_it(tmp_path: P
 
     assert str(refused.value) == (
         f"cannot write in {path}: No such file or directory; make it: install -d -m 770 -g netboot {path}, "
-        f"then systemctl restart netboot; without the service: mkdir {path}"
+        f"then systemctl restart netboot, or without the service: mkdir {path}"
     )
 
 
@@ -126,8 +126,8 @@ def test_a_user_without_the_right_gets_the_commands_that_give_it(tmp_path: Path)
         os.setegid(0)
 
     assert str(refused.value) == (
-        f"cannot write in {tmp_path}: Permission denied; run with sudo, or join group netboot; "
-        f"a daemon of the service needs: chgrp netboot {tmp_path}; chmod 770 {tmp_path}"
+        f"cannot write in {tmp_path}: Permission denied; run with sudo, or join group netboot, "
+        f"or if the service may not: chgrp netboot {tmp_path} && chmod 770 {tmp_path}"
     )
 
 
@@ -151,16 +151,16 @@ def test_a_full_disk_leaves_every_file_as_it_was(small: Path):
     assert str(refused.value) == f"cannot write in {small}: No space left on device; free some space"
 
 
-def test_a_read_only_file_system_is_named_with_the_setting_of_the_unit(small: Path):
+def test_a_read_only_file_system_is_mounted_first_and_then_the_setting_of_the_unit_is_named(small: Path):
     subprocess.run(["mount", "-o", "remount,ro", small], check=True)
 
     with pytest.raises(HostsNotWritableError) as refused:
         write(small, w1="one\n")
 
     assert str(refused.value) == (
-        f"cannot write in {small}: Read-only file system; the service needs ReadWritePaths={small}, as "
-        "systemd/netboot.service has it for /etc/netboot/hosts.d, and a restart if the directory was made after its "
-        "start: systemctl restart netboot"
+        f"cannot write in {small}: Read-only file system; mount it writable, see dmesg, or if only the service sees it "
+        f"read-only: systemctl edit netboot, add [Service] ReadWritePaths={small} unless the unit has it, and "
+        "systemctl restart netboot"
     )
 
 

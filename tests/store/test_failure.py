@@ -108,14 +108,49 @@ def test_each_of_several_servers_that_were_tried_is_named():
 
 
 @pytest.mark.integration
-def test_a_missing_file_of_tls_is_not_taken_for_a_server_that_does_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", ["127.0.0.1:1/netboot?", "/netboot?", "/netboot?host={directory}&"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        ("no certificate", "[X509: NO_CERTIFICATE_OR_CRL_FOUND] no certificate or crl found (_ssl.c:"),
+    ],
+)
+def test_a_file_of_tls_is_not_taken_for_a_server_or_a_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, content: str | None, reason: str
 ):
-    monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "none.pem"))
+    roots = tmp_path / "roots.pem"
+    if content is not None:
+        roots.write_text(content)
+    monkeypatch.setenv("PGSSLROOTCERT", str(roots))
 
-    assert refused("postgresql+asyncpg://netboot@127.0.0.1:1/netboot?ssl=verify-full") == (
-        "the store failed: cannot connect to 127.0.0.1:1: No such file or directory; "
-        "correct the TLS files that PGSSLROOTCERT, PGSSLCERT, PGSSLKEY and PGSSLCRL name"
+    found = refused(f"postgresql+asyncpg://netboot@{place.format(directory=tmp_path)}ssl=verify-full")
+
+    assert found.startswith(f"the store failed: cannot read the TLS files of the connection: {reason}")
+    assert found.endswith("; correct the TLS files that PGSSLROOTCERT, PGSSLCERT, PGSSLKEY and PGSSLCRL name")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("ports", "hosts", "reason"),
+    [
+        ("1,2", "127.0.0.1,127.0.0.1,127.0.0.1", "could not match 2 port numbers to 3 hosts"),
+        ("1,2", "", "could not match 2 port numbers to 1 hosts"),
+        ("one", "", "invalid literal for int() with base 10: 'one'"),
+    ],
+)
+def test_ports_that_the_environment_has_and_that_fit_no_servers_are_corrected_there(
+    monkeypatch: pytest.MonkeyPatch, ports: str, hosts: str, reason: str
+):
+    monkeypatch.setenv("PGPORT", ports)
+    if hosts:
+        monkeypatch.setenv("PGHOST", hosts)
+
+    found = refused(f"postgresql+asyncpg://netboot@{'' if hosts else '127.0.0.1'}/netboot")
+
+    assert found == (
+        f"the store failed: {reason}; correct store.url, or the environment variables that fill it: PGHOST, PGPORT, "
+        "PGSSLMODE, PGSSLROOTCERT"
     )
 
 

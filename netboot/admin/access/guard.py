@@ -6,6 +6,7 @@ A stream of a session or API token ends with it: a user who is removed receives 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from netboot.admin.access.csrf import FormTokens, verified_form
 from netboot.admin.access.needs import need_of
 from netboot.admin.access.requester import Requester, actor_on, channel_of, is_api, note_requester
 from netboot.admin.access.turns import Found, ReadingTurns
-from netboot.errors import StoreError
+from netboot.errors import StoreError, no_answer_of_store
 from netboot.model.access.access_rule import (
     AccessRefusal,
     Channel,
@@ -44,12 +45,16 @@ def guard(access: AccessUses, forms: FormTokens, metrics: Metrics) -> Middleware
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         channel, need = channel_of(request), need_of(request)
-        are_known = await _are_known(request, access, channel, need)
-        found = _credential_of(request, access, channel) if are_known else None
-        requester = _requester(request, channel, found, forms, has_users=not are_known or access.has_users)
+        unknown = await _unknown(request, access, channel, need)
+        found = _credential_of(request, access, channel) if unknown is None else None
+        requester = replace(
+            _requester(request, channel, found, forms),
+            has_users=unknown is not None or access.has_users,
+            unknown=unknown,
+        )
         note_requester(request, requester)
         role = found if isinstance(found, RefusedCredential) else requester.role
-        refusal = access_refusal(need, channel, role, has_users=requester.has_users)
+        refusal = access_refusal(need, channel, role, has_users=requester.has_users, unknown=unknown)
         if refusal is not None:
             metrics.count("admin_refused", reason=refusal.kind.value)
             return _refused(request, refusal, found)
@@ -63,8 +68,8 @@ def guard(access: AccessUses, forms: FormTokens, metrics: Metrics) -> Middleware
     return guarded
 
 
-async def _are_known(request: web.Request, access: AccessUses, channel: Channel, need: Need) -> bool:
-    """Wait for the accounts; return whether they are known. Raises StoreError if the request depends on them.
+async def _unknown(request: web.Request, access: AccessUses, channel: Channel, need: Need) -> str | None:
+    """Wait for the accounts; return why they are not known. Raises StoreError if the request depends on them.
 
     The health, which shows that the store hangs, and the login wait `OPEN_WAIT_S` at most, with any credential.
     """
@@ -72,13 +77,13 @@ async def _are_known(request: web.Request, access: AccessUses, channel: Channel,
         async with asyncio.timeout(OPEN_WAIT_S if need is Need.OPEN else None):
             await access.load()
     except TimeoutError:
-        return False
-    except StoreError:
+        return no_answer_of_store(OPEN_WAIT_S)
+    except StoreError as error:
         has_credential = channel is not Channel.CONTROL_SOCKET and any(_credentials(request))
         if need is not Need.OPEN and (has_credential or (channel is Channel.LOOPBACK and need is Need.CHANGE)):
             raise
-        return False
-    return True
+        return str(error)
+    return None
 
 
 def _credentials(request: web.Request) -> tuple[list[str], str | None]:
@@ -99,17 +104,15 @@ def _credential_of(request: web.Request, access: AccessUses, channel: Channel) -
     return access.tokens.token_of(token.strip(), address)
 
 
-def _requester(
-    request: web.Request, channel: Channel, found: Found, forms: FormTokens, *, has_users: bool
-) -> Requester:
+def _requester(request: web.Request, channel: Channel, found: Found, forms: FormTokens) -> Requester:
     match found:
         case LoginSession():
             actor, csrf = actor_on(request, session=found), forms.of_session(request.cookies[SESSION_COOKIE])
-            return Requester(actor, channel, found.role, found, csrf, has_users)
+            return Requester(actor, channel, found.role, found, csrf)
         case ApiToken():
-            return Requester(actor_on(request, token=found), channel, found.role, has_users=has_users)
+            return Requester(actor_on(request, token=found), channel, found.role)
         case _:
-            return Requester(actor_on(request), channel, csrf=forms.of_channel(channel), has_users=has_users)
+            return Requester(actor_on(request), channel, csrf=forms.of_channel(channel))
 
 
 def _refused(request: web.Request, refusal: AccessRefusal, found: Found) -> web.Response:

@@ -52,7 +52,7 @@ class WrittenDirectories:
             self._were_writable.add(directory)
             return (errno.ENOSPC, "free some space or inodes on its file system") if _is_full(directory) else None
         if directory in self._were_writable and os.statvfs(directory).f_flag & os.ST_RDONLY:
-            return errno.EROFS, "mount it writable, see dmesg; if it is to be read-only: systemctl restart netboot"
+            return errno.EROFS, "mount it writable, see dmesg, or if it is to be read-only: systemctl restart netboot"
         return None
 
 

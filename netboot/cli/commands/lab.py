@@ -213,18 +213,25 @@ def _described(running: Lab) -> dict[str, Any]:
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end; SIGTERM stops it as Ctrl-C does, with everything cleaned up."""
+    """Run to the end; SIGINT or SIGTERM stops it with everything cleaned up, and another one does not end that."""
+    received: list[signal.Signals] = []
 
     async def body() -> Result:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+        def stop(number: signal.Signals) -> None:
+            received.append(number)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
         return await work
 
     try:
         return asyncio.run(body())
     except asyncio.CancelledError:
-        raise SystemExit(143) from None
+        raise SystemExit(128 + received[0]) from None
 
 
 def _cell(timeline: BootTimeline, step: Step) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.library.progress import NO_PROGRESS, Progress
-from netboot.errors import ContentError, DescriptorsError, NetbootError, lacks_descriptor
+from netboot.errors import ContentError, DescriptorsError, NetbootError, lacks_descriptor, read_only_cure
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -58,12 +58,9 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
         case errno.ENOSPC | errno.EDQUOT:
             cure = "the file system is full: netboot content gc, remove a release, or enlarge it"
         case errno.EACCES | errno.EPERM:
-            cure = f"run with sudo; if the daemon cannot write either: chown -R netboot: {directory}"
+            cure = f"run with sudo, or if the daemon cannot write either: chown -R netboot: {directory}"
         case errno.EROFS:
-            cure = (
-                "mount it writable; if only the daemon sees it read-only, its unit has ProtectSystem=strict: "
-                f"systemctl edit netboot, add [Service] ReadWritePaths={directory}, and restart"
-            )
+            cure = read_only_cure(directory)
         case errno.EXDEV:
             cure = "media, ostree, .staging and .deltas must be on one file system: mount it at their parent directory"
         case _:

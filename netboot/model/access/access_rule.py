@@ -75,8 +75,13 @@ _NETWORK: Final = AccessRefusal(
 )
 
 
-def access_refusal(need: Need, channel: Channel, credential: Credential, *, has_users: bool) -> AccessRefusal | None:
-    """Return why a request is refused; None: it is served. `has_users`: a user exists."""
+def access_refusal(
+    need: Need, channel: Channel, credential: Credential, *, has_users: bool, unknown: str | None = None
+) -> AccessRefusal | None:
+    """Return why a request is refused; None: it is served.
+
+    `has_users`: a user exists; `unknown`: why nobody knows whether one does, as if one did.
+    """
     if channel is Channel.CONTROL_SOCKET:
         return None
     if isinstance(credential, RefusedCredential):
@@ -89,14 +94,16 @@ def access_refusal(need: Need, channel: Channel, credential: Credential, *, has_
         return None if need is Need.READ or credential is UserRole.ADMIN else _ROLE
     match channel:
         case Channel.LOOPBACK:
-            return _loopback_refusal(need, has_users=has_users)
+            return _loopback_refusal(need, has_users=has_users, unknown=unknown)
         case Channel.NETWORK:
             return _NETWORK
         case _:
             assert_never(channel)
 
 
-def _loopback_refusal(need: Need, *, has_users: bool) -> AccessRefusal | None:
+def _loopback_refusal(need: Need, *, has_users: bool, unknown: str | None) -> AccessRefusal | None:
     if need is Need.MANAGE:
         return _MANAGE
+    if need is Need.CHANGE and unknown is not None:
+        return AccessRefusal(RefusalKind.LOGIN, unknown)
     return _LOOPBACK if need is Need.CHANGE and has_users else None

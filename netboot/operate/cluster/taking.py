@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.boot.documents.role_files import RoleFileRead, TakenRecord, read_record, record_path
-from netboot.errors import RoleFileError
+from netboot.errors import RoleFileError, read_only_cure
 from netboot.model.clock import RandomBytes
 from netboot.model.host.role_ignition import LIFETIMES, RoleFile, SecretKind
 
@@ -165,4 +165,6 @@ def _cannot_write(path: Path, error: OSError) -> RoleFileError:
     )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         cure = "free some space"
+    elif error.errno == errno.EROFS:
+        cure = read_only_cure(path.parent)
     return RoleFileError(f"cannot write {path}: {error.strerror}; {cure}")

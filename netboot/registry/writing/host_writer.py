@@ -5,6 +5,7 @@ file is changed. A host that a person declared is refused with the place of its 
 called in a thread.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from netboot.registry.load import DeclaredFiles, directory_of_hosts
 from netboot.registry.writing.host_document import Values, host_text, patched, values_in
 from netboot.registry.writing.hosts_directory import HostsDirectory, locked_directory
 from netboot.registry.writing.new_faults import read_sound, refuse_new_faults
-from netboot.yamlfile.faults import Faults, did_you_mean, shown
+from netboot.yamlfile.faults import Faults, Place, did_you_mean, shown
+from netboot.yamlfile.files import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,15 @@ def _removal_refusal(host: Host, directory: Path) -> str | None:
     path = directory / f"{host.name}.yaml"
     if host.declared_at.rsplit(":", 2)[0] != str(path):
         return _declared_by_a_person(host.name, host.declared_at, path)
+    faults = Faults()
+    text = read_text(path, faults, place=Place(str(path)))
+    if text is None:
+        is_gone = not os.path.lexists(path)
+        gone = f"{path}, which declared {host.name}, is no longer there; netboot reload"
+        return gone if is_gone else str(faults.problems[0])
     try:
-        values_in(host.name, HostsFile(str(path), path.read_text()))
-    except (HostFileError, OSError, UnicodeError) as error:
+        values_in(host.name, HostsFile(str(path), text))
+    except HostFileError as error:
         return str(error)
     return None
 

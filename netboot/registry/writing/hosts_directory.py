@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from netboot.errors import NO_RIGHT, HostsNotWritableError
+from netboot.errors import NO_RIGHT, HostsNotWritableError, read_only_cure
 
 LOCK_S: Final = 10.0  # a change reads all hosts files: 5,000 hosts take two seconds
 _TRY_AGAIN_S: Final = 0.05
@@ -109,16 +109,13 @@ def _not_writable(path: Path, error: OSError) -> HostsNotWritableError:
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR:
             cure = (
-                f"make it: install -d -m 770 -g netboot {path}, then systemctl restart netboot; "
-                f"without the service: mkdir {path}"
+                f"make it: install -d -m 770 -g netboot {path}, then systemctl restart netboot, "
+                f"or without the service: mkdir {path}"
             )
         case errno.EACCES | errno.EPERM:
-            cure = f"{NO_RIGHT}; a daemon of the service needs: chgrp netboot {path}; chmod 770 {path}"
+            cure = f"{NO_RIGHT}, or if the service may not: chgrp netboot {path} && chmod 770 {path}"
         case errno.EROFS:
-            cure = (
-                f"the service needs ReadWritePaths={path}, as systemd/netboot.service has it for /etc/netboot/hosts.d, "
-                "and a restart if the directory was made after its start: systemctl restart netboot"
-            )
+            cure = read_only_cure(path)
         case errno.ENOSPC | errno.EDQUOT:
             cure = "free some space"
         case _:

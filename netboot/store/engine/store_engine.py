@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from ssl import SSLError
 from typing import Any, Final
 
 from sqlalchemy import URL, event, make_url
@@ -10,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from netboot.errors import StoreError
 from netboot.model.access import secret_file
-from netboot.store.failure import NoServerError
+from netboot.model.words import first_line
+from netboot.store.failure import NoServerError, TlsFilesError, misconfigured
 
 _LARGEST_BYTES: Final = 4096
 _PORT: Final = "5432"  # of asyncpg, if neither the URL nor PGPORT has one
@@ -19,8 +21,9 @@ _PORT: Final = "5432"  # of asyncpg, if neither the URL nor PGPORT has one
 def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
     """Make the engine; it reads the password at each connection, so that a new one needs no restart.
 
-    Exceptions show no parameters, which may be secrets. Raises as `create_async_engine`, and ValueError; StoreError at
-    a connection if the password cannot be read, and NoServerError if there is no server.
+    Exceptions show no parameters, which may be secrets. Raises as `create_async_engine`, and ValueError. A connection
+    raises StoreError if the password cannot be read or the driver does not accept the URL, NoServerError if there is
+    no server, TlsFilesError if a file of TLS cannot be read.
     """
     parsed = make_url(url)
     written = parsed.query.get(secret_file.URL_PARAMETER)
@@ -44,10 +47,28 @@ def _connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters
 
     try:
         return dialect.connect(*arguments, **parameters, connection_class=BoundedConnection)
+    except (ValueError, dialect.loaded_dbapi.Error) as error:
+        cause = error if isinstance(error, ValueError) else error.__cause__
+        if isinstance(cause, ValueError):
+            raise misconfigured(cause) from error
+        raise
     except OSError as error:
+        if _is_of_file(error):
+            reason = error.strerror or first_line(str(error))
+            raise TlsFilesError(f"cannot read the TLS files of the connection: {reason}") from error
         hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
         has_socket = not hosts or any(each.startswith("/") for each in hosts)
         raise NoServerError(_server(hosts, ports), error, has_socket=has_socket) from error
+
+
+def _is_of_file(error: OSError) -> bool:
+    """Return whether a driver failed to read a file, and not to connect, which asyncio does; neither is named."""
+    if not isinstance(error, FileNotFoundError | PermissionError | SSLError) or error.filename is not None:
+        return False
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and not str(last.tb_frame.f_globals.get("__name__")).startswith("asyncio.")
 
 
 def _server(hosts: list[str], ports: list[int | str]) -> str:

@@ -14,6 +14,7 @@ from netboot.model.access.access_rule import Need
 from netboot.operate.access.logins import Logins
 
 LOGOUT_PATH: Final = "/logout"
+_NOBODY: Final = "Nobody can log in now: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ class LoginPages:
         wanted = next_page(request.query.get("next"))
         if requester_of(request).session is not None:
             return self._engine.to(wanted)
-        return await self._page(request, LoginView(wanted, requester_of(request).has_users))
+        unknown = requester_of(request).unknown
+        view = LoginView(wanted, requester_of(request).has_users)
+        return await self._page(request, view, fault=None if unknown is None else _NOBODY.format(unknown))
 
     @needs(Need.OPEN)
     async def log_in(self, request: web.Request) -> web.Response:
@@ -64,7 +67,7 @@ class LoginPages:
         except LoginRefusedError as error:
             return await self._page(request, view, fault=str(error), status=401)
         except StoreError as error:
-            return await self._page(request, view, fault=f"Nobody can log in now: {error}", status=503)
+            return await self._page(request, view, fault=_NOBODY.format(error), status=503)
         answer = self._engine.to(wanted)
         set_session(answer, request, logged_in)
         return answer
