@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 from socket import gaierror
-from ssl import SSLError
+from ssl import SSLCertVerificationError, SSLError
 from typing import Final
 
 from netboot.errors import NO_RIGHT, StoreError
@@ -17,6 +17,7 @@ _READ_ONLY: Final = "mount its file system writable, or add its directory to Rea
 _NO_ANSWER: Final = "check that it runs, the load of its disk, and the network to it"
 _DAMAGED: Final = "restore a backup, or correct store.url"
 
+TOO_MANY_SESSIONS: Final = "53300"
 # The beginning of an error's name in SQLite (https://sqlite.org/rescode.html, with the extended codes), or of a
 # SQLSTATE (PostgreSQL, appendix A).
 _CURES: Final = {
@@ -32,7 +33,7 @@ _CURES: Final = {
     "25006": "let store.url name the primary server",
     "42501": "let the user in store.url own the database",
     "53100": "free some space on the database server",
-    "53300": "raise max_connections of the server",
+    TOO_MANY_SESSIONS: "raise max_connections of the server",
     "57P": "start the database server",
 }
 DISK_CURES: Final = {errno.ENOSPC: _DISK_FULL, errno.EDQUOT: _DISK_FULL, errno.EROFS: _READ_ONLY}
@@ -64,6 +65,14 @@ def store_failed(error: BaseException) -> StoreError:
     shown = error if isinstance(error, NoServerError) else cause
     cure = _cure(cause, has_socket=isinstance(error, NoServerError) and error.has_socket)
     return StoreError(f"the store failed: {first_line(str(shown)) or type(shown).__name__}; {cure}")
+
+
+def full_of_sessions(error: Exception) -> StoreError:
+    """Return the error for a server that has no session left, while it has not ended those that were given up."""
+    return StoreError(
+        f"the store failed: {first_line(str(error))}; the server did not answer the sessions before, and has not ended "
+        "them: check the load of its disk, or restart it"
+    )
 
 
 def misconfigured(error: ValueError) -> StoreError:
@@ -109,6 +118,8 @@ def _cure(cause: BaseException, *, has_socket: bool) -> str:
         if code.startswith(beginning):
             return cure
     match cause:
+        case SSLCertVerificationError():
+            return "let PGSSLROOTCERT name the CA of the server's certificate, and store.url the server as that does"
         case gaierror():
             return "correct the server's name in store.url"
         case FileNotFoundError(filename=None) if has_socket:

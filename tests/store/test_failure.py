@@ -249,7 +249,12 @@ def test_a_store_without_a_file_has_no_disk_to_examine(store_url: str, tmp_path:
 def test_an_error_of_tls_and_a_server_that_does_not_answer_are_shown_as_they_are():
     tls = SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired")
 
-    assert str(NoServerError("db:5432", tls)).startswith("cannot connect to db:5432: [SSL: CERTIFICATE_VERIFY_FAIL")
+    untrusted = NoServerError("db:5432", tls)
+    untrusted.__cause__ = tls
+    assert str(store_failed(untrusted)) == (
+        "the store failed: cannot connect to db:5432: [SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired; "
+        "let PGSSLROOTCERT name the CA of the server's certificate, and store.url the server as that does"
+    )
     assert str(NoServerError("db:5432", TimeoutError())) == "cannot connect to db:5432: it does not answer"
     no_key = FileNotFoundError(errno.ENOENT, "No such file or directory", "/root/k")
     assert str(NoServerError("db:5432", no_key)) == "cannot connect to db:5432: No such file or directory /root/k"

@@ -25,7 +25,7 @@ class Requester:
     session: LoginSession | None = None
     csrf: str = field(default="", repr=False)  # for the field `csrf` of forms or X-CSRF-Token; empty with an API token
     has_users: bool = False  # a user exists
-    unknown: str | None = None  # why nobody knows whether one does: the fault of the store
+    unknown: str | None = None  # why it is not known whether one does: the fault of the store
 
     def refusal(self, need: Need) -> AccessRefusal | None:
         """Return why a request with this need would be refused; None: it would be served."""

@@ -80,7 +80,7 @@ def access_refusal(
 ) -> AccessRefusal | None:
     """Return why a request is refused; None: it is served.
 
-    `has_users`: a user exists; `unknown`: why nobody knows whether one does, as if one did.
+    `has_users`: a user exists; `unknown`: why it is not known whether one does, as if one did.
     """
     if channel is Channel.CONTROL_SOCKET:
         return None

@@ -1,7 +1,7 @@
 """A connection of asyncpg that is given up in time although the server hangs. Loads asyncpg, which is optional."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import asyncpg
@@ -10,11 +10,15 @@ CLOSE_S: Final = 1.0  # a server that runs ends a session in milliseconds
 
 
 class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
-    """Waits `CLOSE_S` at most for the server to end the session if the caller sets no deadline, and then aborts.
+    """A connection whose server may hang; `on_given_up` is called when it is left to the server.
+
+    Waits `CLOSE_S` at most for the server to end the session if the caller sets no deadline, and then aborts.
 
     asyncpg waits without limit. SQLAlchemy sets a deadline for a connection that it gives up, but none for those that
     it closes with the pool; asyncpg 0.29 does not apply the deadline to a query that it cancels.
     """
+
+    on_given_up: Callable[[], None] | None = None
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
         """Close within `timeout` seconds; then abort, and raise TimeoutError. None: abort after `CLOSE_S`."""
@@ -23,6 +27,7 @@ class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
             async with asyncio.timeout(limit_s):
                 await super().close(timeout=limit_s)
         except TimeoutError:
+            self._note_given_up()
             if timeout is not None:
                 raise
 
@@ -36,6 +41,11 @@ class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
             await asyncio.shield(work)
         except asyncio.CancelledError:
             work.cancel()
+            self._note_given_up()
             self.terminate()
             await asyncio.gather(work, return_exceptions=True)
             raise
+
+    def _note_given_up(self) -> None:
+        if self.on_given_up is not None:
+            self.on_given_up()

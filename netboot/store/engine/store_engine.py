@@ -1,18 +1,23 @@
 """The engine of SQLAlchemy for the URL of a store, which may name the file with the password of its user."""
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from ssl import SSLError
+from traceback import walk_tb
 from typing import Any, Final
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.concurrency import await_only
 
 from netboot.errors import StoreError
 from netboot.model.access import secret_file
 from netboot.model.words import first_line
-from netboot.store.failure import NoServerError, TlsFilesError, misconfigured
+from netboot.store.engine.connection_pace import ConnectionPace
+from netboot.store.failure import TOO_MANY_SESSIONS, NoServerError, TlsFilesError, full_of_sessions, misconfigured
 
 _LARGEST_BYTES: Final = 4096
 _PORT: Final = "5432"  # of asyncpg, if neither the URL nor PGPORT has one
@@ -37,38 +42,61 @@ def engine_of(url: str | URL, **options: Any) -> AsyncEngine:
 
         event.listen(engine.sync_engine, "do_connect", add_password)
     if parsed.get_backend_name() != "sqlite":
-        event.listen(engine.sync_engine, "do_connect", _connect)  # the last one: it connects
+        _open_at_a_pace(engine.sync_engine)
     return engine
 
 
-def _connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+def _open_at_a_pace(engine: Engine) -> None:
+    """Let the engine connect by `_connect`, seldom while its server hangs; to be called after other listeners."""
+    pace = ConnectionPace()
+
+    def connect(dialect: Any, _record: object, arguments: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+        await_only(pace.wait_for_turn())
+        with pace.opening():
+            return _connect(dialect, arguments, parameters, pace)
+
+    def note_opened(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["opened_s"] = asyncio.get_running_loop().time()
+
+    def note_answered(connection: object | None, record: ConnectionPoolEntry) -> None:
+        if connection is not None and "opened_s" in record.info:
+            pace.note_answered(record.info["opened_s"])
+
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "connect", note_opened)
+    event.listen(engine, "checkin", note_answered)
+
+
+def _connect(dialect: Any, arguments: Sequence[Any], parameters: Mapping[str, Any], pace: ConnectionPace) -> Any:
     """Connect to a server; its driver's error does not name it: raise NoServerError, which does."""
     from netboot.store.engine.bounded_connection import BoundedConnection
 
     try:
-        return dialect.connect(*arguments, **parameters, connection_class=BoundedConnection)
-    except (ValueError, dialect.loaded_dbapi.Error) as error:
-        cause = error if isinstance(error, ValueError) else error.__cause__
-        if isinstance(cause, ValueError):
-            raise misconfigured(cause) from error
-        raise
-    except OSError as error:
+        connection = dialect.connect(*arguments, **parameters, connection_class=BoundedConnection)
+    except OSError as error:  # a certificate that is not trusted is one, and a ValueError
         if _is_of_file(error):
             reason = error.strerror or first_line(str(error))
             raise TlsFilesError(f"cannot read the TLS files of the connection: {reason}") from error
         hosts, ports = (_listed(parameters.get(name)) for name in ("host", "port"))
         has_socket = not hosts or any(each.startswith("/") for each in hosts)
         raise NoServerError(_server(hosts, ports), error, has_socket=has_socket) from error
+    except (ValueError, dialect.loaded_dbapi.Error) as error:
+        cause = error if isinstance(error, ValueError) else error.__cause__
+        if isinstance(cause, ValueError):
+            raise misconfigured(cause) from error
+        if pace.is_hanging and getattr(error, "sqlstate", None) == TOO_MANY_SESSIONS:
+            raise full_of_sessions(error) from error
+        raise
+    connection.driver_connection.on_given_up = pace.note_given_up
+    return connection
 
 
 def _is_of_file(error: OSError) -> bool:
-    """Return whether a driver failed to read a file, and not to connect, which asyncio does; neither is named."""
+    """Return whether a driver failed to read a file, before asyncio connects or shakes hands; neither is named."""
     if not isinstance(error, FileNotFoundError | PermissionError | SSLError) or error.filename is not None:
         return False
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return last is not None and not str(last.tb_frame.f_globals.get("__name__")).startswith("asyncio.")
+    frames = [frame.f_globals.get("__name__", "") for frame, _line in walk_tb(error.__traceback__)]
+    return bool(frames) and not any(name.startswith("asyncio.") for name in frames)
 
 
 def _server(hosts: list[str], ports: list[int | str]) -> str:

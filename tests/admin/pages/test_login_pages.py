@@ -1,4 +1,4 @@
-"""The login page, and a page without a login, while nobody knows whether users exist: the store does not answer."""
+"""The login page, and a page without a login, while it is not known whether users exist: the store does not answer."""
 
 import asyncio
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_the_login_page_says_that_the_store_does_not_answer_and_what_to_do(
     assert "No user exists yet" not in login
 
 
-def test_a_page_that_only_reads_does_not_say_that_users_exist_while_nobody_knows(sqlite_url: str):
+def test_a_page_that_only_reads_does_not_say_that_users_exist_while_that_is_not_known(sqlite_url: str):
     [page] = shown(sqlite_url, FailingStore, "/logout")
 
     assert f"Nothing can be changed here: {FAILED}" in page
