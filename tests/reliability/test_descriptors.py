@@ -192,8 +192,15 @@ def test_event_streams_of_the_administration_take_no_descriptor_that_machines_ne
         followed = sum(is_followed(each) for each in streams)
         assert 0 < followed <= DESCRIPTORS // 8 + 1  # one was accepted before the last was counted
 
-        assert json.loads(rack.api_text("/readyz"))["status"] == "ok"
-        assert rack.api("/api/v1/status")["problems"] == []
+        most = DESCRIPTORS // 8
+        full = f"admin.listen accepts no more than {most} connections; find who holds them: ss -tnp"
+        ready = json.loads(rack.api_text("/readyz"))
+        faulty = [part for part in ready["parts"] if part["state"] != "ok"]
+        assert (ready["status"], faulty) == (
+            "degraded",
+            [{"part": "admin", "name": "connections", "state": "degraded", "reasons": [full]}],
+        )
+        assert rack.api("/api/v1/status")["problems"] == [full]
         faulted.serves_what_needs_no_write()
         assert by_tftp(faulted.unarmed, "large.img") == LARGE
         faulted.serves_the_installer()
@@ -201,6 +208,7 @@ def test_event_streams_of_the_administration_take_no_descriptor_that_machines_ne
         for each in streams:
             each.close()
     wait_until(lambda: is_answered(rack))
+    wait_until(lambda: json.loads(rack.api_text("/readyz"))["status"] == "ok" or None)
     faulted.is_alive_and_quiet()
 
 

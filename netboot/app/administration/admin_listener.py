@@ -70,8 +70,14 @@ class AdminListener:
         self._failed: dict[AddressEndpoint, str] = {}  # why an address could not be listened on
 
     def parts(self) -> list[HealthPart]:
-        """List the state of each endpoint of `admin.listen`, which machines do not need, and of the certificate."""
+        """List the state of each endpoint of `admin.listen`, which machines do not need, and of the certificate.
+
+        Its connections are a part while no more are accepted.
+        """
         found = [self._part(planned) for planned in self._planned]
+        found += [
+            HealthPart.of("admin", fault, name="connections", at_worst=PartState.DEGRADED) for fault in self._fullness()
+        ]
         if self._settings.tls is not None:
             problems = self._certificate.problems()
             found.append(HealthPart.of("admin", *problems, name="certificate", at_worst=PartState.DEGRADED))
@@ -81,7 +87,7 @@ class AdminListener:
     def problems(self) -> list[str]:
         """Why some of `admin.listen` is not served as declared now."""
         reasons = [reason for planned in self._planned for reason in self._reasons(planned)]
-        return [*dict.fromkeys(reasons), *self._certificate.problems()]
+        return [*dict.fromkeys(reasons), *self._fullness(), *self._certificate.problems()]
 
     @property
     def warnings(self) -> list[str]:
@@ -196,6 +202,13 @@ class AdminListener:
             return
         self._failed.pop(address, None)
         log.info("admin.opened", address=str(address), tls=address.needs_tls)
+
+    def _fullness(self) -> list[str]:
+        """Return why `admin.listen` accepts no further connection; empty while it does."""
+        server, most = self._runner.server, permitted() // _PART_OF_LISTEN
+        if server is None or len(server.connections) < most:
+            return []
+        return [f"admin.listen accepts no more than {most} connections; find who holds them: ss -tnp"]
 
     def _site(self, family: socket.AddressFamily, address: object, *, user: DescriptorUser, part: int) -> web.SockSite:
         server = self._runner.server
