@@ -170,8 +170,8 @@ def test_each_host_whose_file_is_not_deleted_has_the_reason(site, writer: HostWr
         "cp1": f"hosts.yaml:2:3: {BY_A_PERSON}; edit hosts.yaml, then netboot reload",
         "w3": "hosts.d/w3.yaml:1: w3: this line was written by a person, and a command would not keep it; "
         "edit hosts.d/w3.yaml, then netboot reload",
-        "w4": "[Errno 2] No such file or directory: 'hosts.d/w4.yaml'",
-        "w5": "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        "w4": "hosts.d/w4.yaml, which declared w4, is no longer there; netboot reload",
+        "w5": "hosts.d/w5.yaml:1:1: is not UTF-8 (byte 0xff); save the file as UTF-8",
     }
 
 
@@ -247,15 +247,3 @@ def test_an_address_that_another_host_has_on_record_from_its_pool_is_refused(sit
         "hosts.d/w2.yaml:7:16: hosts.w2.network.address: 192.0.2.45 was allocated to w1 from the pool rack1; "
         "give w2 another address"
     )
-
-
-def test_a_file_that_cannot_be_read_is_named_with_its_cure_before_its_host_is_removed(site, writer: HostWriter):
-    writer.add({"w2": WORKER, "w3": {**WORKER, "mac": "52:54:00:aa:00:23"}})
-    hosts = site.load().hosts
-    (site.directory / "hosts.d/w2.yaml").unlink()
-    (site.directory / "hosts.d/w3.yaml").write_bytes(b"hosts:\n  w3: \xff\n")
-
-    assert writer.removal_refusals([hosts.get("w2"), hosts.get("w3")]) == {
-        "w2": "hosts.d/w2.yaml, which declared w2, is no longer there; netboot reload",
-        "w3": "hosts.d/w3.yaml:2:7: is not UTF-8 (byte 0xff); save the file as UTF-8",
-    }
