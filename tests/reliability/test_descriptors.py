@@ -164,6 +164,39 @@ def test_large_files_that_one_machine_requests_leave_descriptors_to_the_files_of
     faulted.is_alive_and_quiet()
 
 
+def test_tftp_reads_of_large_files_leave_descriptors_to_the_store_and_to_small_files(rack: Rack):
+    faulted = Faulted(rack)
+    faulted.unarmed.boots()
+    faulted.begin()
+    for address in FLOODING:
+        rack.add_client_address(address)
+    with ExitStack() as opened:
+        readers = [
+            opened.enter_context(rack.client_socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2 * CONNECTIONS)
+        ]
+        for number, reader in enumerate(readers):
+            reader.bind((FLOODING[number % len(FLOODING)], 0))
+        for _ in range(3):
+            for reader in readers:  # none acknowledges what it gets
+                reader.sendto(b"\0\1large.img\0octet\0", (SERVER, 69))
+            wait_until(lambda: is_refused(rack))
+            rack.netboot("install", "arm", "w1")
+            rack.netboot("install", "cancel", "w1")
+            assert rack.curl_api("/appliance").status == 200
+
+    wait_until(lambda: is_served(faulted.unarmed, "/bootfiles/large.img", LARGE))
+    faulted.serves_the_installer()
+    assert by_tftp(faulted.unarmed, "large.img") == LARGE
+    faulted.is_alive_and_quiet()
+    false = ("tftp.unreadable", "http.content_unreadable", "install.content_lost", "boot.script_held_back")
+    assert [rack.lines(name) for name in false] == [[]] * len(false)
+
+
+def is_refused(rack: Rack) -> bool | None:
+    """Return whether a request was refused for lack of a descriptor."""
+    return b'reason="no-descriptor"} ' in rack.api_text("/metrics") or None
+
+
 def is_served(machine: Machine, path: str, expected: bytes) -> bool | None:
     """Request a path once, as a client that tries again later; None if the connection was closed."""
     command = ["ip", "netns", "exec", machine.rack.client_namespace, "curl", "-sS", "--max-time", "10"]
