@@ -1,0 +1,1 @@
+"""Power of machines: their BMCs, what an operator requests, and what is refused. Pure."""
