@@ -10,7 +10,7 @@ from typing import Final
 from netboot.errors import NO_RIGHT, StoreError
 from netboot.model.words import first_line
 
-NEWEST_VERSION: Final = 18  # the number of `migrations.MIGRATIONS`
+NEWEST_VERSION: Final = 19  # the number of `migrations.MIGRATIONS`
 
 _DISK_FULL: Final = "free some space on its file system"
 _READ_ONLY: Final = "mount its file system writable, or add its directory to ReadWritePaths= of the unit"

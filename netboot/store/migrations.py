@@ -197,6 +197,18 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE power_intents (
+            id TEXT NOT NULL, host TEXT NOT NULL, action TEXT NOT NULL, network_boot TEXT, uri TEXT,
+            is_forced INTEGER NOT NULL, actor TEXT NOT NULL, source TEXT NOT NULL, requested_at TEXT NOT NULL,
+            state TEXT NOT NULL, owner TEXT NOT NULL, sent_at TEXT, ended_at TEXT, detail TEXT NOT NULL,
+            PRIMARY KEY (id)
+        )
+        """,
+        "CREATE INDEX power_intents_by_host ON power_intents (host, requested_at)",
+        "CREATE UNIQUE INDEX power_intents_open ON power_intents (host) WHERE ended_at IS NULL",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table
 
 metadata = MetaData()
 _HAS_ACTOR: Final = "actor IS NOT NULL"
+_IS_OPEN: Final = "ended_at IS NULL"
 
 schema = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -223,6 +224,28 @@ api_tokens = Table(
     Column("created_by", Text, nullable=False),
     Column("expires_at", Text),
     Column("used_at", Text),
+)
+
+# What operators requested of the power of machines: stored before anything is sent. No credential is part of it.
+power_intents = Table(
+    "power_intents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("network_boot", Text),  # NULL: none is set
+    Column("uri", Text),  # that is written into the firmware
+    Column("is_forced", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("requested_at", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("owner", Text, nullable=False),  # the id of the appliance that sends it
+    Column("sent_at", Text),
+    Column("ended_at", Text),
+    Column("detail", Text, nullable=False),
+    Index("power_intents_by_host", "host", "requested_at"),
+    Index("power_intents_open", "host", unique=True, sqlite_where=text(_IS_OPEN), postgresql_where=text(_IS_OPEN)),
 )
 
 # The daemons of a shared store. Each writes its row every few seconds, by the clock of the server.

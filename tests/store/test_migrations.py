@@ -38,6 +38,7 @@ from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.node_report import InstalledCommit, InstalledNode, NodeReport
+from netboot.model.power.power import IntentState, NetworkBoot, PowerAction, PowerIntent
 from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDeliveries, HookResult
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
@@ -52,6 +53,7 @@ from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
 from netboot.store.nodes.installed_nodes import Nodes
+from netboot.store.power.power_intents import PowerIntents
 from netboot.store.served_documents import ServedDocuments
 
 VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
@@ -148,6 +150,21 @@ ACCOUNTS: Final = StoredAccounts(
 )
 NODE: Final = InstalledNode(
     READY.host, InstalledCommit("ock-1.31", "5" * 64, at(4)), NodeReport("6" * 64, tag="1.31"), at(5)
+)
+INTENT: Final = PowerIntent(
+    "a1b2c3d4e5f6",
+    READY.host,
+    PowerAction.PXE,
+    Actor("alice", Source.API),
+    at(6),
+    network_boot=NetworkBoot.HTTP_URI,
+    uri="http://192.0.2.10:8080/boot/52-54-00-aa-bb-03/snponly.efi",
+    is_forced=True,
+    state=IntentState.UNKNOWN,
+    owner="7f0e",
+    sent_at=at(6).replace(second=1),
+    ended_at=at(7),
+    detail="the BMC did not answer",
 )
 DELIVERY: Final = Delivery("pager", 2, CP1, at(2), "{}", attempts=3)
 
@@ -259,6 +276,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "boots": await Boots(database).of_host(CP1),
                 "nodes": await Nodes(database).all(),
                 "accounts": await AccountStore(database).all(),
+                "intents": await PowerIntents(database).of_host(READY.host),
             }
         finally:
             await database.close()
@@ -284,6 +302,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "boots": [BOOT] if version >= 14 else [],
         "nodes": {READY.host: NODE} if version >= 17 else {},
         "accounts": ACCOUNTS if version >= 15 else StoredAccounts([], [], []),
+        "intents": [INTENT] if version >= 19 else [],
     }
 
 

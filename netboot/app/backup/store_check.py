@@ -33,6 +33,7 @@ from netboot.store.installs import install_of, move_of
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.nodes.installed_nodes import Nodes
+from netboot.store.power.power_intents import intent_of
 from netboot.store.sealing.sealing import Sealing
 
 _ROWS_AT_ONCE: Final = 500
@@ -186,6 +187,7 @@ _ROWS: Final[Mapping[str, Callable[[RowMapping], object]]] = {
     "hook_deliveries": _delivery,
     "store_key": _key,
     "appliances": _appliance,
+    "power_intents": intent_of,
 }
 _WHOLE: Final[Mapping[tuple[str, ...], Callable[[Database], Awaitable[object]]]] = {
     ("inspections",): lambda database: Inspections(database).all(),

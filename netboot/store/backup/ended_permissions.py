@@ -1,4 +1,4 @@
-"""Ends in a restored store what must not happen again: armings, requested boots and wipes, tokens, logins.
+"""Ends in a restored store what must not happen again: armings, requested boots, power actions, tokens and logins.
 
 A backup is older than what machines did since: an arming that was spent would install its machine a second time, and a
 token that was spent would open its document again.
@@ -16,6 +16,7 @@ from netboot.model.actor import Actor
 from netboot.model.install.install import InstallState
 from netboot.model.install.machine_identity import as_columns, from_columns
 from netboot.model.install.wipe import WipeState
+from netboot.model.power.power import IntentState
 from netboot.store import tables
 
 RESTORED: Final = "restored"  # in the history of a host
@@ -33,12 +34,13 @@ class EndedPermissions:
 
 
 async def end_permissions(connection: AsyncConnection, *, at: datetime, note: str, actor: Actor) -> EndedPermissions:
-    """End every arming, every requested boot, the tokens of documents and reports, and every login.
+    """End every arming, every requested boot and power action, the tokens of documents and reports, and every login.
 
     Needs no key: nothing is opened. The token of an installed node stays in `nodes`; with it a node only reports.
     """
     hosts = await _end_installs(connection, at=at, note=note, actor=actor)
     machines = await _end_one_time_boots(connection, at=at, note=note)
+    await _end_power_actions(connection, at=at, note=note)
     sessions = await connection.scalar(select(func.count()).select_from(tables.sessions)) or 0
     await connection.execute(delete(tables.sessions))
     return EndedPermissions(hosts, machines, sessions)
@@ -79,3 +81,11 @@ async def _end_one_time_boots(connection: AsyncConnection, *, at: datetime, note
     ended = dict.fromkeys(["requested_at", "kind", "requested_medium", "token_sha256", "tokens"])
     await connection.execute(update(table).values(**ended))
     return tuple(concerned)
+
+
+async def _end_power_actions(connection: AsyncConnection, *, at: datetime, note: str) -> None:
+    """Cancel what was requested, so that no machine is reset; what was being sent may have been done."""
+    table = tables.power_intents
+    for state, ended in ((IntentState.REQUESTED, IntentState.CANCELLED), (IntentState.SENDING, IntentState.UNKNOWN)):
+        end = {"state": ended.value, "ended_at": at.isoformat(timespec="microseconds"), "detail": note}
+        await connection.execute(update(table).where(table.c.state == state.value).values(end))

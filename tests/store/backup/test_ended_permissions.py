@@ -24,11 +24,13 @@ from netboot.model.install.machine_identity import (
 )
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import WipeState
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.store.access.account_store import AccountStore
 from netboot.store.backup.ended_permissions import EndedPermissions
 from netboot.store.database import Database
 from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
+from netboot.store.power.power_intents import PowerIntents
 
 CP1 = HostName("cp1")
 WHY = f"restored from a backup of {AT.isoformat()}"
@@ -136,3 +138,33 @@ def test_with_keep_armings_every_row_stays(store_url: str, tmp_path: Path):
     assert rows_at(store_url, tmp_path / "store.key") == before
     assert restored.ended == EndedPermissions()
     assert read(store_url, tmp_path / "store.key")["installs"][CP1].is_armed
+
+
+def test_no_machine_is_reset_by_a_power_action_of_the_time_of_the_backup(store_url: str, tmp_path: Path):
+    requested = PowerIntent("1", CP1, PowerAction.OFF, ROOT, AT)
+    sent = replace(requested, id="2", host=HostName("w1"))
+
+    async def add() -> PowerIntent:
+        database = await Database.open(store_url, key_file=tmp_path / "store.key")
+        await PowerIntents(database).add([requested, sent])
+        sending = await PowerIntents(database).move(sent, IntentState.SENDING, at=AT)
+        await database.close()
+        assert sending is not None
+        return sending
+
+    async def intents() -> dict[HostName, PowerIntent]:
+        database = await Database.open(store_url, key_file=tmp_path / "store.key")
+        try:
+            return await PowerIntents(database).newest()
+        finally:
+            await database.close()
+
+    sending = asyncio.run(add())
+    back_up(store_url, tmp_path / "netboot.backup")
+
+    restore(store_url, tmp_path / "netboot.backup", keeps_armings=False)
+
+    assert asyncio.run(intents()) == {
+        CP1: replace(requested, state=IntentState.CANCELLED, ended_at=AT, detail=WHY),
+        HostName("w1"): replace(sending, state=IntentState.UNKNOWN, ended_at=AT, detail=WHY),
+    }
