@@ -173,7 +173,7 @@ clean: ## remove the virtual environment, caches, screenshots and the lab's medi
 $(STAMPS)/python: pyproject.toml | $(STAMPS)
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && .ci/install-packages $(PYTHON_PACKAGES); }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev,postgres,lint]'
+	$(BIN)/pip install --quiet --editable '.[bmc,dev,postgres,lint]'
 	@touch $@
 
 $(STAMPS)/lab: Makefile $(STAMPS)/python

@@ -227,6 +227,27 @@ class CertificateError(NetbootError):
     code = "certificate-unusable"
 
 
+class BmcError(NetbootError):
+    """What a BMC did not do, with the part of it that a program needs.
+
+    `fault`: a value of `bmc.bmc_fault.BmcFault`. `is_outcome_unknown`: it may have been done, because the answer to a
+    request that changes the machine did not arrive.
+    """
+
+    code = "bmc-failed"
+
+    def __init__(
+        self, operation: str, host: str, reason: str, cure: str, *, fault: str, is_outcome_unknown: bool = False
+    ) -> None:
+        super().__init__(f"cannot {operation} of {host}: {reason}; {cure}")
+        self.operation = operation
+        self.host = host
+        self.reason = reason
+        self.cure = cure
+        self.fault = fault
+        self.is_outcome_unknown = is_outcome_unknown
+
+
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 

@@ -18,6 +18,7 @@ from netboot.events.event_log import EventLog
 from netboot.model.access.access_rule import UserRole
 from netboot.model.access.accounts import ApiToken, LoginSession, User
 from netboot.model.actor import Actor, Source
+from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.boot_record import BootFacts, BootPlan, BootRecord, BootStep
 from netboot.model.boot.loader_names import LoaderKind
@@ -38,7 +39,7 @@ from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.node_report import InstalledCommit, InstalledNode, NodeReport
-from netboot.model.power.power import IntentState, NetworkBoot, PowerAction, PowerIntent
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDeliveries, HookResult
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from netboot.model.actor import Actor, Source
+from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import HostName
-from netboot.model.power.power import IntentState, NetworkBoot, PowerAction, PowerIntent
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.store.database import Database
 from netboot.store.power.power_intents import KEPT, PowerIntents
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NewType
 
 from netboot.errors import UnknownHostError
+from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import LocalBootMethod, ReplyVariant, RomIpxe
 from netboot.model.host.host_network import BY_DHCP, HostNetwork
@@ -60,6 +61,7 @@ class Host:
     rom_ipxe: RomIpxe = RomIpxe.KEEP
     local_boot: LocalBootMethod | None = None  # fixes the method, for a firmware that it fits
     install_require: InstallRequire | None = None  # None: the setting `install.require`
+    bmc: Bmc | None = None
     declared_at: str = ""  # file:line:column, for messages
     faults: tuple[str, ...] = ()  # why it may not be installed although it is registered
 

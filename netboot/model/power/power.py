@@ -12,6 +12,7 @@ from typing import Final
 
 from netboot.errors import TransitionError
 from netboot.model.actor import Actor
+from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import HostName
 
 
@@ -31,14 +32,6 @@ class ResetAction(StrEnum):
     ON = "on"
     OFF = "off"  # at once: the operating system is not shut down
     CYCLE = "cycle"  # a machine that is on restarts at once
-
-
-class NetworkBoot(StrEnum):
-    """How a machine boots from the network once."""
-
-    PXE = "pxe"
-    HTTP = "http"  # UEFI HTTP boot; the URL comes by DHCP
-    HTTP_URI = "http-uri"  # UEFI HTTP boot; the URL is written into the firmware
 
 
 class PowerAction(StrEnum):

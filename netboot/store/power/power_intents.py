@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.model.actor import Actor, Source
+from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import HostName
-from netboot.model.power.power import IntentState, NetworkBoot, PowerAction, PowerIntent
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.store import tables
 from netboot.store.database import Database, OvertakenError
 from netboot.store.shared.shared_rows import ATTEMPTS, PER_QUERY

@@ -1,0 +1,83 @@
+"""One machine by its BMC: its power, its one-time network boot, and the boot URL in its firmware.
+
+A BmcMachine is for one call in one thread; every method blocks and raises BmcError.
+"""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Concatenate, ParamSpec, TypeVar
+
+from netboot.bmc.boot_override import set_one_time_boot, write_boot_uri
+from netboot.bmc.redfish_faults import fault_of
+from netboot.bmc.redfish_machine import RedfishMachine
+from netboot.bmc.resets import power_state, reset
+from netboot.errors import BmcError
+from netboot.model.bmc.bmc import NetworkBoot
+from netboot.model.bmc.probe import BootUriResult
+from netboot.model.power.power import PowerState, ResetAction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Method = Callable[Concatenate["BmcMachine", P], T]
+
+
+def _operation(name: str) -> Callable[[Method[P, T]], Method[P, T]]:
+    """Name what a method does, in the BmcError that it raises for every failure."""
+
+    def decorate(method: Method[P, T]) -> Method[P, T]:
+        def translated(self: "BmcMachine", /, *arguments: P.args, **options: P.kwargs) -> T:
+            try:
+                return method(self, *arguments, **options)
+            except Exception as error:  # an answer that is not Redfish's makes sushy raise anything
+                raise self.failed(name, error) from error
+
+        update_wrapper(translated, method)
+        return translated
+
+    return decorate
+
+
+class BmcMachine:
+    """What netboot does with one machine by its BMC."""
+
+    def __init__(self, machine: RedfishMachine) -> None:
+        self._machine = machine
+
+    @_operation("read the power state")
+    def state(self) -> PowerState:
+        """Return the state that the BMC reports now."""
+        return power_state(self._machine)
+
+    @_operation("read the boot progress")
+    def boot_progress(self) -> str | None:
+        """Return Redfish's `BootProgress.LastState`, as OSBootStarted; None if the BMC does not report it."""
+        progress = self._machine.system.boot_progress
+        state = progress.last_state if progress is not None else None
+        return None if state is None else str(state.value)
+
+    @_operation("change the power")
+    def power(self, action: ResetAction) -> None:
+        """Switch on, switch off at once, or restart; return when the BMC has accepted it."""
+        reset(self._machine, action)
+
+    @_operation("set the one-time network boot")
+    def boot_once(self, boot: NetworkBoot) -> None:
+        """Let the machine boot from the network once, at its next start."""
+        set_one_time_boot(self._machine, boot)
+
+    @_operation("write the boot URL into the firmware")
+    def write_boot_uri(self, uri: str) -> BootUriResult:
+        """Write a boot URL into the firmware, and return what remains to be done."""
+        return write_boot_uri(self._machine, uri)
+
+    def failed(self, operation: str, error: Exception) -> BmcError:
+        """Return the error of an operation; no password is in it, also if the BMC's message has it."""
+        connection, fault = self._machine.connection, fault_of(error)
+        return BmcError(
+            operation,
+            self._machine.host.name,
+            connection.without_password(fault.reason),
+            fault.cure.replace("HOST", self._machine.host.name),
+            fault=fault.fault,
+            is_outcome_unknown=connection.is_outcome_unknown,
+        )

@@ -1,0 +1,50 @@
+"""The BMC of a host as its hosts file declares it: where it is, which of its machines, and which certificate it has."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class NetworkBoot(StrEnum):
+    """How a machine boots from the network once."""
+
+    PXE = "pxe"
+    HTTP = "http"  # UEFI HTTP boot; the URL comes by DHCP
+    HTTP_URI = "http-uri"  # UEFI HTTP boot; the URL is written into the firmware
+
+
+class BmcTrust(StrEnum):
+    """What the certificate of a BMC is verified with."""
+
+    SYSTEM = "verify"  # the authorities of this computer
+    CA_FILE = "ca-file"  # those of a file
+    PIN = "sha256"  # its own digest
+    NONE = "none"  # nothing: what answers at its address gets the password
+
+
+@dataclass(frozen=True, slots=True)
+class BmcCertificate:
+    """How a BMC is recognised. `ca_file` with `CA_FILE`; `sha256`, in hexadecimal digits, with `PIN`."""
+
+    trust: BmcTrust = BmcTrust.SYSTEM
+    ca_file: Path | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bmc:
+    """One BMC that speaks Redfish.
+
+    `system`: the id or path of the machine, if the BMC has several. `credentials`: the file; None: the host's file in
+    `bmc.credentials`. `network_boot`: how the machine boots from the network; None: what its firmware can do.
+    """
+
+    url: str  # https://192.0.2.201, without a path
+    system: str | None = None
+    credentials: Path | None = None
+    certificate: BmcCertificate = BmcCertificate()
+    network_boot: NetworkBoot | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.url.startswith("https:")

@@ -1,0 +1,55 @@
+"""One BMC of sushy-tools' emulator with one machine, and the daemon's side of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, emulated_bmc
+
+from netboot.bmc.bmcs import Bmcs
+from netboot.bmc.credentials import BmcCredentials, write_credentials
+from netboot.bmc.quirks import KnownQuirks, read_quirks
+from netboot.model.bmc.bmc import Bmc
+from netboot.model.host.host import Host, HostName, Role
+from netboot.model.host.mac import Mac
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MAC = "52:54:00:aa:bb:01"
+
+MakeHost = Callable[..., Host]
+
+
+def a_host(bmc: Bmc | None) -> Host:
+    return Host(HostName("cp1"), Role.CONTROL_PLANE, (Mac.parse(MAC),), bmc=bmc)
+
+
+@pytest.fixture(scope="session")
+def quirks() -> KnownQuirks:
+    return read_quirks(REPOSITORY / "assets/bmc/quirks.yaml")
+
+
+@pytest.fixture
+def machine() -> EmulatedMachine:
+    return EmulatedMachine("6d1f0cd5-2c75-4b05-8a0f-1f5b8c1d0a01")
+
+
+@pytest.fixture
+def host(machine: EmulatedMachine, tmp_path: Path) -> Iterator[Host]:
+    """The host whose machine the emulated BMC has."""
+    with emulated_bmc(machine, directory=tmp_path) as url:
+        yield a_host(Bmc(url))
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    """The directory with the credentials of the host cp1."""
+    directory = tmp_path / "bmc.d"
+    write_credentials(directory / "cp1", BmcCredentials(USER, PASSWORD))
+    return directory
+
+
+@pytest.fixture
+def bmcs(quirks: KnownQuirks, credentials: Path) -> Iterator[Bmcs]:
+    known = Bmcs(quirks, credentials, timeout_s=5, parallel=4)
+    yield known
+    known.close()

@@ -1,0 +1,112 @@
+"""Power and one-time boots by sushy-tools' emulator, a Redfish service that we did not write."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from fixtures.redfish_emulator import EmulatedMachine
+
+from netboot.bmc.bmcs import Bmcs
+from netboot.errors import BmcError
+from netboot.model.bmc.bmc import Bmc, NetworkBoot
+from netboot.model.host.host import Host
+from netboot.model.power.power import PowerState, ResetAction
+
+
+def test_the_power_state_is_read(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    before = asyncio.run(bmcs.call(host, lambda each: each.state()))
+    machine.power = "On"
+    after = asyncio.run(bmcs.call(host, lambda each: each.state()))
+
+    assert (before, after) == (PowerState.OFF, PowerState.ON)
+
+
+@pytest.mark.parametrize(
+    ("power", "action", "resets", "state"),
+    [
+        ("Off", ResetAction.ON, ["On"], PowerState.ON),
+        ("On", ResetAction.OFF, ["ForceOff"], PowerState.OFF),
+        ("On", ResetAction.CYCLE, ["ForceRestart"], PowerState.ON),
+    ],
+)
+def test_an_action_sends_its_first_type_of_reset(
+    bmcs: Bmcs, host: Host, machine: EmulatedMachine, power, action, resets, state
+):
+    machine.power = power
+
+    asyncio.run(bmcs.call(host, lambda each: each.power(action)))
+
+    assert machine.resets == resets
+    assert asyncio.run(bmcs.call(host, lambda each: each.state())) == state
+
+
+def test_a_type_of_reset_that_is_refused_is_followed_by_the_next(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    machine.power, machine.refused_resets = "On", frozenset({"ForceRestart"})
+
+    asyncio.run(bmcs.call(host, lambda each: each.power(ResetAction.CYCLE)))
+
+    assert machine.resets == ["ForceRestart", "ForceOff", "On"]
+    assert machine.power == "On"
+
+
+def test_a_refusal_of_what_is_so_already_is_a_success(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    machine.power, machine.refused_resets = "On", frozenset({"On", "ForceOn"})
+
+    asyncio.run(bmcs.call(host, lambda each: each.power(ResetAction.ON)))
+
+    assert (machine.power, machine.resets) == ("On", ["On"])
+
+
+def test_every_type_of_reset_is_refused(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    machine.refused_resets = frozenset({"On", "ForceOn"})
+
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(host, lambda each: each.power(ResetAction.ON)))
+
+    assert str(caught.value) == (
+        "cannot change the power of cp1: the BMC refused it (HTTP 400: ForceOn is not possible now); "
+        "netboot bmc probe cp1 shows what it can do"
+    )
+    assert (caught.value.fault, caught.value.is_outcome_unknown) == ("refused", False)
+    assert machine.resets == ["On", "ForceOn"]
+
+
+def test_a_machine_boots_by_pxe_once(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    asyncio.run(bmcs.call(host, lambda each: each.boot_once(NetworkBoot.PXE)))
+
+    assert (machine.boot_device, machine.boot_mode) == ("Pxe", "UEFI")
+
+
+def test_a_boot_that_the_bmc_accepts_and_does_not_do_is_a_fault(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    """The emulator sets PXE if HTTP is requested."""
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(host, lambda each: each.boot_once(NetworkBoot.HTTP)))
+
+    assert caught.value.fault == "not-in-force"
+    assert caught.value.reason == (
+        "the BMC accepted it, and then reports BootSourceOverrideEnabled: Continuous, BootSourceOverrideTarget: Pxe"
+    )
+
+
+def test_a_bmc_without_boot_progress_reports_none(bmcs: Bmcs, host: Host):
+    assert asyncio.run(bmcs.call(host, lambda each: each.boot_progress())) is None
+
+
+def test_a_machine_that_the_bmc_does_not_have_is_named(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    other = replace(host, bmc=Bmc(host.bmc.url, system="7"))
+
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(other, lambda each: each.state()))
+
+    assert (caught.value.fault, caught.value.reason, caught.value.cure) == (
+        "machine",
+        "the BMC has no machine 7",
+        f"write one of these as bmc.system: {machine.uuid}",
+    )
+
+
+def test_a_host_without_a_bmc_is_an_error(bmcs: Bmcs, host: Host):
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(replace(host, bmc=None), lambda each: each.state()))
+
+    assert str(caught.value) == "cannot use the BMC of cp1: no hosts file names it; set bmc.url"
