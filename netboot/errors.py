@@ -118,6 +118,12 @@ class RoleFileError(NetbootError):
     code = "role-file-refused"
 
 
+class RolloutError(NetbootError):
+    """A rollout, or a change of one, that is refused."""
+
+    code = "rollout-refused"
+
+
 class ContentError(NetbootError):
     """A file, medium or release that is missing, damaged or not what it claims to be."""
 

@@ -1,0 +1,1 @@
+"""An ordered rollout: from blank machines to a cluster."""

@@ -1,0 +1,190 @@
+"""A rollout: its hosts, the phase of each one, and the only legal moves. No clock, no I/O.
+
+The init host starts the cluster, control planes join one after the other, then workers. Every disk is installed as
+early as possible: only the join waits, and it begins with a `JoinPermit`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from netboot.errors import TransitionError
+from netboot.model.host.host import HostName
+from netboot.model.rollout.command import CommandKind, RolloutCommand
+
+MOST_PARALLEL: Final = 500
+MOST_HOSTS: Final = 1000  # of one rollout
+
+
+class RolloutState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"  # nothing new begins; what has begun continues
+    ENDED = "ended"  # every host is ready, failed or cancelled
+    CANCELLED = "cancelled"
+
+
+ACTIVE: Final = frozenset({RolloutState.RUNNING, RolloutState.PAUSED})
+
+
+class Part(StrEnum):
+    """What a host does in the rollout, in the order in which the hosts begin."""
+
+    INIT = "init"
+    CONTROL_PLANE = "control-plane"
+    WORKER = "worker"
+
+
+class Phase(StrEnum):
+    WAITING = "waiting"
+    POWERING = "powering"  # it is armed, and its machine is powered on
+    NEEDS_PERSON = "needs-person"  # it is armed, and a person must power its machine on
+    INSTALLING = "installing"
+    INSTALLED = "installed"  # its join waits
+    JOINING = "joining"  # it may fetch the Ignition of its role
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+P = Phase
+_ENDS: Final = frozenset({P.FAILED, P.CANCELLED})
+
+MOVES: Final[Mapping[Phase, frozenset[Phase]]] = {
+    P.WAITING: _ENDS | {P.POWERING, P.INSTALLING, P.INSTALLED},  # one that is installed already is not installed again
+    P.POWERING: _ENDS | {P.NEEDS_PERSON, P.INSTALLING, P.INSTALLED},
+    P.NEEDS_PERSON: _ENDS | {P.INSTALLING, P.INSTALLED},
+    P.INSTALLING: _ENDS | {P.INSTALLED},
+    P.INSTALLED: _ENDS | {P.JOINING},
+    P.JOINING: _ENDS | {P.READY, P.INSTALLED},  # back: its permit ended before the machine used it
+    P.READY: frozenset(),
+    P.FAILED: frozenset({P.WAITING}),  # an operator retries it
+    P.CANCELLED: frozenset({P.WAITING}),
+}
+
+OVER: Final = frozenset({P.READY, P.FAILED, P.CANCELLED})
+INSTALLS: Final = frozenset({P.POWERING, P.NEEDS_PERSON, P.INSTALLING})  # counted by `max_parallel`
+
+
+class PowerStep(StrEnum):
+    """What was requested of a machine's power. A step whose outcome is not known is never repeated."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutOptions:
+    """`max_parallel`: installs at a time, and joins of workers; `failure_budget`: failed hosts that are accepted."""
+
+    max_parallel: int = 4
+    failure_budget: int = 0
+    power: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPermit:
+    """A host may fetch its role's Ignition file, exactly these bytes, before `until`; None: without an end."""
+
+    sha256: str
+    until: datetime | None
+    given_at: datetime
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutHost:
+    """One host of a rollout. `reason`: why it waits or failed, or what a person must do."""
+
+    host: HostName
+    part: Part
+    phase: Phase = P.WAITING
+    changed_at: datetime | None = None
+    reason: str = ""
+    wants_install: bool = False  # its disk is written although it is installed: it is replaced, or retried
+    attempts: int = 0  # armings
+    armed_at: datetime | None = None  # by this attempt
+    power: PowerStep = PowerStep.NONE
+    requested_at: datetime | None = None  # its installed system requested the role's file first
+    permit: JoinPermit | None = None
+    served_at: datetime | None = None  # it got the role's file by its permit
+    ignition_sha256: str | None = None  # of the token of its last install: what is held back if it failed
+
+    def moved_to(self, phase: Phase, *, at: datetime, reason: str = "") -> "RolloutHost":
+        """Return this host in another phase; raise TransitionError where the table has no such move."""
+        if phase not in MOVES[self.phase]:
+            raise TransitionError(f"{self.host} is {self.phase} in the rollout, and cannot become {phase} from there")
+        permit = self.permit if phase in (P.JOINING, P.READY) else None
+        return replace(self, phase=phase, changed_at=at, reason=reason, permit=permit)
+
+    def retried(self, *, at: datetime) -> "RolloutHost":
+        """Return this host before its next attempt, which installs it again; raise TransitionError."""
+        waiting = self.moved_to(P.WAITING, at=at)
+        return replace(
+            waiting, wants_install=True, armed_at=None, power=PowerStep.NONE, requested_at=None, served_at=None
+        )
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase in OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One rollout. `version` counts its writes; 0: it is not stored yet.
+
+    `has_cluster`: the init host was ready before it began. `replaces`: a node that leaves the cluster first.
+    """
+
+    id: int
+    options: RolloutOptions
+    hosts: tuple[RolloutHost, ...]
+    began_at: datetime
+    actor: str
+    state: RolloutState = RolloutState.RUNNING
+    reason: str = ""  # why it is paused
+    has_cluster: bool = False
+    replaces: HostName | None = None
+    commands: Mapping[CommandKind, RolloutCommand] = field(default_factory=dict)
+    api_answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    forgiven: int = 0  # failed hosts that an operator accepted by a resume
+    version: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    def host(self, name: str) -> RolloutHost | None:
+        return next((each for each in self.hosts if each.host == name), None)
+
+    def of(self, part: Part) -> Iterator[RolloutHost]:
+        return (each for each in self.hosts if each.part is part)
+
+    def command(self, kind: CommandKind) -> RolloutCommand:
+        return self.commands.get(kind) or RolloutCommand(kind)
+
+    def with_host(self, changed: RolloutHost) -> "Rollout":
+        return replace(self, hosts=tuple(changed if each.host == changed.host else each for each in self.hosts))
+
+    def with_command(self, changed: RolloutCommand) -> "Rollout":
+        return replace(self, commands={**self.commands, changed.kind: changed})
+
+    @property
+    def failed(self) -> int:
+        return sum(each.phase is P.FAILED for each in self.hosts)
+
+    @property
+    def has_spent_its_budget(self) -> bool:
+        return self.failed - self.forgiven > self.options.failure_budget
+
+    def installs(self) -> int:
+        """Count the hosts that `max_parallel` counts as installing."""
+        return sum(each.phase in INSTALLS for each in self.hosts)
+
+    def joining(self, part: Part) -> int:
+        return sum(each.phase is P.JOINING for each in self.of(part))

@@ -1,0 +1,242 @@
+"""What a rollout does next: its state and what was observed go in, its next state and the effects come out.
+
+Pure. The caller stores the state first, then does the effects, and applies their outcomes by `outcomes`. Each effect
+is requested so that a daemon that is killed between any two steps neither forgets nor repeats it.
+
+Order: the init host is installed first, all disks as early as `max_parallel` allows. The init host starts the cluster;
+when its API answers, the start is completed. Then control planes join one after the other, each with a file whose
+secrets last; then workers, `max_parallel` at a time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from netboot.model.host.role_ignition import RoleUse
+from netboot.model.install.install import InstallState
+from netboot.model.rollout.command import FILE_OF, REMOVAL, RETRY_AFTER, CommandKind, CommandState
+from netboot.model.rollout.rollout import (
+    JoinPermit,
+    Part,
+    Phase,
+    PowerStep,
+    Rollout,
+    RolloutHost,
+    RolloutState,
+)
+from netboot.operate.rollout import person_texts
+from netboot.operate.rollout.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.host_moves import BOOTED, has_started, host_after
+from netboot.operate.rollout.observed import FileInPlace, Observed, Rules
+
+_ORDER: Final = {part: number for number, part in enumerate(Part)}
+JOIN_OF: Final = {Part.CONTROL_PLANE: CommandKind.JOIN_CONTROL_PLANE, Part.WORKER: CommandKind.JOIN_WORKER}
+_USE_OF: Final = {
+    Part.INIT: RoleUse.INIT,
+    Part.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
+    Part.WORKER: RoleUse.WORKER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next state of a rollout, and what is done once it is stored."""
+
+    rollout: Rollout
+    effects: tuple[Effect, ...]
+
+
+def next_step(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> Step:
+    """Return the next state of a rollout and the effects that it begins or continues."""
+    if not rollout.is_active:
+        return Step(rollout, ())
+    rollout = _observe(rollout, observed, rules=rules, now=now)
+    begun: list[Effect] = []
+    if rollout.state is RolloutState.RUNNING:
+        rollout, begun = _begin(rollout, observed, rules=rules, now=now)
+    return Step(rollout, (*_continued(rollout, observed, rules), *begun))
+
+
+def interrupted(rollout: Rollout) -> Rollout:
+    """Return a rollout whose daemon ended: what ran then runs again; an order to a machine's power is not repeated."""
+    for command in rollout.commands.values():
+        if command.state is CommandState.RUNNING:
+            rollout = rollout.with_command(command.interrupted())
+    return rollout
+
+
+def _observe(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> Rollout:
+    hosts = tuple(host_after(each, rollout, observed, rules=rules, now=now) for each in rollout.hosts)
+    rollout = replace(rollout, hosts=hosts)
+    if rollout.api_answered_at is None and observed.api_answers and _may_answer(rollout):
+        rollout = replace(rollout, api_answered_at=now)
+    rollout = _with_files_set(rollout, observed, now)
+    if _is_over(rollout, observed):
+        is_cancelled = all(each.phase is Phase.CANCELLED for each in rollout.hosts)
+        state = RolloutState.CANCELLED if is_cancelled else RolloutState.ENDED
+        return replace(rollout, state=state, reason="", ended_at=now)
+    if rollout.state is RolloutState.RUNNING and rollout.has_spent_its_budget:
+        reason = f"{rollout.failed} hosts failed, and the failure budget is {rollout.options.failure_budget}"
+        return replace(rollout, state=RolloutState.PAUSED, reason=reason)
+    return rollout
+
+
+def _with_files_set(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
+    """Return a rollout after a person set a file for which it waited."""
+    for kind, use in FILE_OF.items():
+        command = rollout.command(kind)
+        if command.state is CommandState.NEEDS_PERSON and observed.file(use, now) is not None:
+            rollout = rollout.with_command(command.done(now))
+    return rollout
+
+
+def _may_answer(rollout: Rollout) -> bool:
+    """Return whether an answer of the API is that of this cluster: its first node got its Ignition."""
+    return rollout.has_cluster or any(each.served_at is not None for each in rollout.of(Part.INIT))
+
+
+def _is_over(rollout: Rollout, observed: Observed) -> bool:
+    if not all(each.is_over for each in rollout.hosts) or next(_disarms(rollout, observed), None) is not None:
+        return False
+    return all(each.state is not CommandState.RUNNING for each in rollout.commands.values())
+
+
+def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[Effect]:
+    """Yield what was begun before, and what is only observed: a pause does not stop it."""
+    yield from _disarms(rollout, observed)
+    for each in rollout.hosts:
+        if each.phase is Phase.POWERING and each.armed_at is None:
+            yield Arm(each.host)
+    if rollout.api_answered_at is None and _may_answer(rollout):
+        yield CheckApi()
+    if rules.has_ready_check:
+        for each in rollout.hosts:
+            is_up = each.served_at is not None and observed.install(each.host).state is InstallState.READY
+            if each.phase is Phase.JOINING and is_up and (each.part is not Part.INIT or has_started(rollout)):
+                yield CheckNode(each.host)
+
+
+def _disarms(rollout: Rollout, observed: Observed) -> Iterator[Effect]:
+    for each in rollout.hosts:
+        is_ended = each.phase in (Phase.FAILED, Phase.CANCELLED) and each.armed_at is not None
+        if is_ended and observed.install(each.host).is_armed:
+            yield Disarm(each.host)
+
+
+def _begin(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> tuple[Rollout, list[Effect]]:
+    """Begin what may begin now; a command that failed for good pauses the rollout."""
+    begun: list[Effect] = []
+    for kind in _commands_due(rollout, observed, now):
+        rollout = _command_begun(rollout, kind, rules=rules, now=now, begun=begun)
+        if rollout.state is not RolloutState.RUNNING:
+            return rollout, begun
+    rollout = _permit(rollout, observed, now)
+    rollout = _order_power(rollout, now, begun)
+    return _begin_installs(rollout, observed, now), begun
+
+
+def _command_begun(rollout: Rollout, kind: CommandKind, *, rules: Rules, now: datetime, begun: list[Effect]) -> Rollout:
+    command = rollout.command(kind)
+    match command.state:
+        case CommandState.RUNNING | CommandState.NEEDS_PERSON:
+            return rollout
+        case CommandState.FAILED if command.next_at is None:
+            return replace(rollout, state=RolloutState.PAUSED, reason=f"{kind}: {command.detail}")
+        case CommandState.FAILED if command.next_at is not None and now < command.next_at:
+            return rollout
+        case CommandState.DONE if command.ended_at is not None and now < command.ended_at + RETRY_AFTER:
+            return rollout  # its file is observed soon
+    if kind not in rules.configured:
+        return rollout.with_command(command.for_a_person(person_texts.of_command(kind, rollout.replaces), now))
+    begun.append(RunCommand(kind))
+    return rollout.with_command(command.begun(now))
+
+
+def _commands_due(rollout: Rollout, observed: Observed, now: datetime) -> Iterator[CommandKind]:
+    """Yield the commands whose result is needed now."""
+    if not is_removed(rollout):
+        yield next(kind for kind in REMOVAL if not rollout.command(kind).is_done)
+        return
+    init = next(rollout.of(Part.INIT), None)
+    if init is not None:
+        if not init.is_over and init.served_at is None and observed.file(RoleUse.INIT, now) is None:
+            yield CommandKind.START
+        has_first = init.phase in (Phase.JOINING, Phase.READY)
+        if has_first and rollout.api_answered_at is not None and not rollout.command(CommandKind.START_AGAIN).is_done:
+            yield CommandKind.START_AGAIN
+    for part, kind in JOIN_OF.items():
+        waits = may_join(rollout, part) and any(True for _ in _at_gate(rollout, part))
+        if waits and observed.file(FILE_OF[kind], now) is None:
+            yield kind
+
+
+def is_removed(rollout: Rollout) -> bool:
+    """Return whether the node that the rollout replaces has left the cluster; true if it replaces none."""
+    return rollout.replaces is None or all(rollout.command(kind).is_done for kind in REMOVAL)
+
+
+def may_join(rollout: Rollout, part: Part) -> bool:
+    """Return whether hosts of a part may join now: the parts before it are complete, and a join is free.
+
+    Control planes join one after the other: a new certificate key voids the one before.
+    """
+    if part is Part.INIT:
+        return True
+    if not has_started(rollout) or any(each.phase is not Phase.READY for each in rollout.of(Part.INIT)):
+        return False
+    if part is Part.CONTROL_PLANE:
+        return rollout.joining(part) == 0
+    is_after = all(each.is_over for each in rollout.of(Part.CONTROL_PLANE))
+    return is_after and rollout.joining(part) < rollout.options.max_parallel
+
+
+def _at_gate(rollout: Rollout, part: Part) -> Iterator[RolloutHost]:
+    """Yield the hosts whose installed system requests its role's file."""
+    return (each for each in rollout.of(part) if each.phase is Phase.INSTALLED and each.requested_at is not None)
+
+
+def _permit(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
+    """Let hosts join for which the file of their role is in place."""
+    for part, use in _USE_OF.items():
+        file = observed.file(use, now)
+        for each in list(_at_gate(rollout, part)):
+            if file is None or not may_join(rollout, part):
+                break
+            rollout = rollout.with_host(_permitted(each, file, now))
+    return rollout
+
+
+def _permitted(each: RolloutHost, file: FileInPlace, now: datetime) -> RolloutHost:
+    permit = JoinPermit(file.sha256, file.permitted_until, now)
+    return replace(each.moved_to(Phase.JOINING, at=now), permit=permit, served_at=None)
+
+
+def _order_power(rollout: Rollout, now: datetime, begun: list[Effect]) -> Rollout:
+    """Power on the machines that were armed; without a BMC a person does it."""
+    for each in rollout.hosts:
+        if each.phase is not Phase.POWERING or each.armed_at is None or each.power is not PowerStep.NONE:
+            continue
+        if rollout.options.power:
+            begun.append(PowerOn(each.host))
+            rollout = rollout.with_host(replace(each, power=PowerStep.REQUESTED))
+        else:
+            rollout = rollout.with_host(each.moved_to(Phase.NEEDS_PERSON, at=now, reason=person_texts.PRESS))
+    return rollout
+
+
+def _begin_installs(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
+    """Begin installs in the order of the parts, `max_parallel` at a time."""
+    if not is_removed(rollout):
+        return rollout
+    waiting = [each for each in rollout.hosts if each.phase is Phase.WAITING]
+    free = max(rollout.options.max_parallel - rollout.installs(), 0)
+    for each in sorted(waiting, key=lambda each: _ORDER[each.part])[:free]:
+        install = observed.install(each.host)
+        if install.is_armed and install.state in BOOTED:  # an operator armed it before
+            begun_at = install.changed_at or now
+            moved = replace(each.moved_to(Phase.INSTALLING, at=now), armed_at=begun_at, power=PowerStep.DONE)
+        else:
+            moved = replace(each.moved_to(Phase.POWERING, at=now), attempts=each.attempts + 1)
+        rollout = rollout.with_host(moved)
+    return rollout

@@ -1,0 +1,129 @@
+"""The state of a rollout after the outcome of an effect, and after what an operator requests. Pure."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from netboot.errors import RolloutError
+from netboot.model.host.host import HostName
+from netboot.model.rollout.command import CommandKind, CommandState
+from netboot.model.rollout.rollout import Part, Phase, PowerStep, Rollout, RolloutHost, RolloutState
+from netboot.operate.rollout import person_texts
+
+
+def armed(rollout: Rollout, host: HostName, at: datetime) -> Rollout:
+    """Return a rollout after a host was armed for it."""
+    each = rollout.host(host)
+    if each is None or each.phase is not Phase.POWERING or each.armed_at is not None:
+        return rollout
+    return rollout.with_host(replace(each, armed_at=at))
+
+
+def not_armed(rollout: Rollout, host: HostName, reason: str, *, at: datetime) -> Rollout:
+    each = rollout.host(host)
+    if each is None or each.phase is not Phase.POWERING:
+        return rollout
+    return rollout.with_host(each.moved_to(Phase.FAILED, at=at, reason=reason))
+
+
+def powered(rollout: Rollout, host: HostName, to_press: str | None, *, at: datetime) -> Rollout:
+    """Return a rollout after a machine was powered on; `to_press`: what a person must do in its place."""
+    each = rollout.host(host)
+    if each is None or each.power is not PowerStep.REQUESTED:
+        return rollout
+    each = replace(each, power=PowerStep.DONE)
+    if each.phase is Phase.POWERING and to_press is not None:
+        each = each.moved_to(Phase.NEEDS_PERSON, at=at, reason=to_press)
+    return rollout.with_host(each)
+
+
+def command_done(rollout: Rollout, kind: CommandKind, at: datetime) -> Rollout:
+    command = rollout.command(kind)
+    return rollout.with_command(command.done(at)) if command.state is CommandState.RUNNING else rollout
+
+
+def command_failed(rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime) -> Rollout:
+    command = rollout.command(kind)
+    return rollout.with_command(command.failed(detail, at)) if command.state is CommandState.RUNNING else rollout
+
+
+def command_printed(rollout: Rollout, kind: CommandKind, printed: tuple[str, ...], *, at: datetime) -> Rollout:
+    """Return a rollout after a command printed others, which a person runs and confirms."""
+    command = rollout.command(kind)
+    if command.state is not CommandState.RUNNING:
+        return rollout
+    return rollout.with_command(command.for_a_person(person_texts.of_printed(len(printed)), at, printed))
+
+
+def paused(rollout: Rollout, reason: str) -> Rollout:
+    """Return a rollout that begins nothing new; raise RolloutError."""
+    _refuse_ended(rollout, "pause")
+    if rollout.state is RolloutState.PAUSED:
+        raise RolloutError(f"the rollout is paused already ({rollout.reason}); netboot cluster rollout resume")
+    return replace(rollout, state=RolloutState.PAUSED, reason=reason or "by an operator")
+
+
+def resumed(rollout: Rollout) -> Rollout:
+    """Return a rollout that goes on: failed hosts are accepted, and failed commands run again."""
+    _refuse_ended(rollout, "resume")
+    if rollout.state is not RolloutState.PAUSED:
+        raise RolloutError("the rollout is not paused; netboot cluster rollout show")
+    for command in rollout.commands.values():
+        if command.state is CommandState.FAILED:
+            rollout = rollout.with_command(command.renewed())
+    return replace(rollout, state=RolloutState.RUNNING, reason="", forgiven=rollout.failed)
+
+
+def cancelled(rollout: Rollout, names: Collection[str], *, at: datetime, reason: str) -> Rollout:
+    """Return a rollout without these hosts, without any host if none is named; raise RolloutError."""
+    _refuse_ended(rollout, "cancel")
+    wanted = [_host(rollout, name) for name in names] or [each for each in rollout.hosts if not each.is_over]
+    over = next((each for each in wanted if each.is_over), None)
+    if over is not None:
+        raise RolloutError(f"cannot cancel {over.host} in the rollout: it is {over.phase}")
+    for each in wanted:
+        rollout = rollout.with_host(each.moved_to(Phase.CANCELLED, at=at, reason=reason or "by an operator"))
+    return rollout
+
+
+def retried(rollout: Rollout, name: str, *, at: datetime) -> Rollout:
+    """Return a rollout that installs a failed or cancelled host again; raise RolloutError."""
+    _refuse_ended(rollout, "retry")
+    each = _host(rollout, name)
+    if each.phase not in (Phase.FAILED, Phase.CANCELLED):
+        raise RolloutError(f"cannot retry {name} in the rollout: it is {each.phase}, not failed")
+    if each.part is Part.INIT and rollout.api_answered_at is not None:
+        raise RolloutError(
+            f"cannot retry {name} in the rollout: the cluster that it started answers, and its keys must not start "
+            "another one; remove that cluster and its files, or mend the node by hand, then begin a new rollout"
+        )
+    was_failed = each.phase is Phase.FAILED
+    rollout = rollout.with_host(each.retried(at=at))
+    return replace(rollout, forgiven=max(rollout.forgiven - was_failed, 0))
+
+
+def confirmable(rollout: Rollout) -> CommandKind:
+    """Return the command that a person confirms; raise RolloutError if the rollout waits for none."""
+    _refuse_ended(rollout, "confirm")
+    for command in rollout.commands.values():
+        is_for_a_file = command.kind in person_texts.SET_BY_FILE and not command.printed
+        if command.state is CommandState.NEEDS_PERSON and not is_for_a_file:
+            return command.kind
+    raise RolloutError("the rollout waits for no confirmation; netboot cluster status has the next command")
+
+
+def confirmed(rollout: Rollout, kind: CommandKind, at: datetime) -> Rollout:
+    command = rollout.command(kind)
+    return rollout.with_command(command.done(at)) if command.state is CommandState.NEEDS_PERSON else rollout
+
+
+def _host(rollout: Rollout, name: str) -> RolloutHost:
+    each = rollout.host(name)
+    if each is None:
+        raise RolloutError(f"{name} is not in the rollout; netboot cluster rollout show lists its hosts")
+    return each
+
+
+def _refuse_ended(rollout: Rollout, what: str) -> None:
+    if not rollout.is_active:
+        raise RolloutError(f"cannot {what} the rollout: it is {rollout.state}; netboot cluster rollout begins another")

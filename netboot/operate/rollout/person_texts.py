@@ -1,0 +1,35 @@
+"""What a rollout asks a person to do: where a machine has no BMC, and where no command is configured. Pure."""
+
+from typing import Final
+
+from netboot.model.host.host import HostName
+from netboot.model.rollout.command import FILE_OF, CommandKind
+
+PRESS: Final = "power the machine on and let it boot from the network once (often F12 at its start)"
+CONFIRM: Final = "netboot cluster rollout confirm"
+# Where no command is configured, these are done as soon as their file is set.
+SET_BY_FILE: Final = frozenset(FILE_OF)
+
+_JOIN: Final = "run ocne cluster join -c byo.yaml -k KUBECONFIG"
+_SET: Final = "then netboot cluster ignition set"
+_OF_COMMANDS: Final = {
+    CommandKind.START: f"run ocne cluster start -c byo.yaml > init.ign, {_SET} init init.ign",
+    CommandKind.START_AGAIN: f"run ocne cluster start -c byo.yaml again (network and catalog), then {CONFIRM}",
+    CommandKind.JOIN_CONTROL_PLANE: f"{_JOIN} -n 1 > cp.ign and what it prints, {_SET} control-plane cp.ign",
+    CommandKind.JOIN_WORKER: f"{_JOIN} -w 1 > w.ign and what it prints, {_SET} worker w.ign",
+    CommandKind.DRAIN: f"run kubectl drain {{host}} --ignore-daemonsets --delete-emptydir-data, then {CONFIRM}",
+    CommandKind.RESET: 'run echo "chroot /hostroot kubeadm reset -f" | ocne cluster console --node {host}, '
+    f"then {CONFIRM}",
+    CommandKind.DELETE: f"run kubectl delete node {{host}}, then {CONFIRM}",
+}
+
+
+def of_command(kind: CommandKind, replaces: HostName | None) -> str:
+    """Return what a person runs in place of a command that is not configured."""
+    return _OF_COMMANDS[kind].format(host=replaces or "NODE")
+
+
+def of_printed(count: int) -> str:
+    """Return what a person does with commands that `ocne cluster join` printed."""
+    what = "the command that it printed" if count == 1 else f"the {count} commands that it printed"
+    return f"run {what} (netboot cluster rollout show --commands), then {CONFIRM}"

@@ -1,0 +1,208 @@
+"""The schedule of a rollout with its deadlines: its own decisions, with the durations that are usual. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from typing import Final
+
+from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.model.boot.loader_names import LoaderKind
+from netboot.model.host.host import HostName
+from netboot.model.host.role_ignition import LIFETIMES, RoleUse, SecretKind
+from netboot.model.install.event import Step as BootStep
+from netboot.model.install.install import InstallState
+from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState
+from netboot.model.rollout.rollout import Part, Phase, Rollout
+from netboot.operate.rollout import outcomes
+from netboot.operate.rollout.effects import Arm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.next_actions import next_step
+from netboot.operate.rollout.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
+
+_INSTALL: Final = (
+    BootStep.OFFER, BootStep.LOADER, BootStep.SCRIPT, BootStep.KERNEL, BootStep.INITRD, BootStep.KICKSTART,
+    BootStep.STAGE2, BootStep.CHECKS, BootStep.INSTALLING, BootStep.OSTREE, BootStep.POST, BootStep.INSTALLED,
+)  # fmt: skip
+_TURNS_PER_HOST: Final = 40
+_FIRST_SECRET: Final = {
+    RoleUse.CONTROL_PLANE: SecretKind.CERTIFICATE_KEY,
+    RoleUse.WORKER: SecretKind.BOOTSTRAP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """What is usual. `person`: until a person has done what is requested."""
+
+    install: timedelta
+    first_boot: timedelta  # from the end of an install to the request for the Ignition
+    join: timedelta
+    api: timedelta = timedelta(minutes=3)  # from the Ignition of the first node to the first answer of the API
+    command: timedelta = timedelta(minutes=1)
+    person: timedelta = timedelta(minutes=5)
+
+    @classmethod
+    def of(cls, expected: ExpectedDurations, loader: LoaderKind = LoaderKind.IPXE_UEFI) -> "Durations":
+        def usual(*steps: BootStep) -> timedelta:
+            return timedelta(seconds=round(sum(expected.of(step, loader).median_s for step in steps)))
+
+        return cls(usual(*_INSTALL), usual(BootStep.LOCAL_BOOT, BootStep.IGNITION), usual(BootStep.READY))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHost:
+    """When the install of a host begins and ends, and its join."""
+
+    host: HostName
+    part: Part
+    install_at: datetime | None  # None: it is installed already
+    installed_at: datetime | None
+    join_at: datetime | None  # None: it does not join within the schedule
+    ready_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCommand:
+    """When a command ends. `deadline`: when the first secret of its file ends."""
+
+    kind: CommandKind
+    at: datetime
+    is_configured: bool
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What happens when. `margin`: a file is given to no host so long before its first secret ends."""
+
+    hosts: tuple[PlannedHost, ...]
+    commands: tuple[PlannedCommand, ...]
+    ends_at: datetime | None
+    margin: timedelta = MARGIN
+
+
+def schedule(
+    rollout: Rollout,
+    installs: Mapping[HostName, ObservedInstall],
+    files: Mapping[RoleUse, FileInPlace],
+    *,
+    rules: Rules,
+    durations: Durations,
+) -> Schedule:
+    """Return what happens when, if nothing fails and everything takes what is usual."""
+    model = _Model(rollout, dict(installs), dict(files), rules, durations, now=rollout.began_at)
+    for _ in range(_TURNS_PER_HOST * (len(rollout.hosts) + 5)):
+        if not model.turn():
+            break
+    return model.result()
+
+
+@dataclass(slots=True)
+class _Model:
+    """Machines and a cluster that do everything in their usual time."""
+
+    rollout: Rollout
+    installs: dict[HostName, ObservedInstall]
+    files: dict[RoleUse, FileInPlace]
+    rules: Rules
+    durations: Durations
+    now: datetime
+    due: list[tuple[datetime, int, str, str]] = field(default_factory=list)
+    has_api: bool = False
+    times: dict[tuple[str, Phase], datetime] = field(default_factory=dict)
+    commands: list[PlannedCommand] = field(default_factory=list)
+    _count: int = 0
+
+    def turn(self) -> bool:
+        """Do one step, or let the time pass until something happens; False: nothing does any longer."""
+        before = self.rollout
+        ready = {name for name, each in self.installs.items() if each.state is InstallState.READY}
+        observed = Observed(self.installs, self.files, self.has_api, ready)
+        step = next_step(before, observed, rules=self.rules, now=self.now)
+        self.rollout = step.rollout
+        self._note(before)
+        done = [self._do(effect) for effect in step.effects]
+        if self.rollout.is_active and (any(done) or self.rollout != before):
+            return True
+        if not self.rollout.is_active or not self.due:
+            return False
+        self.now = self.due[0][0]
+        while self.due and self.due[0][0] == self.now:
+            _, _, what, subject = heappop(self.due)
+            self._happen(what, subject)
+        return True
+
+    def _note(self, before: Rollout) -> None:
+        for old, new in zip(before.hosts, self.rollout.hosts, strict=True):
+            if new.phase is old.phase:
+                continue
+            self.times.setdefault((new.host, new.phase), self.now)
+            if new.phase is Phase.NEEDS_PERSON:
+                self._after(self.durations.person + self.durations.install, "installed", new.host)
+            if new.phase is Phase.INSTALLING and new.host not in {each[3] for each in self.due}:
+                self._after(self.durations.install, "installed", new.host)
+            if new.phase is Phase.INSTALLED and new.requested_at is None:
+                self._after(self.durations.first_boot, "requests", new.host)
+            if new.phase is Phase.JOINING:
+                self.rollout = self.rollout.with_host(replace(new, served_at=self.now))
+                if new.part is Part.INIT:
+                    self._after(self.durations.api, "answers", "")
+                self._after(self.durations.join, "joined", new.host)
+        for command in self.rollout.commands.values():
+            if command.state is CommandState.NEEDS_PERSON and before.command(command.kind) != command:
+                self._after(self.durations.person, "command", command.kind)
+
+    def _do(self, effect: Effect) -> bool:
+        match effect:
+            case Arm(host):
+                self.installs[host] = ObservedInstall(self._install(host).state, is_armed=True)
+                self.rollout = outcomes.armed(self.rollout, host, self.now)
+            case PowerOn(host):
+                self.rollout = outcomes.powered(self.rollout, host, None, at=self.now)
+                self._after(self.durations.install, "installed", host)
+            case RunCommand(kind):
+                self._after(self.durations.command, "command", kind)
+            case _:
+                return False
+        return True
+
+    def _install(self, host: str) -> ObservedInstall:
+        return self.installs.get(HostName(host), ObservedInstall())
+
+    def _after(self, duration: timedelta, what: str, subject: str) -> None:
+        self._count += 1
+        heappush(self.due, (self.now + duration, self._count, what, subject))
+
+    def _happen(self, what: str, subject: str) -> None:
+        host = HostName(subject)
+        match what:
+            case "installed":
+                self.installs[host] = ObservedInstall(InstallState.INSTALLED, changed_at=self.now)
+            case "requests":
+                each = self.rollout.host(host)
+                if each is not None:
+                    self.rollout = self.rollout.with_host(replace(each, requested_at=self.now))
+            case "joined":
+                self.installs[host] = ObservedInstall(InstallState.READY, changed_at=self.now)
+            case "answers":
+                self.has_api = True
+            case _:
+                self._ran(CommandKind(subject))
+
+    def _ran(self, kind: CommandKind) -> None:
+        use, deadline = FILE_OF.get(kind), None
+        if use is not None:
+            secret = _FIRST_SECRET.get(use)
+            deadline = self.now + LIFETIMES[secret] if secret is not None else None
+            self.files[use] = FileInPlace(f"{kind} {self._count}", deadline)
+        self.commands.append(PlannedCommand(kind, self.now, kind in self.rules.configured, deadline))
+        done = outcomes.command_done(self.rollout, kind, self.now)
+        self.rollout = outcomes.confirmed(done, kind, self.now)
+
+    def result(self) -> Schedule:
+        hosts = []
+        for each in self.rollout.hosts:
+            begin = self.times.get((each.host, Phase.POWERING)) or self.times.get((each.host, Phase.INSTALLING))
+            later = (self.times.get((each.host, phase)) for phase in (Phase.INSTALLED, Phase.JOINING, Phase.READY))
+            hosts.append(PlannedHost(each.host, each.part, begin, *later))
+        return Schedule(tuple(hosts), tuple(self.commands), self.rollout.ended_at)

@@ -1,0 +1,92 @@
+"""The schedule: times and deadlines, by the decisions that the rollout makes."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.model.install.install import InstallState
+from netboot.model.rollout.command import CommandKind
+from netboot.model.rollout.rollout import Part, RolloutOptions
+from netboot.operate.rollout.observed import ObservedInstall, Rules
+from netboot.operate.rollout.schedule import Durations, PlannedCommand, PlannedHost, schedule
+from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
+
+K = CommandKind
+USUAL = Durations(timedelta(minutes=10), timedelta(minutes=5), timedelta(minutes=2))
+
+
+def at(minutes: float):
+    return BEGAN_AT + timedelta(minutes=minutes)
+
+
+def planned(host: str, part: Part, *minutes: float | None) -> PlannedHost:
+    return PlannedHost(host, part, *(None if each is None else at(each) for each in minutes))
+
+
+def test_a_whole_cluster_with_the_deadline_of_each_key():
+    found = schedule(a_rollout(2, 2), {}, {}, rules=EVERY_COMMAND, durations=USUAL)
+
+    assert found.commands == (
+        PlannedCommand(K.START, at(1), True),
+        PlannedCommand(K.START_AGAIN, at(19), True),
+        PlannedCommand(K.JOIN_CONTROL_PLANE, at(20), True, at(20 + 120)),
+        PlannedCommand(K.JOIN_WORKER, at(25), True, at(25 + 24 * 60)),
+    )
+    assert found.hosts == (
+        planned("cp1", Part.INIT, 0, 10, 15, 19),
+        planned("cp2", Part.CONTROL_PLANE, 0, 10, 20, 22),
+        planned("cp3", Part.CONTROL_PLANE, 0, 10, 22, 24),
+        planned("w1", Part.WORKER, 0, 10, 25, 27),
+        planned("w2", Part.WORKER, 10, 20, 25, 27),
+    )
+    assert found.ends_at == at(27)
+
+
+def test_a_person_presses_and_runs_the_commands():
+    rollout = a_rollout(0, 1, options=RolloutOptions(power=False))
+
+    found = schedule(rollout, {}, {}, rules=Rules(), durations=USUAL)
+
+    assert [(each.kind, each.is_configured) for each in found.commands] == [
+        (K.START, False),
+        (K.START_AGAIN, False),
+        (K.JOIN_WORKER, False),
+    ]
+    assert found.hosts[1] == planned("w1", Part.WORKER, 0, 15, 33, 35)
+
+
+def test_a_key_is_made_again_where_the_joins_take_longer_than_it_lasts():
+    slow = replace(USUAL, join=timedelta(minutes=29))
+
+    found = schedule(a_rollout(6, 0), {}, {}, rules=EVERY_COMMAND, durations=slow)
+
+    keys = [each for each in found.commands if each.kind is K.JOIN_CONTROL_PLANE]
+    assert len(keys) == 2
+    for host in found.hosts[1:]:
+        key = max((each for each in keys if each.at <= host.join_at), key=lambda each: each.at)
+        assert host.join_at <= key.deadline - found.margin
+        assert host.ready_at is not None
+
+
+def test_a_host_that_is_installed_is_not_installed_again():
+    installs = {"w1": ObservedInstall(InstallState.INSTALLED, changed_at=BEGAN_AT)}
+
+    found = schedule(a_rollout(0, 1), installs, {}, rules=EVERY_COMMAND, durations=USUAL)
+
+    assert found.hosts[1].install_at is None
+    assert found.hosts[1].installed_at == BEGAN_AT
+
+
+def test_the_durations_are_those_of_this_rack():
+    usual = Durations.of(ExpectedDurations())
+
+    assert usual.install == timedelta(seconds=180 + 5 + 10 + 2 + 5 + 30 + 15 + 20 + 5 + 240 + 60 + 30)
+    assert (usual.first_boot, usual.join) == (timedelta(seconds=240), timedelta(seconds=90))
+
+
+def test_a_large_rollout_is_planned_to_its_end():
+    rollout = a_rollout(4, 300, options=RolloutOptions(max_parallel=20))
+
+    found = schedule(rollout, {}, {}, rules=EVERY_COMMAND, durations=USUAL)
+
+    assert all(each.ready_at is not None for each in found.hosts)
