@@ -67,6 +67,12 @@ def role_file(file: IgnitionFile) -> RoleFile:
     )
 
 
+def authority_pem(file: IgnitionFile) -> str:
+    """Return the certificate of the cluster's CA; empty if the file has none, as one that joins."""
+    known = None if file.problems else KNOWN_VERSION.fullmatch(file.version)
+    return "" if known is None else _contents(file.config, minor=int(known[1])).get(_CA, "")
+
+
 def _servers(value: Any) -> Iterator[str]:
     """Return the server of each resource that the file does not hold, without user and password."""
     if isinstance(value, list):

@@ -44,13 +44,15 @@ _FOR: Final = {
 class IgnitionRequest:
     """A file to take for a use. `is_renewed`: its secrets were given to the cluster again, so they last anew.
 
-    `is_new_cluster`: the files of another cluster are put aside.
+    `is_new_cluster`: the files of another cluster are put aside. `since`: its secrets were given to the cluster not
+    earlier; None: now.
     """
 
     use: RoleUse
     content: bytes = field(repr=False)
     is_renewed: bool = False
     is_new_cluster: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class RoleFileUses:
             request.content,
             file,
             before=_read(path),
-            now=self._now(),
+            now=request.since or self._now(),
             is_renewed=request.is_renewed,
             random_bytes=self._random_bytes,
         )

@@ -1,0 +1,1 @@
+"""Programs that the settings name: run without a shell, within limits."""

@@ -1,0 +1,231 @@
+"""Runs the commands that a rollout needs of the cluster, and takes the Ignition files that they print.
+
+A file is the standard output of a command that ended with exit code 0. The output goes to `NAME.printed` beside the
+file that it replaces, mode 0600: the first start prints its file once, so that a daemon that is killed finds it there.
+No token and no key is logged or is an argument of a program.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from netboot.errors import NetbootError
+from netboot.ignition.check import read_ignition
+from netboot.model.hidden import without_secrets
+from netboot.model.host.role_ignition import RoleUse
+from netboot.model.rollout.command import FILE_OF, CommandKind
+from netboot.model.words import one_line
+from netboot.operate.cluster.role_file_uses import LARGEST_BYTES, IgnitionRequest
+from netboot.operate.programs.bounded_program import ENVIRONMENT, EndedProgram, run_program
+from netboot.operate.rollout.printed_commands import kubeadm_commands, printed_lines
+
+PRINTED_SUFFIX: Final = ".printed"
+KEPT_BYTES: Final = 256 * 1024  # of what a command prints, beside an Ignition file
+KUBEADM_S: Final = 120.0
+READY_S: Final = 30.0
+_WATCH_S: Final = 0.5  # between two looks at the size of an output
+_SHOWN_LINES: Final = 3  # of the end of a failed command's standard error
+
+TakeFile = Callable[[IgnitionRequest], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettings:
+    """The configured commands; `kubeadm` gets a command of kubeadm on its standard input, `ready` a host's name."""
+
+    commands: Mapping[CommandKind, Sequence[str]] = field(default_factory=dict)
+    kubeadm: Sequence[str] = ()
+    ready: Sequence[str] = ()
+    timeout_s: float = 900.0
+    home: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The command succeeded, and its file is in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """Commands that a person runs, with secrets in them; the file waits beside its place."""
+
+    lines: tuple[str, ...] = field(repr=False)
+
+
+CommandOutcome = Done | CommandFailed | Printed
+
+
+class OcneCommands:
+    """Runs one command at a time for each kind. `place_of`: where the file of a use is; `take`: puts it there."""
+
+    def __init__(
+        self,
+        settings: CommandSettings,
+        *,
+        place_of: Callable[[RoleUse], Path | None],
+        take: TakeFile,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.settings = settings
+        self._place_of, self._take, self._now = place_of, take, now
+        self._environment = {**ENVIRONMENT, "HOME": settings.home}
+
+    async def run(self, kind: CommandKind, *, host: str | None = None) -> CommandOutcome:
+        """Run a command; `host`: the node that drain, reset and delete are about."""
+        use = FILE_OF.get(kind)
+        try:
+            if use is not None:
+                return await self._run_for_file(kind, use)
+            command = [*self.settings.commands[kind], *([host] if host is not None else [])]
+            ended = await self._ended(command, timeout_s=self.settings.timeout_s)
+            return CommandFailed(_why(command, ended, self.settings.timeout_s)) if ended.status != 0 else Done()
+        except (OSError, ValueError, NetbootError) as error:
+            return CommandFailed(_sentence(error))
+
+    async def take_printed(self, kind: CommandKind, *, since: datetime) -> CommandOutcome:
+        """Take the file of a command whose printed commands a person has run, not earlier than `since`."""
+        use = FILE_OF[kind]
+        try:
+            printed = self._printed_place(use)
+            content = await asyncio.to_thread(printed.read_bytes)
+            await self._taken(use, content, since)
+        except (OSError, NetbootError) as error:
+            return CommandFailed(_sentence(error))
+        return Done()
+
+    async def is_node_ready(self, host: str) -> bool:
+        """Return whether the command for the readiness of a node ends with exit code 0."""
+        try:
+            return (await self._ended([*self.settings.ready, host], timeout_s=READY_S)).status == 0
+        except (OSError, ValueError):
+            return False
+
+    async def _run_for_file(self, kind: CommandKind, use: RoleUse) -> CommandOutcome:
+        printed = self._printed_place(use)
+        await self._earlier_ended(printed)
+        began_at = self._now()
+        if kind is CommandKind.START and (content := await asyncio.to_thread(_whole_file, printed)) is not None:
+            await self._taken(use, content, began_at)  # of a start whose daemon was killed: it is not printed again
+            return Done()
+        command = self.settings.commands[kind]
+        with await asyncio.to_thread(_opened, printed) as file:
+            ended = await self._watched(command, file.fileno())
+        if ended.status != 0:
+            return CommandFailed(_why(command, ended, self.settings.timeout_s))
+        content = await asyncio.to_thread(_read, printed)
+        lines = printed_lines(ended.errors.decode("utf-8", "replace"))
+        if lines and not self.settings.kubeadm:
+            return Printed(lines)
+        for each in kubeadm_commands(lines):
+            ended = await self._ended(self.settings.kubeadm, timeout_s=KUBEADM_S, standard_input=f"{each}\n".encode())
+            if ended.status != 0:
+                return CommandFailed(_why(self.settings.kubeadm, ended, KUBEADM_S))
+        await self._taken(use, content, began_at)
+        return Done()
+
+    async def _earlier_ended(self, printed: Path) -> None:
+        """Wait for the run of a daemon that was killed: its output has a lock as long as it runs."""
+        for _ in range(1 + round(self.settings.timeout_s / _WATCH_S)):
+            if not await asyncio.to_thread(_is_locked, printed):
+                return
+            await asyncio.sleep(_WATCH_S)
+        raise NetbootError(f"a run of an earlier daemon still writes {printed}; end it: fuser {printed}")
+
+    def _printed_place(self, use: RoleUse) -> Path:
+        place = self._place_of(use)
+        if place is None:
+            raise NetbootError(f"the hosts files name no file for {use}; see roles.ROLE.ignition in docs/settings.md")
+        return place.with_name(place.name + PRINTED_SUFFIX)
+
+    async def _taken(self, use: RoleUse, content: bytes, since: datetime) -> None:
+        await self._take(IgnitionRequest(use, content, is_renewed=use is not RoleUse.INIT, since=since))
+        with suppress(OSError):
+            await asyncio.to_thread(self._printed_place(use).unlink)
+
+    async def _watched(self, command: Sequence[str], output: int) -> EndedProgram:
+        """Run a command whose standard output is a file; one that prints too much is killed."""
+        running = asyncio.ensure_future(self._ended(command, timeout_s=self.settings.timeout_s, output=output))
+        try:
+            while not running.done():
+                await asyncio.wait([running], timeout=_WATCH_S)
+                if os.fstat(output).st_size > LARGEST_BYTES:
+                    raise NetbootError(f"{command[0]} printed more than {LARGEST_BYTES >> 20} MiB, and was ended")
+            return running.result()
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError, OSError, ValueError):
+                await running
+
+    async def _ended(
+        self, command: Sequence[str], *, timeout_s: float, standard_input: bytes = b"", output: int | None = None
+    ) -> EndedProgram:
+        return await run_program(
+            command,
+            timeout_s=timeout_s,
+            most_bytes=KEPT_BYTES,
+            standard_input=standard_input,
+            environment=self._environment,
+            output=output,
+            keeps_errors_apart=True,
+        )
+
+
+def _why(command: Sequence[str], ended: EndedProgram, timeout_s: float) -> str:
+    """Describe a failed command by the end of what it printed, without secrets."""
+    if ended.status is None:
+        return f"{command[0]} did not end within {timeout_s:g} s and was killed"
+    lines = ended.errors.decode("utf-8", "replace").splitlines()
+    shown = [one_line(without_secrets(line.strip())) for line in lines if line.strip()][-_SHOWN_LINES:]
+    return ": ".join([f"{command[0]}: {ended.ending}", *(["; ".join(shown)] if shown else [])])
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, NetbootError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the command'}: {error.strerror}"
+    return "an argument of the command is no text"
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open an empty file for a secret output, with a lock that its writer keeps. It replaces an earlier one."""
+    path.unlink(missing_ok=True)
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST_BYTES + 1)
+
+
+def _whole_file(path: Path) -> bytes | None:
+    """Return what a start printed whose daemon was killed, if it is a whole file."""
+    try:
+        content = _read(path)
+    except OSError:
+        return None
+    return content if content and not read_ignition(content).problems else None

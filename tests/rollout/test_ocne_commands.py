@@ -1,0 +1,225 @@
+"""The commands of a rollout, with a stand-in that prints what `ocne` 2.3 prints; their files are taken."""
+
+import asyncio
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.site import Site
+
+from netboot.model.host.role_ignition import RoleUse
+from netboot.model.rollout.command import CommandKind
+from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileUses
+from netboot.operate.rollout.ocne_commands import CommandFailed, CommandSettings, Done, OcneCommands, Printed
+from netboot.registry.load import read
+
+STAND_IN = Path(__file__).parents[1] / "fixtures" / "ocne_stand_in.py"
+HOSTS = """\
+cluster: {init: cp1}
+roles:
+  control-plane: {ignition: {init: ign/init.ign, join: ign/cp.ign}}
+  worker: {ignition: {join: ign/w.ign}}
+hosts:
+  cp1: {role: control-plane, mac: 52:54:00:00:00:01}
+  w1: {role: worker, mac: 52:54:00:00:00:11}
+"""
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+K = CommandKind
+
+
+class Cluster:
+    """A site with the stand-in, and a clock that a test sets."""
+
+    def __init__(self, site: Site) -> None:
+        self.ign, self.state, self.at = site.directory / "ign", site.directory / "ocne", NOON
+        self.ign.mkdir()
+        self.state.mkdir()
+        site.write("hosts.yaml", HOSTS)
+        draws = itertools.count(1)
+        self.uses = RoleFileUses(
+            lambda: read(Path("netboot.yaml")).hosts,
+            lambda contents: read(Path("netboot.yaml"), contents=contents).faults,
+            now=lambda: self.at,
+            random_bytes=lambda count: next(draws).to_bytes(count, "big"),
+        )
+
+    def commands(self, *, timeout_s: float = 20.0, kubeadm: bool = False) -> OcneCommands:
+        ocne = [sys.executable, str(STAND_IN), str(self.state)]
+        settings = CommandSettings(
+            {
+                K.START: [*ocne, "cluster", "start"],
+                K.START_AGAIN: [*ocne, "cluster", "start"],
+                K.JOIN_CONTROL_PLANE: [*ocne, "cluster", "join", "-n", "1"],
+                K.JOIN_WORKER: [*ocne, "cluster", "join", "-w", "1"],
+                K.DRAIN: [*ocne, "drain"],
+            },
+            kubeadm=[*ocne, "kubeadm"] if kubeadm else (),
+            ready=[*ocne, "ready"],
+            timeout_s=timeout_s,
+            home="/srv/ocne",
+        )
+        return OcneCommands(settings, place_of=self.place_of, take=self.take, now=lambda: self.at)
+
+    def place_of(self, use: RoleUse) -> Path | None:
+        return read(Path("netboot.yaml")).hosts.cluster.ignition.get(use)
+
+    async def take(self, request: IgnitionRequest) -> object:
+        return await asyncio.to_thread(self.uses.take, request)
+
+    def run(self, work: Callable[[OcneCommands], Awaitable[Any]], **options: Any) -> Any:
+        async def run() -> Any:
+            return await work(self.commands(**options))
+
+        return asyncio.run(run())
+
+    def runs(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.state / "runs").read_text().splitlines()]
+
+    def started(self) -> None:
+        assert self.run(lambda commands: commands.run(K.START)) == Done()
+
+
+@pytest.fixture
+def cluster(site: Site) -> Cluster:
+    return Cluster(site)
+
+
+def test_the_first_start_gives_the_file_and_the_second_one_prints_none(cluster: Cluster):
+    cluster.started()
+
+    assert cluster.run(lambda commands: commands.run(K.START_AGAIN)) == Done()
+
+    assert sorted(path.name for path in cluster.ign.iterdir()) == ["init.ign", "init.ign.taken"]
+    assert (cluster.ign / "init.ign").stat().st_mode & 0o777 == 0o600
+    assert (cluster.state / "applications").exists()
+    assert [(run["arguments"], run["home"], run["input"]) for run in cluster.runs()] == [
+        (["cluster", "start"], "/srv/ocne", "")
+    ] * 2
+
+
+def test_the_printed_commands_are_run_on_standard_input_and_the_file_lasts_from_before_them(cluster: Cluster):
+    cluster.started()
+
+    done = cluster.run(lambda commands: commands.run(K.JOIN_CONTROL_PLANE), kubeadm=True)
+
+    key = (cluster.state / "certificate-key").read_text()
+    upload, token = (run["input"] for run in cluster.runs()[-2:])
+    [file] = [each for each in cluster.uses.all() if each.path.name == "cp.ign"]
+    assert done == Done()
+    assert upload == f"kubeadm init phase upload-certs --certificate-key {key} --upload-certs\n"
+    assert token.startswith("kubeadm token create ")
+    assert not any(key in argument for run in cluster.runs() for argument in run["arguments"])
+    assert {each.at - NOON for each in file.deadlines} == {timedelta(hours=2), timedelta(hours=24)}
+
+
+@pytest.mark.parametrize("version", ["2.3", "direct"])
+def test_without_a_command_for_them_a_person_runs_what_was_printed(cluster: Cluster, version: str):
+    cluster.started()
+    if version == "direct":
+        (cluster.state / "direct").touch()
+
+    printed = cluster.run(lambda commands: commands.run(K.JOIN_WORKER))
+
+    assert isinstance(printed, Printed)
+    assert not (cluster.ign / "w.ign").exists()
+    cluster.at = NOON + timedelta(hours=1)
+    assert cluster.run(lambda commands: commands.take_printed(K.JOIN_WORKER, since=NOON)) == Done()
+    [file] = [each for each in cluster.uses.all() if each.path.name == "w.ign"]
+    [token] = [each.at for each in file.deadlines]
+    assert token == NOON + timedelta(hours=24), "the token may have been made as soon as it was printed"
+    assert not (cluster.ign / "w.ign.printed").exists()
+    assert "token create" not in repr(printed)
+
+
+def test_with_automatic_token_creation_nothing_is_left_to_do(cluster: Cluster):
+    cluster.started()
+    (cluster.state / "automatic").touch()
+
+    assert cluster.run(lambda commands: commands.run(K.JOIN_WORKER)) == Done()
+
+
+def test_a_failed_run_gives_no_file_and_its_reason_has_no_token(cluster: Cluster):
+    cluster.started()
+    (cluster.state / "fail").touch()
+
+    failed = cluster.run(lambda commands: commands.run(K.JOIN_WORKER))
+
+    assert failed == CommandFailed(
+        f"{sys.executable}: exit code 1: INFO[0000] begin; Error: the API server does not answer: token hidden"
+    )
+    assert not (cluster.ign / "w.ign").exists()
+
+
+def test_another_output_than_an_ignition_file_is_refused(cluster: Cluster):
+    (cluster.state / "wrong").touch()
+
+    failed = cluster.run(lambda commands: commands.run(K.START))
+
+    assert isinstance(failed, CommandFailed)
+    assert failed.reason.startswith("cannot take the Ignition file for init: ")
+
+
+def test_a_run_that_takes_too_long_is_killed_with_what_it_started(cluster: Cluster):
+    cluster.started()
+    (cluster.state / "slow").write_text("600")
+
+    failed = cluster.run(lambda commands: commands.run(K.JOIN_WORKER), timeout_s=4.0)
+
+    assert failed == CommandFailed(f"{sys.executable} did not end within 4 s and was killed")
+
+
+def test_what_a_start_printed_before_its_daemon_was_killed_is_taken(cluster: Cluster):
+    printed = subprocess.run(
+        [sys.executable, STAND_IN, cluster.state, "cluster", "start"], capture_output=True, check=True, timeout=60,
+        stdin=subprocess.DEVNULL,
+    ).stdout  # fmt: skip
+    (cluster.ign / "init.ign.printed").write_bytes(printed)
+
+    cluster.started()
+
+    assert (cluster.ign / "init.ign").read_bytes() == printed
+    assert len(cluster.runs()) == 1
+
+
+def test_a_run_of_a_killed_daemon_is_waited_for(cluster: Cluster):
+    (cluster.state / "slow").write_text("3")
+    program = (
+        "import fcntl, os, subprocess, sys\n"
+        "file = open(sys.argv[1], 'xb')\n"
+        "fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "subprocess.Popen(sys.argv[2:], stdout=file, stdin=subprocess.DEVNULL, start_new_session=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    ocne = [sys.executable, str(STAND_IN), str(cluster.state), "cluster", "start"]
+    subprocess.run([sys.executable, "-c", program, cluster.ign / "init.ign.printed", *ocne], check=False, timeout=60)
+
+    cluster.started()
+
+    assert len(cluster.runs()) == 1
+
+
+def test_a_node_is_ready_when_its_command_succeeds(cluster: Cluster):
+    assert cluster.run(lambda commands: commands.is_node_ready("w1"))
+    (cluster.state / "fail").touch()
+    assert not cluster.run(lambda commands: commands.is_node_ready("w1"))
+    assert [run["arguments"] for run in cluster.runs()] == [["ready", "w1"]] * 2
+
+
+def test_a_command_about_a_node_gets_its_name(cluster: Cluster):
+    assert cluster.run(lambda commands: commands.run(K.DRAIN, host="w1")) == Done()
+    assert cluster.runs()[-1]["arguments"] == ["drain", "w1"]
+
+
+def test_a_program_that_is_missing_is_named(cluster: Cluster):
+    settings = CommandSettings({K.DRAIN: ["/nonexistent/kubectl"]})
+    commands = OcneCommands(settings, place_of=cluster.place_of, take=cluster.take, now=lambda: NOON)
+
+    failed = asyncio.run(commands.run(K.DRAIN, host="w1"))
+
+    assert failed == CommandFailed("/nonexistent/kubectl: No such file or directory")
