@@ -208,6 +208,26 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
         "CREATE INDEX power_intents_by_host ON power_intents (host, requested_at)",
         "CREATE UNIQUE INDEX power_intents_open ON power_intents (host) WHERE ended_at IS NULL",
+        """
+        CREATE TABLE rollouts (
+            id {serial} NOT NULL PRIMARY KEY {no_reuse}, state TEXT NOT NULL, active INTEGER, version INTEGER NOT NULL,
+            owner TEXT, owned_until TEXT, began_at TEXT NOT NULL, ended_at TEXT, record JSON NOT NULL, UNIQUE (active)
+        )
+        """,
+        """
+        CREATE TABLE rollout_hosts (
+            rollout INTEGER NOT NULL, host TEXT NOT NULL, position INTEGER NOT NULL, part TEXT NOT NULL,
+            phase TEXT NOT NULL, permit_sha256 TEXT, permit_until TEXT, requested_at TEXT, served_at TEXT,
+            ignition_sha256 TEXT, record JSON NOT NULL, PRIMARY KEY (rollout, host)
+        )
+        """,
+        "CREATE INDEX rollout_hosts_by_host ON rollout_hosts (host, rollout)",
+        """
+        CREATE TABLE rollout_commands (
+            rollout INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, record JSON NOT NULL,
+            PRIMARY KEY (rollout, kind)
+        )
+        """,
     ),
 )
 

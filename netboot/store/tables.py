@@ -248,6 +248,49 @@ power_intents = Table(
     Index("power_intents_open", "host", unique=True, sqlite_where=text(_IS_OPEN), postgresql_where=text(_IS_OPEN)),
 )
 
+# Ordered rollouts. `active` is 1 or NULL, and unique: there is one at a time.
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("state", Text, nullable=False),
+    Column("active", Integer, unique=True),
+    Column("version", Integer, nullable=False),  # counts the writes to it, its hosts and its commands
+    Column("owner", Text),  # the daemon that runs it, until `owned_until`
+    Column("owned_until", Text),
+    Column("began_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("record", JSON, nullable=False),  # the other fields of `Rollout`
+    sqlite_autoincrement=True,
+)
+
+# The hosts of each rollout. A host whose newest row has no permit gets no Ignition of its role.
+rollout_hosts = Table(
+    "rollout_hosts",
+    metadata,
+    Column("rollout", Integer, primary_key=True, autoincrement=False),
+    Column("host", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("permit_sha256", Text),  # of the file that it may get, until `permit_until`
+    Column("permit_until", Text),
+    Column("requested_at", Text),  # when its installed system requested that file first
+    Column("served_at", Text),
+    Column("ignition_sha256", Text),  # of the token of its last install
+    Column("record", JSON, nullable=False),  # the other fields of `RolloutHost`
+    Index("rollout_hosts_by_host", "host", "rollout"),
+)
+
+rollout_commands = Table(
+    "rollout_commands",
+    metadata,
+    Column("rollout", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("record", JSON, nullable=False),  # the other fields of `RolloutCommand`
+)
+
 # The daemons of a shared store. Each writes its row every few seconds, by the clock of the server.
 appliances = Table(
     "appliances",

@@ -11,12 +11,12 @@ from hypothesis import strategies as some
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind, CommandState
-from netboot.model.rollout.rollout import MOVES, Part, Phase, Rollout, RolloutOptions, RolloutState
-from netboot.operate.rollout import outcomes
-from netboot.operate.rollout.effects import Arm, Effect, PowerOn, RunCommand
-from netboot.operate.rollout.host_moves import has_started
-from netboot.operate.rollout.next_actions import next_step
-from netboot.operate.rollout.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
+from netboot.model.rollout.rollout import MOVES, Phase, Rollout, RolloutOptions, RolloutPart, RolloutState
+from netboot.operate.rollout.decision import outcomes
+from netboot.operate.rollout.decision.effects import Arm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.decision.host_moves import has_started
+from netboot.operate.rollout.decision.next_actions import next_step
+from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, TOKEN_LIFE, World, a_rollout, phases
 
 K = CommandKind
@@ -29,8 +29,8 @@ class CheckedWorld(World):
     def check(self, before: Rollout, after: Rollout, effects: tuple[Effect, ...]) -> None:
         options = after.options
         assert after.installs() <= options.max_parallel
-        assert after.joining(Part.CONTROL_PLANE) <= 1
-        assert after.joining(Part.WORKER) <= options.max_parallel
+        assert after.joining(RolloutPart.CONTROL_PLANE) <= 1
+        assert after.joining(RolloutPart.WORKER) <= options.max_parallel
         for old, new in zip(before.hosts, after.hosts, strict=True):
             if new.permit is not None and new.permit != old.permit:
                 self._check_new_permit(after, new.part, new.permit.sha256)
@@ -41,16 +41,18 @@ class CheckedWorld(World):
             assert not began
         for effect in effects:
             if isinstance(effect, RunCommand) and effect.kind is K.JOIN_CONTROL_PLANE:
-                assert after.joining(Part.CONTROL_PLANE) == 0, "a new key voids that of a control plane that joins"
+                assert after.joining(RolloutPart.CONTROL_PLANE) == 0, (
+                    "a new key voids that of a control plane that joins"
+                )
 
-    def _check_new_permit(self, after: Rollout, part: Part, sha256: str) -> None:
-        if part is not Part.INIT:
+    def _check_new_permit(self, after: Rollout, part: RolloutPart, sha256: str) -> None:
+        if part is not RolloutPart.INIT:
             assert has_started(after)
             assert after.api_answered_at is not None
-            assert all(each.phase is Phase.READY for each in after.of(Part.INIT))
-        if part is Part.WORKER:
-            assert all(each.is_over for each in after.of(Part.CONTROL_PLANE))
-        if part is Part.CONTROL_PLANE:
+            assert all(each.phase is Phase.READY for each in after.of(RolloutPart.INIT))
+        if part is RolloutPart.WORKER:
+            assert all(each.is_over for each in after.of(RolloutPart.CONTROL_PLANE))
+        if part is RolloutPart.CONTROL_PLANE:
             assert sha256 == self.key_of_cluster
 
     def check_history(self) -> None:
@@ -298,7 +300,7 @@ def test_whatever_fails_and_whenever_the_daemon_is_killed(
         rollout = world.run(until=world.now - BEGAN_AT + timedelta(hours=8), step=timedelta(minutes=4))
         for each in rollout.hosts:
             if rollout.is_active and each.phase is Phase.FAILED and random.random() < 0.7:
-                is_started = each.part is Part.INIT and rollout.api_answered_at is not None
+                is_started = each.part is RolloutPart.INIT and rollout.api_answered_at is not None
                 rollout = rollout if is_started else outcomes.retried(rollout, each.host, at=world.now)
         if rollout.state is RolloutState.PAUSED:
             rollout = outcomes.resumed(rollout)

@@ -16,7 +16,13 @@ from fixtures.site import Site
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.rollout.command import CommandKind
 from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileUses
-from netboot.operate.rollout.ocne_commands import CommandFailed, CommandSettings, Done, OcneCommands, Printed
+from netboot.operate.rollout.ocne.ocne_commands import (
+    CommandDone,
+    CommandFailed,
+    CommandSettings,
+    OcneCommands,
+    Printed,
+)
 from netboot.registry.load import read
 
 STAND_IN = Path(__file__).parents[1] / "fixtures" / "ocne_stand_in.py"
@@ -82,7 +88,7 @@ class Cluster:
         return [json.loads(line) for line in (self.state / "runs").read_text().splitlines()]
 
     def started(self) -> None:
-        assert self.run(lambda commands: commands.run(K.START)) == Done()
+        assert self.run(lambda commands: commands.run(K.START)) == CommandDone()
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def cluster(site: Site) -> Cluster:
 def test_the_first_start_gives_the_file_and_the_second_one_prints_none(cluster: Cluster):
     cluster.started()
 
-    assert cluster.run(lambda commands: commands.run(K.START_AGAIN)) == Done()
+    assert cluster.run(lambda commands: commands.run(K.START_AGAIN)) == CommandDone()
 
     assert sorted(path.name for path in cluster.ign.iterdir()) == ["init.ign", "init.ign.taken"]
     assert (cluster.ign / "init.ign").stat().st_mode & 0o777 == 0o600
@@ -111,7 +117,7 @@ def test_the_printed_commands_are_run_on_standard_input_and_the_file_lasts_from_
     key = (cluster.state / "certificate-key").read_text()
     upload, token = (run["input"] for run in cluster.runs()[-2:])
     [file] = [each for each in cluster.uses.all() if each.path.name == "cp.ign"]
-    assert done == Done()
+    assert done == CommandDone()
     assert upload == f"kubeadm init phase upload-certs --certificate-key {key} --upload-certs\n"
     assert token.startswith("kubeadm token create ")
     assert not any(key in argument for run in cluster.runs() for argument in run["arguments"])
@@ -126,22 +132,24 @@ def test_without_a_command_for_them_a_person_runs_what_was_printed(cluster: Clus
 
     printed = cluster.run(lambda commands: commands.run(K.JOIN_WORKER))
 
-    assert isinstance(printed, Printed)
+    [line] = cluster.run(lambda commands: commands.printed(K.JOIN_WORKER))
+    assert printed == Printed(1)
+    assert "kubeadm token create " in line
+    assert (cluster.ign / "w.ign.printed.commands").stat().st_mode & 0o777 == 0o600
     assert not (cluster.ign / "w.ign").exists()
     cluster.at = NOON + timedelta(hours=1)
-    assert cluster.run(lambda commands: commands.take_printed(K.JOIN_WORKER, since=NOON)) == Done()
+    assert cluster.run(lambda commands: commands.take_printed(K.JOIN_WORKER, since=NOON)) == CommandDone()
     [file] = [each for each in cluster.uses.all() if each.path.name == "w.ign"]
     [token] = [each.at for each in file.deadlines]
     assert token == NOON + timedelta(hours=24), "the token may have been made as soon as it was printed"
-    assert not (cluster.ign / "w.ign.printed").exists()
-    assert "token create" not in repr(printed)
+    assert sorted(path.name for path in cluster.ign.glob("w.ign*")) == ["w.ign", "w.ign.taken"]
 
 
 def test_with_automatic_token_creation_nothing_is_left_to_do(cluster: Cluster):
     cluster.started()
     (cluster.state / "automatic").touch()
 
-    assert cluster.run(lambda commands: commands.run(K.JOIN_WORKER)) == Done()
+    assert cluster.run(lambda commands: commands.run(K.JOIN_WORKER)) == CommandDone()
 
 
 def test_a_failed_run_gives_no_file_and_its_reason_has_no_token(cluster: Cluster):
@@ -212,7 +220,7 @@ def test_a_node_is_ready_when_its_command_succeeds(cluster: Cluster):
 
 
 def test_a_command_about_a_node_gets_its_name(cluster: Cluster):
-    assert cluster.run(lambda commands: commands.run(K.DRAIN, host="w1")) == Done()
+    assert cluster.run(lambda commands: commands.run(K.DRAIN, host="w1")) == CommandDone()
     assert cluster.runs()[-1]["arguments"] == ["drain", "w1"]
 
 

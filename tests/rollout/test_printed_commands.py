@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.operate.rollout.printed_commands import MOST_COMMANDS, kubeadm_commands, printed_lines
+from netboot.operate.rollout.ocne.printed_commands import MOST_COMMANDS, kubeadm_commands, printed_lines
 
 KEY = "c0" * 32
 UPLOAD = f"kubeadm init phase upload-certs --certificate-key {KEY} --upload-certs"

@@ -6,9 +6,9 @@ from datetime import timedelta
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind
-from netboot.model.rollout.rollout import Part, RolloutOptions
-from netboot.operate.rollout.observed import ObservedInstall, Rules
-from netboot.operate.rollout.schedule import Durations, PlannedCommand, PlannedHost, schedule
+from netboot.model.rollout.rollout import RolloutOptions, RolloutPart
+from netboot.operate.rollout.decision.observed import ObservedInstall, Rules
+from netboot.operate.rollout.decision.schedule import Durations, PlannedCommand, PlannedHost, schedule
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
 
 K = CommandKind
@@ -19,7 +19,7 @@ def at(minutes: float):
     return BEGAN_AT + timedelta(minutes=minutes)
 
 
-def planned(host: str, part: Part, *minutes: float | None) -> PlannedHost:
+def planned(host: str, part: RolloutPart, *minutes: float | None) -> PlannedHost:
     return PlannedHost(host, part, *(None if each is None else at(each) for each in minutes))
 
 
@@ -33,11 +33,11 @@ def test_a_whole_cluster_with_the_deadline_of_each_key():
         PlannedCommand(K.JOIN_WORKER, at(25), True, at(25 + 24 * 60)),
     )
     assert found.hosts == (
-        planned("cp1", Part.INIT, 0, 10, 15, 19),
-        planned("cp2", Part.CONTROL_PLANE, 0, 10, 20, 22),
-        planned("cp3", Part.CONTROL_PLANE, 0, 10, 22, 24),
-        planned("w1", Part.WORKER, 0, 10, 25, 27),
-        planned("w2", Part.WORKER, 10, 20, 25, 27),
+        planned("cp1", RolloutPart.INIT, 0, 10, 15, 19),
+        planned("cp2", RolloutPart.CONTROL_PLANE, 0, 10, 20, 22),
+        planned("cp3", RolloutPart.CONTROL_PLANE, 0, 10, 22, 24),
+        planned("w1", RolloutPart.WORKER, 0, 10, 25, 27),
+        planned("w2", RolloutPart.WORKER, 10, 20, 25, 27),
     )
     assert found.ends_at == at(27)
 
@@ -52,7 +52,7 @@ def test_a_person_presses_and_runs_the_commands():
         (K.START_AGAIN, False),
         (K.JOIN_WORKER, False),
     ]
-    assert found.hosts[1] == planned("w1", Part.WORKER, 0, 15, 33, 35)
+    assert found.hosts[1] == planned("w1", RolloutPart.WORKER, 0, 15, 33, 35)
 
 
 def test_a_key_is_made_again_where_the_joins_take_longer_than_it_lasts():

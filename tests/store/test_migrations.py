@@ -40,6 +40,16 @@ from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.node_report import InstalledCommit, InstalledNode, NodeReport
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
+from netboot.model.rollout.command import CommandKind, CommandState, RolloutCommand
+from netboot.model.rollout.rollout import (
+    JoinPermit,
+    Phase,
+    PowerStep,
+    Rollout,
+    RolloutHost,
+    RolloutOptions,
+    RolloutPart,
+)
 from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDeliveries, HookResult
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
@@ -55,6 +65,7 @@ from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
 from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.power.power_intents import PowerIntents
+from netboot.store.rollouts.rollout_store import Rollouts
 from netboot.store.served_documents import ServedDocuments
 
 VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
@@ -167,6 +178,34 @@ INTENT: Final = PowerIntent(
     ended_at=at(7),
     detail="the BMC did not answer",
 )
+ROLLOUT: Final = Rollout(
+    id=1,
+    options=RolloutOptions(2, 1, power=False),
+    hosts=(
+        RolloutHost(
+            CP1,
+            RolloutPart.INIT,
+            Phase.JOINING,
+            at(5),
+            attempts=2,
+            armed_at=at(1),
+            power=PowerStep.DONE,
+            requested_at=at(4),
+            permit=JoinPermit("8" * 64, at(50), at(5)),
+            served_at=at(6),
+            ignition_sha256="9" * 64,
+        ),
+        RolloutHost(HostName("worker1"), RolloutPart.WORKER, reason="waits", wants_install=True),
+    ),
+    began_at=at(0),
+    actor="alice",
+    commands={
+        CommandKind.START: RolloutCommand(CommandKind.START, CommandState.FAILED, 1, at(0), at(1), at(2), "no route", 1)
+    },
+    api_answered_at=at(7),
+    forgiven=1,
+    version=1,
+)
 DELIVERY: Final = Delivery("pager", 2, CP1, at(2), "{}", attempts=3)
 
 
@@ -278,6 +317,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "nodes": await Nodes(database).all(),
                 "accounts": await AccountStore(database).all(),
                 "intents": await PowerIntents(database).of_host(READY.host),
+                "rollouts": await Rollouts(database).newest(),
             }
         finally:
             await database.close()
@@ -304,6 +344,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "nodes": {READY.host: NODE} if version >= 17 else {},
         "accounts": ACCOUNTS if version >= 15 else StoredAccounts([], [], []),
         "intents": [INTENT] if version >= 19 else [],
+        "rollouts": [ROLLOUT] if version >= 19 else [],
     }
 
 

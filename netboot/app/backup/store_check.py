@@ -34,6 +34,7 @@ from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.power.power_intents import intent_of
+from netboot.store.rollouts.rollout_store import Rollouts
 from netboot.store.sealing.sealing import Sealing
 
 _ROWS_AT_ONCE: Final = 500
@@ -197,6 +198,7 @@ _WHOLE: Final[Mapping[tuple[str, ...], Callable[[Database], Awaitable[object]]]]
     ("allocations",): lambda database: Allocations(database).all(),
     ("accepted_files",): lambda database: AcceptedFiles(database).all(),
     ("hook_results",): lambda database: DeliveryQueue(database).results(),
+    ("rollouts", "rollout_hosts", "rollout_commands"): lambda database: Rollouts(database).newest(),
     ("users", "api_tokens", "sessions"): lambda database: AccountStore(database).all(),
 }
 READ: Final = frozenset(_ROWS) | {name for names in _WHOLE for name in names}  # a test compares it with `tables`

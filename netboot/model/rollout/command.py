@@ -1,7 +1,7 @@
 """A command that a rollout runs for the cluster, and the states of its run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -43,7 +43,7 @@ class CommandState(StrEnum):
 class RolloutCommand:
     """The last run of a command. `detail`: why it failed, or what a person does; it has no secret.
 
-    `printed`: commands that it printed for a person, with a token and a key in them.
+    `printed`: how many commands it printed for a person, which have a token and a key in them and are not stored.
     """
 
     kind: CommandKind
@@ -53,7 +53,7 @@ class RolloutCommand:
     ended_at: datetime | None = None
     next_at: datetime | None = None  # another attempt is made then
     detail: str = ""
-    printed: tuple[str, ...] = field(default=(), repr=False)
+    printed: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -62,11 +62,11 @@ class RolloutCommand:
     def begun(self, at: datetime) -> "RolloutCommand":
         return replace(
             self, state=CommandState.RUNNING, attempts=self.attempts + 1, began_at=at, ended_at=None, next_at=None,
-            detail="", printed=(),
+            detail="", printed=0,
         )  # fmt: skip
 
     def done(self, at: datetime) -> "RolloutCommand":
-        return replace(self, state=CommandState.DONE, attempts=0, ended_at=at, next_at=None, detail="", printed=())
+        return replace(self, state=CommandState.DONE, attempts=0, ended_at=at, next_at=None, detail="", printed=0)
 
     def failed(self, detail: str, at: datetime) -> "RolloutCommand":
         """Return this command after a failed run; another attempt is planned while few were made.
@@ -81,7 +81,7 @@ class RolloutCommand:
         """Return this command after its daemon was killed: it runs again, and this run is not counted."""
         return replace(self, state=CommandState.UNUSED, attempts=max(self.attempts - 1, 0))
 
-    def for_a_person(self, detail: str, at: datetime, printed: tuple[str, ...] = ()) -> "RolloutCommand":
+    def for_a_person(self, detail: str, at: datetime, printed: int = 0) -> "RolloutCommand":
         began_at = self.began_at or at
         return replace(
             self, state=CommandState.NEEDS_PERSON, began_at=began_at, ended_at=at, next_at=None, detail=detail,

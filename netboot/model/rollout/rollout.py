@@ -28,7 +28,7 @@ class RolloutState(StrEnum):
 ACTIVE: Final = frozenset({RolloutState.RUNNING, RolloutState.PAUSED})
 
 
-class Part(StrEnum):
+class RolloutPart(StrEnum):
     """What a host does in the rollout, in the order in which the hosts begin."""
 
     INIT = "init"
@@ -101,7 +101,7 @@ class RolloutHost:
     """One host of a rollout. `reason`: why it waits or failed, or what a person must do."""
 
     host: HostName
-    part: Part
+    part: RolloutPart
     phase: Phase = P.WAITING
     changed_at: datetime | None = None
     reason: str = ""
@@ -162,7 +162,7 @@ class Rollout:
     def host(self, name: str) -> RolloutHost | None:
         return next((each for each in self.hosts if each.host == name), None)
 
-    def of(self, part: Part) -> Iterator[RolloutHost]:
+    def of(self, part: RolloutPart) -> Iterator[RolloutHost]:
         return (each for each in self.hosts if each.part is part)
 
     def command(self, kind: CommandKind) -> RolloutCommand:
@@ -186,5 +186,5 @@ class Rollout:
         """Count the hosts that `max_parallel` counts as installing."""
         return sum(each.phase in INSTALLS for each in self.hosts)
 
-    def joining(self, part: Part) -> int:
+    def joining(self, part: RolloutPart) -> int:
         return sum(each.phase is P.JOINING for each in self.of(part))

@@ -64,11 +64,11 @@ async def run_program(
     is no text.
     """
     async with AsyncExitStack() as stack:
-        opened: list[_Pipe] = []
+        opened: list[_OutputPipe] = []
         if output is None:
-            opened.append(await _Pipe.open(stack, most_bytes))
+            opened.append(await _OutputPipe.open(stack, most_bytes))
         if keeps_errors_apart:
-            opened.append(await _Pipe.open(stack, most_bytes))
+            opened.append(await _OutputPipe.open(stack, most_bytes))
         out: int | BinaryIO = opened[0].write_end if output is None else output
         err = opened[-1].write_end if keeps_errors_apart else out
         process = await _started(command, standard_input, (out, err), environment)
@@ -84,7 +84,7 @@ async def run_program(
 
 
 @dataclass(frozen=True, slots=True)
-class _Pipe:
+class _OutputPipe:
     write_end: BinaryIO
     printed: _Printed
 

@@ -17,6 +17,7 @@ from netboot.model.install.install import InstallState
 from netboot.model.install.machine_identity import as_columns, from_columns
 from netboot.model.install.wipe import WipeState
 from netboot.model.power.power import IntentState
+from netboot.model.rollout.rollout import RolloutState
 from netboot.store import tables
 
 RESTORED: Final = "restored"  # in the history of a host
@@ -34,13 +35,14 @@ class EndedPermissions:
 
 
 async def end_permissions(connection: AsyncConnection, *, at: datetime, note: str, actor: Actor) -> EndedPermissions:
-    """End every arming, every requested boot and power action, the tokens of documents and reports, and every login.
+    """End armings, requested boots and power actions, the rollout, the tokens of documents and reports, and logins.
 
     Needs no key: nothing is opened. The token of an installed node stays in `nodes`; with it a node only reports.
     """
     hosts = await _end_installs(connection, at=at, note=note, actor=actor)
     machines = await _end_one_time_boots(connection, at=at, note=note)
     await _end_power_actions(connection, at=at, note=note)
+    await _end_rollouts(connection, at=at)
     sessions = await connection.scalar(select(func.count()).select_from(tables.sessions)) or 0
     await connection.execute(delete(tables.sessions))
     return EndedPermissions(hosts, machines, sessions)
@@ -81,6 +83,12 @@ async def _end_one_time_boots(connection: AsyncConnection, *, at: datetime, note
     ended = dict.fromkeys(["requested_at", "kind", "requested_medium", "token_sha256", "tokens"])
     await connection.execute(update(table).values(**ended))
     return tuple(concerned)
+
+
+async def _end_rollouts(connection: AsyncConnection, *, at: datetime) -> None:
+    """Cancel the active rollout: machines and the cluster have gone on since."""
+    end = {"state": RolloutState.CANCELLED.value, "active": None, "ended_at": at.isoformat(timespec="microseconds")}
+    await connection.execute(update(tables.rollouts).where(tables.rollouts.c.active == 1).values(end))
 
 
 async def _end_power_actions(connection: AsyncConnection, *, at: datetime, note: str) -> None:

@@ -33,6 +33,7 @@ class Changed(StrEnum):
     LOCAL_BOOT = "local-boot"  # hosts
     MACHINE = "machine"  # MACs
     NODE = "node"  # hosts
+    ROLLOUT = "rollout"  # no subjects
 
 
 class Notification(NamedTuple):

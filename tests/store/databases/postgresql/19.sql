@@ -169,6 +169,44 @@ CREATE TABLE public.power_intents (
     ended_at text,
     detail text NOT NULL
 );
+CREATE TABLE public.rollout_commands (
+    rollout integer NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    record json NOT NULL
+);
+CREATE TABLE public.rollout_hosts (
+    rollout integer NOT NULL,
+    host text NOT NULL,
+    "position" integer NOT NULL,
+    part text NOT NULL,
+    phase text NOT NULL,
+    permit_sha256 text,
+    permit_until text,
+    requested_at text,
+    served_at text,
+    ignition_sha256 text,
+    record json NOT NULL
+);
+CREATE TABLE public.rollouts (
+    id integer NOT NULL,
+    state text NOT NULL,
+    active integer,
+    version integer NOT NULL,
+    owner text,
+    owned_until text,
+    began_at text NOT NULL,
+    ended_at text,
+    record json NOT NULL
+);
+CREATE SEQUENCE public.rollouts_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.rollouts_id_seq OWNED BY public.rollouts.id;
 CREATE TABLE public.schema_version (
     version integer NOT NULL
 );
@@ -211,6 +249,7 @@ CREATE TABLE public.users (
 );
 ALTER TABLE ONLY public.events ALTER COLUMN id SET DEFAULT nextval('public.events_id_seq'::regclass);
 ALTER TABLE ONLY public.moves ALTER COLUMN id SET DEFAULT nextval('public.moves_id_seq'::regclass);
+ALTER TABLE ONLY public.rollouts ALTER COLUMN id SET DEFAULT nextval('public.rollouts_id_seq'::regclass);
 ALTER TABLE ONLY public.schema_version ALTER COLUMN version SET DEFAULT nextval('public.schema_version_version_seq'::regclass);
 INSERT INTO public.accepted_files VALUES (0, '/etc/netboot/hosts.yaml', 's1.6d0d7123cf62dc74.3mfng8e1w7MIDCnIBVHN_6QBoHpZKBAT1kKzkMBTuIgu-1p8Dw==');
 INSERT INTO public.allocations VALUES ('192.0.2.40', 'worker1', '2026-11-21T02:04:00+00:00');
@@ -231,6 +270,10 @@ INSERT INTO public.moves VALUES (1, 'cp1', '2026-11-21T02:00:00+00:00', 'armed',
 INSERT INTO public.moves VALUES (2, 'cp1', '2026-11-21T02:03:00+00:00', 'script-sent', 'offered', 'loading', '', NULL, NULL);
 INSERT INTO public.nodes VALUES ('worker1', '6aa7acca5a190750ad7fd78d3b146f6d53af92405786e9cf7090aa28fc2fc198', 'ock-1.31', '5555555555555555555555555555555555555555555555555555555555555555', '2026-11-21T02:04:00+00:00', '{"booted": "6666666666666666666666666666666666666666666666666666666666666666", "tag": "1.31"}', '2026-11-21T02:05:00+00:00');
 INSERT INTO public.power_intents VALUES ('a1b2c3d4e5f6', 'worker1', 'pxe', 'http-uri', 'http://192.0.2.10:8080/boot/52-54-00-aa-bb-03/snponly.efi', 1, 'alice', 'api', '2026-11-21T02:06:00.000000+00:00', 'unknown', '7f0e', '2026-11-21T02:06:01.000000+00:00', '2026-11-21T02:07:00.000000+00:00', 'the BMC did not answer');
+INSERT INTO public.rollout_commands VALUES (1, 'start', 'failed', '{"attempts": 1, "began_at": "2026-11-21T02:00:00.000000+00:00", "ended_at": "2026-11-21T02:01:00.000000+00:00", "next_at": "2026-11-21T02:02:00.000000+00:00", "detail": "no route", "printed": 1}');
+INSERT INTO public.rollout_hosts VALUES (1, 'cp1', 0, 'init', 'joining', '8888888888888888888888888888888888888888888888888888888888888888', '2026-11-21T02:50:00.000000+00:00', '2026-11-21T02:04:00.000000+00:00', '2026-11-21T02:06:00.000000+00:00', '9999999999999999999999999999999999999999999999999999999999999999', '{"changed_at": "2026-11-21T02:05:00.000000+00:00", "reason": "", "wants_install": false, "attempts": 2, "armed_at": "2026-11-21T02:01:00.000000+00:00", "power": "done", "permit_given_at": "2026-11-21T02:05:00.000000+00:00"}');
+INSERT INTO public.rollout_hosts VALUES (1, 'worker1', 1, 'worker', 'waiting', NULL, NULL, NULL, NULL, NULL, '{"changed_at": null, "reason": "waits", "wants_install": true, "attempts": 0, "armed_at": null, "power": "none", "permit_given_at": null}');
+INSERT INTO public.rollouts VALUES (1, 'running', 1, 1, NULL, NULL, '2026-11-21T02:00:00.000000+00:00', NULL, '{"options": {"max_parallel": 2, "failure_budget": 1, "power": false}, "actor": "alice", "reason": "", "has_cluster": false, "replaces": null, "api_answered_at": "2026-11-21T02:07:00.000000+00:00", "forgiven": 1}');
 INSERT INTO public.schema_version VALUES (1);
 INSERT INTO public.schema_version VALUES (2);
 INSERT INTO public.schema_version VALUES (3);
@@ -256,6 +299,7 @@ INSERT INTO public.store_key VALUES (1, '6d0d7123cf62dc74', 1);
 INSERT INTO public.users VALUES ('alice', 'admin', 's1.6d0d7123cf62dc74.Hjy-lydk-oc1uRwcyIjVdTffvNOvySgpIUWV7J74n1uVc2VfdFla8xVtenfW3nzU6lm1TgIp6WZ_ue1AIq8HfQesyBAV1_h7F3y3n3Thwvfn8XqooMK6A5XY_3A=', '2026-11-21T02:00:00+00:00', '2026-11-21T02:01:00+00:00', '2026-11-21T02:02:00+00:00');
 SELECT pg_catalog.setval('public.events_id_seq', 2, true);
 SELECT pg_catalog.setval('public.moves_id_seq', 2, true);
+SELECT pg_catalog.setval('public.rollouts_id_seq', 1, true);
 SELECT pg_catalog.setval('public.schema_version_version_seq', 1, false);
 ALTER TABLE ONLY public.accepted_files
     ADD CONSTRAINT accepted_files_pkey PRIMARY KEY ("position");
@@ -299,6 +343,14 @@ ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_token_sha256_key UNIQUE (token_sha256);
 ALTER TABLE ONLY public.power_intents
     ADD CONSTRAINT power_intents_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.rollout_commands
+    ADD CONSTRAINT rollout_commands_pkey PRIMARY KEY (rollout, kind);
+ALTER TABLE ONLY public.rollout_hosts
+    ADD CONSTRAINT rollout_hosts_pkey PRIMARY KEY (rollout, host);
+ALTER TABLE ONLY public.rollouts
+    ADD CONSTRAINT rollouts_active_key UNIQUE (active);
+ALTER TABLE ONLY public.rollouts
+    ADD CONSTRAINT rollouts_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY public.served_documents
@@ -321,3 +373,4 @@ CREATE UNIQUE INDEX installs_by_node_token ON public.installs USING btree (node_
 CREATE INDEX moves_by_host ON public.moves USING btree (host, id);
 CREATE INDEX power_intents_by_host ON public.power_intents USING btree (host, requested_at);
 CREATE UNIQUE INDEX power_intents_open ON public.power_intents USING btree (host) WHERE (ended_at IS NULL);
+CREATE INDEX rollout_hosts_by_host ON public.rollout_hosts USING btree (host, rollout);

@@ -101,6 +101,23 @@ CREATE TABLE power_intents (
             PRIMARY KEY (id)
         );
 INSERT INTO "power_intents" VALUES('a1b2c3d4e5f6','worker1','pxe','http-uri','http://192.0.2.10:8080/boot/52-54-00-aa-bb-03/snponly.efi',1,'alice','api','2026-11-21T02:06:00.000000+00:00','unknown','7f0e','2026-11-21T02:06:01.000000+00:00','2026-11-21T02:07:00.000000+00:00','the BMC did not answer');
+CREATE TABLE rollout_commands (
+            rollout INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, record JSON NOT NULL,
+            PRIMARY KEY (rollout, kind)
+        );
+INSERT INTO "rollout_commands" VALUES(1,'start','failed','{"attempts": 1, "began_at": "2026-11-21T02:00:00.000000+00:00", "ended_at": "2026-11-21T02:01:00.000000+00:00", "next_at": "2026-11-21T02:02:00.000000+00:00", "detail": "no route", "printed": 1}');
+CREATE TABLE rollout_hosts (
+            rollout INTEGER NOT NULL, host TEXT NOT NULL, position INTEGER NOT NULL, part TEXT NOT NULL,
+            phase TEXT NOT NULL, permit_sha256 TEXT, permit_until TEXT, requested_at TEXT, served_at TEXT,
+            ignition_sha256 TEXT, record JSON NOT NULL, PRIMARY KEY (rollout, host)
+        );
+INSERT INTO "rollout_hosts" VALUES(1,'cp1',0,'init','joining','8888888888888888888888888888888888888888888888888888888888888888','2026-11-21T02:50:00.000000+00:00','2026-11-21T02:04:00.000000+00:00','2026-11-21T02:06:00.000000+00:00','9999999999999999999999999999999999999999999999999999999999999999','{"changed_at": "2026-11-21T02:05:00.000000+00:00", "reason": "", "wants_install": false, "attempts": 2, "armed_at": "2026-11-21T02:01:00.000000+00:00", "power": "done", "permit_given_at": "2026-11-21T02:05:00.000000+00:00"}');
+INSERT INTO "rollout_hosts" VALUES(1,'worker1',1,'worker','waiting',NULL,NULL,NULL,NULL,NULL,'{"changed_at": null, "reason": "waits", "wants_install": true, "attempts": 0, "armed_at": null, "power": "none", "permit_given_at": null}');
+CREATE TABLE rollouts (
+            id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, active INTEGER, version INTEGER NOT NULL,
+            owner TEXT, owned_until TEXT, began_at TEXT NOT NULL, ended_at TEXT, record JSON NOT NULL, UNIQUE (active)
+        );
+INSERT INTO "rollouts" VALUES(1,'running',1,1,NULL,NULL,'2026-11-21T02:00:00.000000+00:00',NULL,'{"options": {"max_parallel": 2, "failure_budget": 1, "power": false}, "actor": "alice", "reason": "", "has_cluster": false, "replaces": null, "api_answered_at": "2026-11-21T02:07:00.000000+00:00", "forgiven": 1}');
 CREATE TABLE schema_version (
 	version INTEGER NOT NULL, 
 	PRIMARY KEY (version)
@@ -161,6 +178,8 @@ CREATE INDEX events_of_actors ON events (id, actor) WHERE actor IS NOT NULL;
 CREATE UNIQUE INDEX installs_by_node_token ON installs (node_sha256);
 CREATE INDEX power_intents_by_host ON power_intents (host, requested_at);
 CREATE UNIQUE INDEX power_intents_open ON power_intents (host) WHERE ended_at IS NULL;
+CREATE INDEX rollout_hosts_by_host ON rollout_hosts (host, rollout);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('events',2);
+INSERT INTO "sqlite_sequence" VALUES('rollouts',1);
 COMMIT;

@@ -7,8 +7,8 @@ from datetime import datetime
 from netboot.errors import RolloutError
 from netboot.model.host.host import HostName
 from netboot.model.rollout.command import CommandKind, CommandState
-from netboot.model.rollout.rollout import Part, Phase, PowerStep, Rollout, RolloutHost, RolloutState
-from netboot.operate.rollout import person_texts
+from netboot.model.rollout.rollout import Phase, PowerStep, Rollout, RolloutHost, RolloutPart, RolloutState
+from netboot.operate.rollout.decision import person_texts
 
 
 def armed(rollout: Rollout, host: HostName, at: datetime) -> Rollout:
@@ -47,12 +47,12 @@ def command_failed(rollout: Rollout, kind: CommandKind, detail: str, *, at: date
     return rollout.with_command(command.failed(detail, at)) if command.state is CommandState.RUNNING else rollout
 
 
-def command_printed(rollout: Rollout, kind: CommandKind, printed: tuple[str, ...], *, at: datetime) -> Rollout:
-    """Return a rollout after a command printed others, which a person runs and confirms."""
+def command_printed(rollout: Rollout, kind: CommandKind, printed: int, *, at: datetime) -> Rollout:
+    """Return a rollout after a command printed `printed` others, which a person runs and confirms."""
     command = rollout.command(kind)
     if command.state is not CommandState.RUNNING:
         return rollout
-    return rollout.with_command(command.for_a_person(person_texts.of_printed(len(printed)), at, printed))
+    return rollout.with_command(command.for_a_person(person_texts.of_printed(printed), at, printed))
 
 
 def paused(rollout: Rollout, reason: str) -> Rollout:
@@ -92,7 +92,7 @@ def retried(rollout: Rollout, name: str, *, at: datetime) -> Rollout:
     each = _host(rollout, name)
     if each.phase not in (Phase.FAILED, Phase.CANCELLED):
         raise RolloutError(f"cannot retry {name} in the rollout: it is {each.phase}, not failed")
-    if each.part is Part.INIT and rollout.api_answered_at is not None:
+    if each.part is RolloutPart.INIT and rollout.api_answered_at is not None:
         raise RolloutError(
             f"cannot retry {name} in the rollout: the cluster that it started answers, and its keys must not start "
             "another one; remove that cluster and its files, or mend the node by hand, then begin a new rollout"

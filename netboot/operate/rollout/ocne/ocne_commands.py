@@ -23,7 +23,7 @@ from netboot.model.rollout.command import FILE_OF, CommandKind
 from netboot.model.words import one_line
 from netboot.operate.cluster.role_file_uses import LARGEST_BYTES, IgnitionRequest
 from netboot.operate.programs.bounded_program import ENVIRONMENT, EndedProgram, run_program
-from netboot.operate.rollout.printed_commands import kubeadm_commands, printed_lines
+from netboot.operate.rollout.ocne.printed_commands import kubeadm_commands, printed_lines
 
 PRINTED_SUFFIX: Final = ".printed"
 KEPT_BYTES: Final = 256 * 1024  # of what a command prints, beside an Ignition file
@@ -47,7 +47,7 @@ class CommandSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandDone:
     """The command succeeded, and its file is in place."""
 
 
@@ -58,12 +58,12 @@ class CommandFailed:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """Commands that a person runs, with secrets in them; the file waits beside its place."""
+    """Commands that a person runs; they wait in a file beside the one that the command printed."""
 
-    lines: tuple[str, ...] = field(repr=False)
+    count: int
 
 
-CommandOutcome = Done | CommandFailed | Printed
+CommandOutcome = CommandDone | CommandFailed | Printed
 
 
 class OcneCommands:
@@ -89,7 +89,7 @@ class OcneCommands:
                 return await self._run_for_file(kind, use)
             command = [*self.settings.commands[kind], *([host] if host is not None else [])]
             ended = await self._ended(command, timeout_s=self.settings.timeout_s)
-            return CommandFailed(_why(command, ended, self.settings.timeout_s)) if ended.status != 0 else Done()
+            return CommandFailed(_why(command, ended, self.settings.timeout_s)) if ended.status != 0 else CommandDone()
         except (OSError, ValueError, NetbootError) as error:
             return CommandFailed(_sentence(error))
 
@@ -102,7 +102,14 @@ class OcneCommands:
             await self._taken(use, content, since)
         except (OSError, NetbootError) as error:
             return CommandFailed(_sentence(error))
-        return Done()
+        return CommandDone()
+
+    async def printed(self, kind: CommandKind) -> tuple[str, ...]:
+        """Read the commands that a command printed for a person; they have secrets. Empty: there are none here."""
+        with suppress(OSError, NetbootError):
+            place = _lines_place(self._printed_place(FILE_OF[kind]))
+            return tuple((await asyncio.to_thread(place.read_text)).splitlines())
+        return ()
 
     async def is_node_ready(self, host: str) -> bool:
         """Return whether the command for the readiness of a node ends with exit code 0."""
@@ -117,7 +124,7 @@ class OcneCommands:
         began_at = self._now()
         if kind is CommandKind.START and (content := await asyncio.to_thread(_whole_file, printed)) is not None:
             await self._taken(use, content, began_at)  # of a start whose daemon was killed: it is not printed again
-            return Done()
+            return CommandDone()
         command = self.settings.commands[kind]
         with await asyncio.to_thread(_opened, printed) as file:
             ended = await self._watched(command, file.fileno())
@@ -126,13 +133,14 @@ class OcneCommands:
         content = await asyncio.to_thread(_read, printed)
         lines = printed_lines(ended.errors.decode("utf-8", "replace"))
         if lines and not self.settings.kubeadm:
-            return Printed(lines)
+            await asyncio.to_thread(_write_lines, _lines_place(printed), lines)
+            return Printed(len(lines))
         for each in kubeadm_commands(lines):
             ended = await self._ended(self.settings.kubeadm, timeout_s=KUBEADM_S, standard_input=f"{each}\n".encode())
             if ended.status != 0:
                 return CommandFailed(_why(self.settings.kubeadm, ended, KUBEADM_S))
         await self._taken(use, content, began_at)
-        return Done()
+        return CommandDone()
 
     async def _earlier_ended(self, printed: Path) -> None:
         """Wait for the run of a daemon that was killed: its output has a lock as long as it runs."""
@@ -150,8 +158,9 @@ class OcneCommands:
 
     async def _taken(self, use: RoleUse, content: bytes, since: datetime) -> None:
         await self._take(IgnitionRequest(use, content, is_renewed=use is not RoleUse.INIT, since=since))
-        with suppress(OSError):
-            await asyncio.to_thread(self._printed_place(use).unlink)
+        printed = self._printed_place(use)
+        for each in (printed, _lines_place(printed)):
+            await asyncio.to_thread(each.unlink, missing_ok=True)
 
     async def _watched(self, command: Sequence[str], output: int) -> EndedProgram:
         """Run a command whose standard output is a file; one that prints too much is killed."""
@@ -204,6 +213,15 @@ def _opened(path: Path) -> BinaryIO:
     file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return file
+
+
+def _lines_place(printed: Path) -> Path:
+    return printed.with_name(printed.name + ".commands")
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    with _opened(path) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def _is_locked(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a rollout asks a person to do: where a machine has no BMC, and where no command is configured. Pure."""
+"""What a person does in a rollout: where a machine has no BMC, and where no command is configured. Pure."""
 
 from typing import Final
 

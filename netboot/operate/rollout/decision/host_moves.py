@@ -6,8 +6,8 @@ from typing import Final
 
 from netboot.model.install.install import MID_INSTALL, InstallState
 from netboot.model.rollout.command import CommandKind
-from netboot.model.rollout.rollout import Part, Phase, PowerStep, Rollout, RolloutHost
-from netboot.operate.rollout.observed import Observed, ObservedInstall, Rules
+from netboot.model.rollout.rollout import Phase, PowerStep, Rollout, RolloutHost, RolloutPart
+from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
 
 BOOTED: Final = MID_INSTALL | {InstallState.OFFERED}
 
@@ -79,7 +79,7 @@ def _joining(
         return each
     if install.state is not InstallState.READY:
         return each
-    if each.part is Part.INIT and not has_started(rollout):
+    if each.part is RolloutPart.INIT and not has_started(rollout):
         return replace(each, reason=_of_the_start(rollout))
     if rules.has_ready_check and each.host not in observed.nodes_ready:
         return replace(each, reason="cluster.commands.ready does not succeed yet")
@@ -127,12 +127,12 @@ def limit_of(each: RolloutHost, rollout: Rollout, rules: Rules) -> Limit | None:
         case Phase.INSTALLED if each.requested_at is None:
             what = "its installed system did not request its Ignition (does the machine boot from its disk?)"
             return Limit(each.changed_at, rules.boot_limit, what)
-        case Phase.JOINING if each.part is Part.INIT and not has_started(rollout):
+        case Phase.JOINING if each.part is RolloutPart.INIT and not has_started(rollout):
             if each.served_at is None or rollout.api_answered_at is not None:
                 return None  # the second start has its own limit, or waits for a person
             return Limit(each.served_at, rules.api_limit, "the API of the cluster did not answer")
         case Phase.JOINING:
-            started = rollout.command(CommandKind.START_AGAIN).ended_at if each.part is Part.INIT else None
+            started = rollout.command(CommandKind.START_AGAIN).ended_at if each.part is RolloutPart.INIT else None
             since = started or each.served_at or each.changed_at
             return Limit(since, rules.join_limit, "it did not become ready")
         case _:

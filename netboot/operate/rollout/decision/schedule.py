@@ -13,11 +13,11 @@ from netboot.model.host.role_ignition import LIFETIMES, RoleUse, SecretKind
 from netboot.model.install.event import Step as BootStep
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState
-from netboot.model.rollout.rollout import Part, Phase, Rollout
-from netboot.operate.rollout import outcomes
-from netboot.operate.rollout.effects import Arm, Effect, PowerOn, RunCommand
-from netboot.operate.rollout.next_actions import next_step
-from netboot.operate.rollout.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
+from netboot.model.rollout.rollout import Phase, Rollout, RolloutPart
+from netboot.operate.rollout.decision import outcomes
+from netboot.operate.rollout.decision.effects import Arm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.decision.next_actions import next_step
+from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
 
 _INSTALL: Final = (
     BootStep.OFFER, BootStep.LOADER, BootStep.SCRIPT, BootStep.KERNEL, BootStep.INITRD, BootStep.KICKSTART,
@@ -54,7 +54,7 @@ class PlannedHost:
     """When the install of a host begins and ends, and its join."""
 
     host: HostName
-    part: Part
+    part: RolloutPart
     install_at: datetime | None  # None: it is installed already
     installed_at: datetime | None
     join_at: datetime | None  # None: it does not join within the schedule
@@ -145,7 +145,7 @@ class _Model:
                 self._after(self.durations.first_boot, "requests", new.host)
             if new.phase is Phase.JOINING:
                 self.rollout = self.rollout.with_host(replace(new, served_at=self.now))
-                if new.part is Part.INIT:
+                if new.part is RolloutPart.INIT:
                     self._after(self.durations.api, "answers", "")
                 self._after(self.durations.join, "joined", new.host)
         for command in self.rollout.commands.values():

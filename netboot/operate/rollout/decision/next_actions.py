@@ -18,44 +18,47 @@ from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import FILE_OF, REMOVAL, RETRY_AFTER, CommandKind, CommandState
 from netboot.model.rollout.rollout import (
     JoinPermit,
-    Part,
     Phase,
     PowerStep,
     Rollout,
     RolloutHost,
+    RolloutPart,
     RolloutState,
 )
-from netboot.operate.rollout import person_texts
-from netboot.operate.rollout.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
-from netboot.operate.rollout.host_moves import BOOTED, has_started, host_after
-from netboot.operate.rollout.observed import FileInPlace, Observed, Rules
+from netboot.operate.rollout.decision import person_texts
+from netboot.operate.rollout.decision.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.decision.host_moves import BOOTED, has_started, host_after
+from netboot.operate.rollout.decision.observed import FileInPlace, Observed, Rules
 
-_ORDER: Final = {part: number for number, part in enumerate(Part)}
-JOIN_OF: Final = {Part.CONTROL_PLANE: CommandKind.JOIN_CONTROL_PLANE, Part.WORKER: CommandKind.JOIN_WORKER}
+_ORDER: Final = {part: number for number, part in enumerate(RolloutPart)}
+JOIN_OF: Final = {
+    RolloutPart.CONTROL_PLANE: CommandKind.JOIN_CONTROL_PLANE,
+    RolloutPart.WORKER: CommandKind.JOIN_WORKER,
+}
 _USE_OF: Final = {
-    Part.INIT: RoleUse.INIT,
-    Part.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
-    Part.WORKER: RoleUse.WORKER,
+    RolloutPart.INIT: RoleUse.INIT,
+    RolloutPart.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
+    RolloutPart.WORKER: RoleUse.WORKER,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RolloutStep:
     """The next state of a rollout, and what is done once it is stored."""
 
     rollout: Rollout
     effects: tuple[Effect, ...]
 
 
-def next_step(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> Step:
+def next_step(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> RolloutStep:
     """Return the next state of a rollout and the effects that it begins or continues."""
     if not rollout.is_active:
-        return Step(rollout, ())
+        return RolloutStep(rollout, ())
     rollout = _observe(rollout, observed, rules=rules, now=now)
     begun: list[Effect] = []
     if rollout.state is RolloutState.RUNNING:
         rollout, begun = _begin(rollout, observed, rules=rules, now=now)
-    return Step(rollout, (*_continued(rollout, observed, rules), *begun))
+    return RolloutStep(rollout, (*_continued(rollout, observed, rules), *begun))
 
 
 def interrupted(rollout: Rollout) -> Rollout:
@@ -93,7 +96,7 @@ def _with_files_set(rollout: Rollout, observed: Observed, now: datetime) -> Roll
 
 def _may_answer(rollout: Rollout) -> bool:
     """Return whether an answer of the API is that of this cluster: its first node got its Ignition."""
-    return rollout.has_cluster or any(each.served_at is not None for each in rollout.of(Part.INIT))
+    return rollout.has_cluster or any(each.served_at is not None for each in rollout.of(RolloutPart.INIT))
 
 
 def _is_over(rollout: Rollout, observed: Observed) -> bool:
@@ -113,7 +116,7 @@ def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[E
     if rules.has_ready_check:
         for each in rollout.hosts:
             is_up = each.served_at is not None and observed.install(each.host).state is InstallState.READY
-            if each.phase is Phase.JOINING and is_up and (each.part is not Part.INIT or has_started(rollout)):
+            if each.phase is Phase.JOINING and is_up and (each.part is not RolloutPart.INIT or has_started(rollout)):
                 yield CheckNode(each.host)
 
 
@@ -158,7 +161,7 @@ def _commands_due(rollout: Rollout, observed: Observed, now: datetime) -> Iterat
     if not is_removed(rollout):
         yield next(kind for kind in REMOVAL if not rollout.command(kind).is_done)
         return
-    init = next(rollout.of(Part.INIT), None)
+    init = next(rollout.of(RolloutPart.INIT), None)
     if init is not None:
         if not init.is_over and init.served_at is None and observed.file(RoleUse.INIT, now) is None:
             yield CommandKind.START
@@ -176,22 +179,22 @@ def is_removed(rollout: Rollout) -> bool:
     return rollout.replaces is None or all(rollout.command(kind).is_done for kind in REMOVAL)
 
 
-def may_join(rollout: Rollout, part: Part) -> bool:
+def may_join(rollout: Rollout, part: RolloutPart) -> bool:
     """Return whether hosts of a part may join now: the parts before it are complete, and a join is free.
 
     Control planes join one after the other: a new certificate key voids the one before.
     """
-    if part is Part.INIT:
+    if part is RolloutPart.INIT:
         return True
-    if not has_started(rollout) or any(each.phase is not Phase.READY for each in rollout.of(Part.INIT)):
+    if not has_started(rollout) or any(each.phase is not Phase.READY for each in rollout.of(RolloutPart.INIT)):
         return False
-    if part is Part.CONTROL_PLANE:
+    if part is RolloutPart.CONTROL_PLANE:
         return rollout.joining(part) == 0
-    is_after = all(each.is_over for each in rollout.of(Part.CONTROL_PLANE))
+    is_after = all(each.is_over for each in rollout.of(RolloutPart.CONTROL_PLANE))
     return is_after and rollout.joining(part) < rollout.options.max_parallel
 
 
-def _at_gate(rollout: Rollout, part: Part) -> Iterator[RolloutHost]:
+def _at_gate(rollout: Rollout, part: RolloutPart) -> Iterator[RolloutHost]:
     """Yield the hosts whose installed system requests its role's file."""
     return (each for each in rollout.of(part) if each.phase is Phase.INSTALLED and each.requested_at is not None)
 

@@ -1,0 +1,1 @@
+"""What a rollout does next, and its schedule. Pure."""

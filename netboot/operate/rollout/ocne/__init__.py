@@ -1,0 +1,1 @@
+"""The commands of `ocne` and the API of its cluster."""
