@@ -36,7 +36,7 @@ from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import Metrics
 
 _SERVERS: Final = ("network", "dhcp", "tftp", "http", "registry", "admin")
-NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records", "updates")
+NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records", "updates", "bmc")
 
 
 def registry_for(

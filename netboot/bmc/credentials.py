@@ -48,15 +48,16 @@ def read_credentials(path: Path) -> BmcCredentials:
             found = os.fstat(file.fileno())
             data = file.read(_LARGEST_FILE + 1)
     except OSError as error:
-        cure = cure_of(path) or f"netboot bmc credentials HOST writes {path}"
+        is_denied = isinstance(error, PermissionError)
+        cure = cure_of(path) or (f"chown netboot: {path}" if is_denied else "netboot bmc credentials HOST writes it")
         raise _fault(f"cannot read {path}: {error.strerror}", cure) from error
     if not stat.S_ISREG(found.st_mode):
         raise _fault(f"{path} is not a regular file", "netboot bmc credentials HOST writes one")
     if found.st_mode & (_ABOVE_THE_FILE if is_credential(path) else _OTHERS):
         mode = f"{found.st_mode & 0o777:04o}"
         raise _fault(f"other users may read {path} (mode {mode})", f"chmod 600 {path}, and change the password")
-    if found.st_uid not in {0, os.geteuid()}:
-        raise _fault(f"{path} belongs to another user", f"chown netboot: {path}")
+    if found.st_uid not in {0, os.geteuid(), path.parent.stat().st_uid}:
+        raise _fault(f"{path} belongs to another user than its directory", f"chown netboot: {path}")
     return _parsed(path, data)
 
 

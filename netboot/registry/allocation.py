@@ -16,7 +16,7 @@ from netboot.model.host.address_pool import AddressPool, Allocation, IpAddress, 
 from netboot.model.host.host import HostName
 from netboot.registry.host_sections import HostSection
 from netboot.registry.merge import Merged
-from netboot.registry.pool_section import POOL_KEYS, PoolSection
+from netboot.registry.sections.pool_section import POOL_KEYS, PoolSection
 
 Hosts = Mapping[HostName, Merged[HostSection]]
 Recorded = Mapping[IpAddress, RecordedAddress]

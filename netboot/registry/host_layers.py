@@ -8,7 +8,7 @@ from netboot.model.host.host import HostName, Role
 from netboot.registry.host_files import Declared
 from netboot.registry.host_sections import HostsDocument, HostSection, SharedNetwork, SharedValues
 from netboot.registry.merge import NOTHING, Merged, ValueLayer, over
-from netboot.registry.pool_section import PoolSection
+from netboot.registry.sections.pool_section import PoolSection
 
 V = TypeVar("V", bound=SharedValues)
 PoolLayers = Mapping[str, ValueLayer[SharedValues]]

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.release import RemoteRelease
 from netboot.registry import host_values as values
-from netboot.registry.pool_section import PoolSection
+from netboot.registry.sections.bmc_section import BmcSection
+from netboot.registry.sections.pool_section import PoolSection
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, described, refuse
 from netboot.yamlfile.value_kinds import (
@@ -232,6 +233,7 @@ class SharedValues(Section):
         {}, "Values for the site's own templates, as `{{ variables.NAME }}`; merged key by key."
     )
     ignition: IgnitionPaths = described(IgnitionPaths(), "The files that `ocne` printed.")
+    bmc: BmcSection = described(BmcSection(), "The BMC that powers the machine, by Redfish.")
     loader: LoaderName | None = described(None, "The boot loader: a name below `bootfiles.directories`.")
     firmware: values.Firmware | None = described(None, "The reply variant for the firmware; normally learned.")
     rom_ipxe: values.RomIpxeUse | None = described(
@@ -243,6 +245,12 @@ class SharedValues(Section):
     install_require: values.RequiredForInstall | None = described(
         None, "What its machine needs to be installed, beside an arming; instead of the setting `install.require`."
     )
+
+    @classmethod
+    def refusal_of_key(cls, name: str, value: Node | None) -> tuple[str, str]:
+        if name not in cls.key_names() and name in HostSection.key_names():
+            return "cannot be shared", "write it at each host"
+        return super().refusal_of_key(name, value)
 
 
 class HostSection(SharedValues):

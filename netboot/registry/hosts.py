@@ -11,6 +11,7 @@ from netboot.model.host.host_network import Bond, HostNetwork, Route
 from netboot.model.host.image_trust import RegistryMirror
 from netboot.registry.allocation import Given, Recorded, allocate, with_addresses
 from netboot.registry.checks import host_checks as checks
+from netboot.registry.checks.bmc_owners import check_bmcs
 from netboot.registry.checks.ca_anchors import HostAnchors, read_ca_anchors
 from netboot.registry.checks.network_checks import check_networks
 from netboot.registry.checks.pool_checks import check_given, check_pools
@@ -70,6 +71,7 @@ def build_hosts(
     check_pools(declared, pools, faults)
     check_given(hosts, given, faults)
     check_networks(hosts, faults)
+    check_bmcs(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)
     anchors = read_ca_anchors(hosts, faults)
     read = [
@@ -134,6 +136,7 @@ def _host(
         rom_ipxe=values.rom_ipxe or RomIpxe.KEEP,
         local_boot=values.local_boot,
         install_require=values.install_require,
+        bmc=values.bmc.bmc,
         declared_at=declared_at,
         faults=anchors.missing,
     )

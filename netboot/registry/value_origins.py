@@ -7,7 +7,7 @@ from netboot.model.host.address_pool import Allocation
 from netboot.model.host.host_secrets import argument_shown, variable_shown
 from netboot.registry.host_sections import HostSection
 from netboot.registry.merge import Merged, Origin
-from netboot.registry.pool_section import POOL_KEYS
+from netboot.registry.sections.pool_section import POOL_KEYS
 from netboot.yamlfile.sections import Section
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
 from netboot.model.admin_listen import AddressEndpoint, AdminEndpoint, InterfaceEndpoint
-from netboot.settings.setting_types import LOOPBACK, SecretFile, SettingSection
+from netboot.settings.setting_types import LOOPBACK, SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.faults import shown
 from netboot.yamlfile.nodes import Scalar
@@ -104,7 +104,7 @@ class AdminTls(SettingSection):
     certificate: values.FilePath = Field(
         description="The certificate in PEM, with those of its chain after it.", examples=["tls/server.pem"]
     )
-    key: SecretFile = Field(description="Its private key in PEM.", examples=["tls/server.key"])
+    key: values.SecretFile = Field(description="Its private key in PEM.", examples=["tls/server.key"])
 
     @property
     def files(self) -> CertificateFiles:

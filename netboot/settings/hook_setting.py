@@ -12,7 +12,7 @@ from netboot.model.hook import ABOUT_HOOKS, ALL_EVENTS, MOVED, CommandTarget, Ho
 from netboot.model.host.host import HostName
 from netboot.model.install.event_names import EVENT_NAMES
 from netboot.model.install.install import InstallState
-from netboot.settings.setting_types import SecretFile, SettingSection
+from netboot.settings.setting_types import SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.faults import did_you_mean, shown
 from netboot.yamlfile.nodes import Scalar
@@ -75,7 +75,7 @@ class HookSetting(SettingSection):
         repr=False,  # may contain a secret
         description="The URL to which each event is posted.",
     )
-    secret_file: SecretFile | None = described(None, "The file with the secret that signs each request.")
+    secret_file: values.SecretFile | None = described(None, "The file with the secret that signs each request.")
     ca_file: values.FilePath | None = described(None, "The CA of the web server, in PEM.")
     command: tuple[Argument, ...] = Field(
         default=(), repr=False, description="A command with its arguments, instead of a URL."

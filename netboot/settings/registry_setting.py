@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import model_validator
 
 from netboot.model.access.certificate_files import CertificateFiles, CertificateUse
-from netboot.settings.setting_types import SecretFile, SettingSection
+from netboot.settings.setting_types import SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.sections import described, refuse
 from netboot.yamlfile.value_kinds import whole_number
@@ -18,7 +18,7 @@ class RegistrySettings(SettingSection):
 
     tls_port: TlsPort = described(0, "The port on the boot LAN on which the registry has TLS.")
     certificate: values.FilePath | None = described(None, "Its certificate in PEM, with those of its chain after it.")
-    key: SecretFile | None = described(None, "The private key of the certificate, in PEM.")
+    key: values.SecretFile | None = described(None, "The private key of the certificate, in PEM.")
 
     @model_validator(mode="after")
     def _has_a_certificate(self) -> Self:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from netboot.model.access import secret_file
 from netboot.model.boot.boot_client import ARCH_NAMES, LARGEST_ARCH, Cpu, arch_name, arch_named
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.lease import AddressRange, is_address_in
@@ -129,16 +128,6 @@ def _store_url(scalar: Scalar) -> str:
     return f"{prefix}{beside(Path(path), scalar.place.file)}"
 
 
-def _secret_path(scalar: Scalar) -> Path:
-    if not scalar.text.startswith(secret_file.PREFIX):
-        return beside(Path(scalar.text), scalar.place.file)
-    name = scalar.text.removeprefix(secret_file.PREFIX)
-    if not secret_file.is_credential_name(name):
-        cure = f"write it as {secret_file.PREFIX}NAME, with the name that LoadCredential= of the unit has"
-        raise refuse(f"{shown(name)} is not a name of a credential", cure)
-    return secret_file.credential_path(name)
-
-
 def _loader_arch(scalar: Scalar) -> str:
     """Read a CPU with its protocol, or one number of option 93, which becomes its name (`uboot-arm64`, `arch-99`)."""
     text = scalar.text
@@ -185,6 +174,5 @@ Oui = Annotated[str, ValueKind(_oui, "first half of a MAC")]
 ClassPrefix = Annotated[
     str, text_of(_CLASS, "class of a firmware", cure="write how it begins, as PXEClient:Arch:00007")
 ]
-SecretFile = Annotated[Path, ValueKind(_secret_path, "path, or credential:NAME")]
 WebUrl = Annotated[str, ValueKind(_web_url, "URL", matching(_WEB_URL))]
 StoreUrl = Annotated[str, ValueKind(_store_url, "URL", {"type": "string", "pattern": "^(sqlite|postgresql)[+]"})]

@@ -23,6 +23,7 @@ from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
 from netboot.settings.admin_setting import Admin
+from netboot.settings.bmc_setting import BmcSettings
 from netboot.settings.hook_setting import HookSetting, named_once
 from netboot.settings.registry_setting import RegistrySettings
 from netboot.settings.setting_types import SettingSection
@@ -210,9 +211,9 @@ class Store(SettingSection):
         repr=False,  # may contain a password
         description="The database of installs and events.",
     )
-    password_file: kinds.SecretFile | None = described(None, "The file with the password of the database's user.")
+    password_file: values.SecretFile | None = described(None, "The file with the password of the database's user.")
 
-    key_file: kinds.SecretFile | None = described(
+    key_file: values.SecretFile | None = described(
         None, "The file with the key of what is sealed in the store; made at the first start."
     )
 
@@ -306,6 +307,7 @@ class Settings(SettingSection):
     logs: Logs = Logs()
     records: RecordSettings = RecordSettings()
     updates: UpdateSettings = UpdateSettings()
+    bmc: BmcSettings = BmcSettings()
     log: Log = Log()
     hooks: Annotated[tuple[HookSetting, ...], AfterValidator(named_once)] = described(
         (), "Web servers and commands that get events."

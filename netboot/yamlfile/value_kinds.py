@@ -112,6 +112,16 @@ def _path(scalar: Scalar) -> Path:
     return beside(Path(scalar.text), scalar.place.file)
 
 
+def _secret_path(scalar: Scalar) -> Path:
+    if not scalar.text.startswith(secret_file.PREFIX):
+        return beside(Path(scalar.text), scalar.place.file)
+    name = scalar.text.removeprefix(secret_file.PREFIX)
+    if not secret_file.is_credential_name(name):
+        cure = f"write it as {secret_file.PREFIX}NAME, with the name that LoadCredential= of the unit has"
+        raise refuse(f"{shown(name)} is not a name of a credential", cure)
+    return secret_file.credential_path(name)
+
+
 def _address(scalar: Scalar) -> IPv4Address:
     try:
         address = IPv4Address(scalar.text)
@@ -138,6 +148,7 @@ _IPV4: Final[Schema] = {"type": "string", "format": "ipv4"}
 
 Flag = Annotated[bool, ValueKind(_flag, "true or false", {"type": "boolean"})]
 FilePath = Annotated[Path, ValueKind(_path, "path")]  # relative to the file that contains it
+SecretFile = Annotated[Path, ValueKind(_secret_path, "path, or credential:NAME")]
 Address = Annotated[IPv4Address, ValueKind(_address, "IPv4 address", _IPV4)]
 MachineAddress = Annotated[IPv4Address, ValueKind(read_machine_address, "IPv4 address", _IPV4)]
 _INTERFACE_CURE: Final = "write one of at most 15 characters, as enp1s0; `ip link` shows those of this computer"

@@ -1,26 +1,19 @@
 """One BMC of sushy-tools' emulator with one machine, and the daemon's side of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.bmc_host import a_host
 from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, emulated_bmc
 
 from netboot.bmc.bmcs import Bmcs
 from netboot.bmc.credentials import BmcCredentials, write_credentials
 from netboot.bmc.quirks import KnownQuirks, read_quirks
 from netboot.model.bmc.bmc import Bmc
-from netboot.model.host.host import Host, HostName, Role
-from netboot.model.host.mac import Mac
+from netboot.model.host.host import Host
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MAC = "52:54:00:aa:bb:01"
-
-MakeHost = Callable[..., Host]
-
-
-def a_host(bmc: Bmc | None) -> Host:
-    return Host(HostName("cp1"), Role.CONTROL_PLANE, (Mac.parse(MAC),), bmc=bmc)
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def test_the_addresses_of_olvm_are_given_to_the_hosts(rack: CommandLine):
 def test_json_has_the_document_the_notes_and_the_places(rack: CommandLine):
     out = str(rack.directory / "hosts.d/rack1.yaml")
     notes = [
-        "BMC address and credentials dropped: a host has no key for them",
+        "user and password of its BMC are not taken over: netboot bmc credentials rack1-node07",
         "rootDeviceHints.minSizeGigabytes not taken over: deviceName names one disk",
     ]
     found = {
@@ -89,6 +89,7 @@ def test_json_has_the_document_the_notes_and_the_places(rack: CommandLine):
                     "mac": "52:54:00:aa:bb:07",
                     "labels": {"rack": "rack1"},
                     "disk": "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0",
+                    "bmc": {"url": "https://192.0.2.207", "system": "/redfish/v1/Systems/1", "certificate": "none"},
                 }
             }
         },

@@ -82,10 +82,10 @@ def test_a_reload_that_the_daemon_rejects_fails():
     assert settings_of(UNIT)["ExecReload"] == ["/opt/netboot/bin/netboot reload"]
 
 
-def test_of_the_configuration_only_written_hosts_and_ignition_files_are_writable():
+def test_of_the_configuration_only_what_commands_write_is_writable():
     settings = settings_of(UNIT)
 
-    writable = ["-/etc/netboot/hosts.d -/etc/netboot/ign"]
+    writable = ["-/etc/netboot/hosts.d -/etc/netboot/ign -/etc/netboot/bmc.d"]
     assert (settings["ProtectSystem"], settings["ReadWritePaths"]) == (["strict"], writable)
 
 
@@ -115,6 +115,7 @@ def test_every_directory_is_closed_to_others():
 
     credentials = ["d", "/etc/netboot/credentials", "0700", "root", "root"]  # read by systemd alone
     lines.remove(credentials)
+    lines.remove(["d", "/etc/netboot/bmc.d", "0700", "netboot", "netboot"])  # of the daemon alone
     assert {line[2] for line in lines} == {"0750", "0770"}
     assert {line[1] for line in lines if line[2] == "0770"} == {"/etc/netboot/hosts.d", "/etc/netboot/ign"}
     assert {tuple(line[3:]) for line in lines if line[1].startswith("/etc/")} == {("root", "netboot")}

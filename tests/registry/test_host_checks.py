@@ -102,10 +102,7 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         ),
         pytest.param(
             "defaults: {mac: 52:54:00:00:00:01}\n",
-            "1:12: defaults.mac: no such key; known here: boot_media, ca_anchors, disk, firmware, "
-            "ignition, install_require, kernel_arguments, labels, loader, local_boot, network, ntp, registries, "
-            "release, rom_ipxe, "
-            "ssh_keys, timezone, variables",
+            "1:12: defaults.mac: cannot be shared; write it at each host",
             id="one-card-for-all",
         ),
         pytest.param(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from netboot.bmc.credentials import credentials_path
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.model.access.certificate_files import CertificateFiles
 from netboot.model.access.secret_file import is_credential
@@ -34,6 +35,7 @@ _OF_THE_STORE: Final = "store.password_file"
 _KEY_OF_THE_STORE: Final = "store.key_file"
 _OF_TLS: Final = "a file of admin.tls"
 _OF_REGISTRY: Final = "a file of registry"
+_OF_A_BMC: Final = "the credentials of a BMC"
 _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
 
 
@@ -130,6 +132,7 @@ def _wanted(configuration: Configuration) -> Wanted:
         (_KEY_OF_THE_STORE, _present([settings.store.key_file or default_key_file(settings.store.url)])),
         (_OF_TLS, _files_of(settings.admin.tls.files if settings.admin.tls is not None else None)),
         (_OF_REGISTRY, _files_of(settings.registry.files)),
+        (_OF_A_BMC, _files_of_bmcs(configuration)),
         ("a template", _below(settings.render.templates)),
         ("a boot loader", _below(settings.bootfiles.directories)),
         ("content", (*_below([content / EntryKind.MEDIUM]), *repositories)),
@@ -151,6 +154,13 @@ def _wanted(configuration: Configuration) -> Wanted:
 
 def _files_of_hooks(settings: Settings) -> list[Path]:
     return _present(path for hook in settings.hooks for path in (hook.secret_file, hook.ca_file))
+
+
+def _files_of_bmcs(configuration: Configuration) -> list[Path]:
+    directory = configuration.files[0].absolute().parent / configuration.settings.bmc.credentials
+    return sorted(
+        {*_present(credentials_path(host, directory) for host in configuration.hosts if host.bmc is not None)}
+    )
 
 
 def _files_of(named: CertificateFiles | None) -> list[Path]:
@@ -211,7 +221,8 @@ def _refused(wanted: Wanted, user: str) -> list[str]:
         is_directory = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises below a directory that is closed
         mode = os.R_OK | os.X_OK if is_directory else os.R_OK
         if not os.access(path, mode):
-            found.append(f"{path}: {user}, the daemon's user, may not read it ({what}); {_cure(path, user)}")
+            cure = f"chown {user}: {path}" if what is _OF_A_BMC else _cure(path, user)  # no other user may read those
+            found.append(f"{path}: {user}, the daemon's user, may not read it ({what}); {cure}")
     for path, what in wanted.runs.items():
         if not os.access(path, os.X_OK):
             found.append(

@@ -16,6 +16,7 @@ CHECKS: Final = (
     *(
         "configuration.hosts",
         "configuration.hooks",
+        "configuration.bmcs",
         "configuration.store",
         "configuration.daemon",
         "configuration.other_servers",

@@ -10,7 +10,7 @@ from netboot.registry.allocation import Given, Hosts
 from netboot.registry.checks.host_checks import layer_tables
 from netboot.registry.checks.network_checks import add_network_fault
 from netboot.registry.host_files import Declared
-from netboot.registry.pool_section import POOL_KEYS, PoolSection
+from netboot.registry.sections.pool_section import POOL_KEYS, PoolSection
 from netboot.yamlfile.faults import Faults, Place, did_you_mean, shown
 from netboot.yamlfile.nodes import Scalar, find, find_nearest
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from netboot.model.host.address_pool import AddressPool
 from netboot.registry.cluster.cluster_network import ClusterNetwork
 from netboot.registry.host_files import Declared
-from netboot.registry.pool_section import PoolSection
+from netboot.registry.sections.pool_section import PoolSection
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import find_nearest
 

@@ -21,6 +21,7 @@ class ImportedHost:
     groups: tuple[str, ...] = ()
     labels: Mapping[str, Node] = field(default_factory=dict)
     disk: Node | None = None  # a path, or a table of what the disk must have
+    bmc: Node | None = None  # a URL, or a table
     source: str = ""  # the object that describes it: `BareMetalHost metal3/rack1-node07`
     notes: tuple[str, ...] = ()
 
@@ -33,6 +34,7 @@ class ImportedHost:
             "groups": Listing(place, tuple(text(place, name) for name in self.groups)) if self.groups else None,
             "labels": table(place, self.labels) if self.labels else None,
             "disk": self.disk,
+            "bmc": self.bmc,
         }
         return table(place, {key: value for key, value in values.items() if value is not None})
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from netboot.registry.importers.bare_metal_host import bare_metal_host
+from netboot.registry.importers.bare_metal.bare_metal_host import bare_metal_host
 from netboot.registry.importers.foreign_object import ForeignObject
 from netboot.registry.importers.imported import Imported
 from netboot.yamlfile.faults import Faults

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from netboot.model.host.host import Role
-from netboot.registry.importers.bare_metal_host import bare_metal_host
+from netboot.registry.importers.bare_metal.bare_metal_host import bare_metal_host
 from netboot.registry.importers.foreign_object import ForeignObject
 from netboot.registry.importers.imported import Imported, ImportedHost, table
 from netboot.yamlfile.faults import Faults

@@ -6,9 +6,12 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from netboot.errors import ConfigError, UnknownHostError
+from netboot.model.access.secret_file import PREFIX
+from netboot.model.bmc.bmc import BmcCertificate
 from netboot.registry.host_files import SECTIONS
 from netboot.registry.host_sections import HostsDocument
 from netboot.registry.load import read_declared
+from netboot.registry.sections.bmc_section import read_certificate
 from netboot.yamlfile.faults import Faults, beside, did_you_mean
 from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
 from netboot.yamlfile.plain_values import PlainValue, plain_value
@@ -63,7 +66,8 @@ def _exported_scalar(scalar: Scalar, kind: Any) -> PlainValue:
     if _is_section(kind):  # the abbreviation of a table
         table = kind.table_of(scalar)
         kind = _bare(_value_kind(kind, next(iter(table)))) if isinstance(table, Mapping) else str
-    if kind is Path:
+    is_path = kind is Path and not scalar.text.startswith(PREFIX)
+    if is_path or (kind is BmcCertificate and read_certificate(scalar).ca_file is not None):
         return str(beside(Path(scalar.text), scalar.place.file))
     number = scalar.as_integer()
     if kind is int and number is not None:  # as 0x1f, which is a text otherwise

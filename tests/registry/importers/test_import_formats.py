@@ -16,7 +16,7 @@ METAL3 = """\
 # Not in such a file, so to be written under defaults: boot_media, release.
 hosts:
   # 1.yaml:10:9: BareMetalHost metal3/rack1-node07
-  # BMC address and credentials dropped: a host has no key for them
+  # user and password of its BMC are not taken over: netboot bmc credentials rack1-node07
   # rootDeviceHints.minSizeGigabytes not taken over: deviceName names one disk
   rack1-node07:
     role: worker
@@ -24,6 +24,10 @@ hosts:
     labels:
       rack: rack1
     disk: /dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0
+    bmc:
+      url: https://192.0.2.207
+      system: /redfish/v1/Systems/1
+      certificate: none
 """
 MOSK = """\
 # Imported by netboot from 1.yaml.
@@ -33,7 +37,7 @@ cluster:
   name: rackone
 hosts:
   # 1.yaml:14:9: BareMetalHost managed-ns/rack1-node07
-  # BMC address and credentials dropped: a host has no key for them
+  # BMC not taken over: its address is not of Redfish
   rack1-node07:
     role: worker
     mac: 52:54:00:aa:bb:07
@@ -73,7 +77,7 @@ def test_a_sample_becomes_a_hosts_file(name: str, role: Role | None, expected: s
 
     assert faults == []
     assert imported_text(imported, ["1.yaml"]) == expected
-    for secret in ("made-up", "YWRtaW4", "bWFkZXVw", "192.0.2.207", "admin"):
+    for secret in ("made-up", "YWRtaW4", "bWFkZXVw", "admin"):
         assert secret not in imported_text(imported, ["1.yaml"])
 
 

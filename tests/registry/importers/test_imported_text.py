@@ -78,6 +78,20 @@ KINDS = st.sampled_from(
         {"provider": "olvm", "virtualIp": "192.0.2.5"},
     ]
 )
+BMCS = st.fixed_dictionaries(
+    {
+        "address": st.sampled_from(
+            [
+                SECRET,
+                f"redfish://root:{SECRET}@192.0.2.7",
+                f"redfish://192.0.2.7/redfish/v1/{SECRET}?x",
+                "redfish:192.0.2.7",
+            ]
+        )
+        | TEXTS
+    },
+    optional={"credentialsName": st.just(SECRET), "disableCertificateVerification": st.booleans() | TEXTS},
+)
 HOSTS = st.fixed_dictionaries(
     {
         "apiVersion": st.just("metal3.io/v1alpha1"),
@@ -85,7 +99,7 @@ HOSTS = st.fixed_dictionaries(
         "metadata": st.fixed_dictionaries({"name": st.sampled_from(["w1", "w2"]) | TEXTS}, optional={"labels": VALUES}),
         "spec": st.fixed_dictionaries(
             {"bootMACAddress": st.sampled_from(["52:54:00:12:34:56", "525400123457"]) | TEXTS},
-            optional={"rootDeviceHints": VALUES, "bmc": st.just({"address": SECRET}), "image": st.just(SECRET)},
+            optional={"rootDeviceHints": VALUES, "bmc": BMCS, "image": st.just(SECRET)},
         ),
     }
 )

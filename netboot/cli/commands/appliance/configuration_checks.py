@@ -19,6 +19,7 @@ from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.configuration.access_checks import check_access
 from netboot.doctor.configuration.admin_checks import check_admin
+from netboot.doctor.configuration.bmc_checks import check_bmcs
 from netboot.doctor.configuration.certificate_checks import check_registry
 from netboot.doctor.configuration.check_report import CheckReport
 from netboot.doctor.configuration.configuration_findings import ConfigurationFindings
@@ -111,6 +112,11 @@ def unwritten_configuration(interfaces: Sequence[str], faults: tuple[Problem, ..
     return CheckedConfiguration(configuration, registry, ConfigurationFindings(faults=faults))
 
 
+def _check_bmcs(config: Path, configuration: Configuration) -> CheckReport:
+    settings = configuration.settings.bmc
+    return check_bmcs(configuration.hosts, config.absolute().parent / settings.credentials, quirks=settings.quirks)
+
+
 async def _check(
     config: Path, configuration: Configuration, registry: Registry, *, findings: ConfigurationFindings
 ) -> DaemonHere:
@@ -126,6 +132,7 @@ async def _check(
     findings.add("configuration.registry", check_registry(settings, machine_addresses, now=utc_now()))
     findings.add("configuration.hosts", check_hosts(configuration, links))
     findings.add("configuration.hooks", check_hooks([each.hook() for each in settings.hooks], configuration.hosts))
+    findings.add("configuration.bmcs", await asyncio.to_thread(_check_bmcs, config, configuration))
     warnings = [*host_warnings(configuration.hosts, settings)]
     if settings.install.ignition is IgnitionWay.EMBED:
         warnings += await asyncio.to_thread(embedded_warnings, configuration.hosts)

@@ -1,6 +1,6 @@
 """A BareMetalHost of Metal3 as a host; also MOSK's BareMetalHostInventory, which has the same fields.
 
-Source: `apis/metal3.io/v1alpha1/baremetalhost_types.go` of the baremetal-operator. Nothing of `bmc` is read.
+Source: `apis/metal3.io/v1alpha1/baremetalhost_types.go` of the baremetal-operator.
 """
 
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ from typing import Final
 
 from netboot.model.host.host import Role
 from netboot.registry.host_values import is_label
+from netboot.registry.importers.bare_metal.imported_bmc import imported_bmc
+from netboot.registry.importers.bare_metal.root_disk import root_disk
 from netboot.registry.importers.foreign_object import ForeignObject
 from netboot.registry.importers.imported import ImportedHost
-from netboot.registry.importers.root_disk import root_disk
 from netboot.yamlfile.faults import Faults, shown
 from netboot.yamlfile.nodes import Node, Scalar
 
@@ -29,8 +30,10 @@ def bare_metal_host(found: ForeignObject, faults: Faults, *, role: Role | None =
     if name is None or mac is None:
         return None
     spec = found.entries("spec")
+    bmc = None
     if "bmc" in spec:
-        notes.append("BMC address and credentials dropped: a host has no key for them")
+        bmc, bmc_notes = imported_bmc(found, name)
+        notes += bmc_notes
     others = sorted(spec.keys() - _READ - _WITHOUT_MEANING_HERE)
     if others:
         notes.append(f"not taken over: {', '.join(others)}")
@@ -40,6 +43,7 @@ def bare_metal_host(found: ForeignObject, faults: Faults, *, role: Role | None =
         role=role,
         labels=labels,
         disk=disk,
+        bmc=bmc,
         source=found.full_name,
         notes=(*notes, *disk_notes, *label_notes),
     )

@@ -1,0 +1,1 @@
+"""Bare-metal hosts of Metal3 and MOSK: their disks and BMCs."""

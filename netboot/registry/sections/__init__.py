@@ -1,0 +1,1 @@
+"""Parts of the hosts files with readers of their own: address pools and BMCs."""
