@@ -13,6 +13,8 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
+from netboot.clients.access_client import AccessClient
+from netboot.clients.power_client import BmcCredentialsClient, PowerClient
 from netboot.control_socket import (
     CONFIGURATION_HEADER,
     CONNECT_S,
@@ -23,8 +25,6 @@ from netboot.control_socket import (
     connection_error,
     server_error,
 )
-from netboot.operate.access.api_tokens import NewToken
-from netboot.operate.access.user_accounts import NewUser, UserEdit
 from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.one_time_boots import RescueRequest
@@ -65,6 +65,7 @@ class ControlClient:
         self.one_time_boots = OneTimeBootsClient(self._request)
         self.hooks = HooksClient(self._request)
         self.access = AccessClient(self._request)
+        self.power, self.bmc_credentials = PowerClient(self._request), BmcCredentialsClient(self._request)
         self.logs = LogsClient(self._streamed)
         self.boots = BootsClient(self._request)
         self.captures = CapturesClient(self._request)
@@ -238,51 +239,6 @@ class UpdatesClient:
 
     async def plan(self, name: str, alias: str) -> View:
         return dict(await self._request("GET", f"content/promote?{urlencode({'name': name, 'alias': alias})}"))
-
-
-class AccessClient:
-    """The requests about users and API tokens; it has the parts of `operate.access.access_uses` that commands use."""
-
-    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
-        self.users, self.tokens = UsersClient(request), TokensClient(request)
-
-
-class UsersClient:
-    """The requests about users; it has the methods of `operate.access.user_accounts`."""
-
-    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
-        self._request = request
-
-    async def all(self) -> list[View]:
-        return list(await self._request("GET", "users"))
-
-    async def add(self, new: NewUser) -> View:
-        return dict(await self._request("POST", "users", asdict(new)))
-
-    async def change(self, edit: UserEdit) -> View:
-        body = {name: value for name, value in asdict(edit).items() if name != "name" and value is not None}
-        return dict(await self._request("PATCH", f"users/{quote(edit.name, safe='')}", body))
-
-    async def remove(self, name: str) -> View:
-        return dict(await self._request("DELETE", f"users/{quote(name, safe='')}"))
-
-
-class TokensClient:
-    """The requests about API tokens; it has the methods of `operate.access.api_tokens` that commands use."""
-
-    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
-        self._request = request
-
-    async def all(self) -> list[View]:
-        return list(await self._request("GET", "tokens"))
-
-    async def create(self, new: NewToken) -> View:
-        life_s = int(new.life.total_seconds()) if new.life is not None else None
-        body = {"name": new.name, "role": new.role, "expires_in_s": life_s}
-        return dict(await self._request("POST", "tokens", body))
-
-    async def revoke(self, name: str) -> View:
-        return dict(await self._request("DELETE", f"tokens/{quote(name, safe='')}"))
 
 
 class LogsClient:

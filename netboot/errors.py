@@ -193,6 +193,12 @@ class UnknownHookError(NetbootError):
     code = "hook-unknown"
 
 
+class UnknownIntentError(NetbootError):
+    """No power action with this id is kept."""
+
+    code = "power-action-unknown"
+
+
 class HookSecretError(NetbootError):
     """The file with the secret of a hook is missing, cannot be read, or has no secret of Standard Webhooks."""
 

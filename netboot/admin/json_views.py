@@ -23,6 +23,7 @@ from netboot.model.host.host_secrets import host_shown
 from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
 from netboot.model.install.machine_identity import Hold
+from netboot.model.power.power import PowerIntent
 from netboot.model.words import without_disks
 from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.arming import ArmingRefusedError
@@ -41,6 +42,7 @@ from netboot.operate.host_status import (
     InstallStatus,
 )
 from netboot.operate.planning.explanation import HostExplanation, SourcedValue
+from netboot.operate.power.power_request import PowerRefusedError
 from netboot.operate.running_daemon import ApplianceStatus
 
 View = Mapping[str, Any]
@@ -69,7 +71,7 @@ def error_view(error: NetbootError) -> View:
             return http_error_view(str(error), error.status)
         case ConfigError():
             return {**view, "faults": [asdict(fault) for fault in error.problems]}
-        case ArmingRefusedError():
+        case ArmingRefusedError() | PowerRefusedError():
             reasons = [reason for found in error.reasons.values() for reason in found]
             return {**view, "reasons": reasons, "hosts": error.reasons}
         case _:
@@ -144,6 +146,9 @@ def _plain(found: Any) -> Any:
             return {name: value for name, value in _fields(found).items() if name != "metadata"}
         case HostAction():
             return {**_fields(found), "refusal": found.refusal}
+        case PowerIntent():
+            shown = {name: value for name, value in _fields(found).items() if name not in ("actor", "owner")}
+            return {**shown, "actor": found.actor.name, "source": found.actor.source}
         case LoginSession():
             return {"id": found.id, **_fields(found), "ends_at": found.ends_at()}
         case _ if is_dataclass(found):

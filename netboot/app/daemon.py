@@ -16,7 +16,7 @@ from netboot.app import from_settings
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
-from netboot.app.administration.rack_parts import rack_overview
+from netboot.app.administration.rack_parts import overdue_watch, rack_overview
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.appliances.known_appliances import OnLan, appliances_of
 from netboot.app.appliances.shared_changes import SharedChanges
@@ -27,6 +27,7 @@ from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.health.descriptor_shortage import DescriptorShortage
 from netboot.app.health.fault_watch import FaultWatch
 from netboot.app.listeners import BootListeners, ended
+from netboot.app.power.power_parts import bmcs_of, power_requests
 from netboot.app.running.lasting_work import lasting
 from netboot.app.running.process import Signals
 from netboot.app.running.systemd_status import SystemdStatus
@@ -34,9 +35,7 @@ from netboot.app.running.watchdog import Watchdog
 from netboot.app.store_access import OpenStore
 from netboot.app.support.support_archives import RunningParts, SupportArchives
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.sessions.boot_causes import BootCauses
 from netboot.boot.sessions.machines_seen import SeenMachines
-from netboot.boot.sessions.overdue_watch import OverdueWatch
 from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
@@ -50,6 +49,7 @@ from netboot.model.clock import Clock
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.hooks.hook_service import HookService
+from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
 from netboot.registry.load import Configuration
@@ -88,7 +88,7 @@ class Daemon:
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
         store.changes.follow(Changed.LEASE, self.leases.read_changed)
         store.changes.follow(Changed.MACHINE, seen.read_changed)
-        moves = self._install_moves
+        moves, self._power = self._install_moves, self._power_requests(metrics, clock)
         self._armed_content = ArmedContent(registry, moves, events=store.events, content=directory, now=clock.now)
         self._in_force = self._configuration_in_force(configuration, clock)
         self._administration = store.administration(
@@ -101,11 +101,11 @@ class Daemon:
             clock=clock,
             record_writer=self._records,
             daemon=self,
+            power=self._power,
         )
-        self._shared = self._shared_changes()
+        self._shared, self._hook_uses = self._shared_changes(), store.hook_uses(clock.now)
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
-        self._hook_uses = store.hook_uses(clock.now)
-        self._overdue_watch = self._watch(clock)
+        self._overdue_watch = overdue_watch(store, self._services, seen, daemon=self)
         self._content_work = content_administration(
             self._path,
             settings,
@@ -141,23 +141,16 @@ class Daemon:
             on_content=self._content_replaced,
         )
 
-    def _watch(self, clock: Clock) -> OverdueWatch:
-        store = self._store
-        return OverdueWatch(
-            store.boot_recorder,
-            store.durations,
-            store.boots,
-            hosts=self._registry.hosts,
-            causes=BootCauses(
-                store.event_log,
-                install_of=self._install_moves.known,
-                machine_of=self._seen.machine_of,
-                unserved=self.unserved,
-                shortage=self.shortage,
-                now=clock.now,
-            ),
-            on_unseen=self._services.local_boots.record_unseen,
-            events=store.events,
+    def _power_requests(self, metrics: Metrics, clock: Clock) -> PowerRequests:
+        return power_requests(
+            self._store,
+            bmcs_of(self._settings.bmc, self._path.parent),
+            self._install_moves,
+            self._registry,
+            seen=self._seen,
+            appliances=self._appliances,
+            boot_url=lambda: self._listeners.base_url(),
+            metrics=metrics,
             clock=clock,
         )
 
@@ -230,6 +223,7 @@ class Daemon:
                 self._updates.readings,
                 self._content_work.scrubbing.readings,
                 self._appliances.readings,
+                self._power.readings,
             ),
         )
 
@@ -320,7 +314,7 @@ class Daemon:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         sealing = self._store.database.sealing.problem()
         others = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
-        others += [*self._appliances.problems(), *self._watchdog.problems]
+        others += [*self._appliances.problems(), *self._watchdog.problems, *self._power.problems()]
         others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
         return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
 
@@ -388,7 +382,7 @@ class Daemon:
         store = self._store
         works = [*store.works(), self._shared.run, self._appliances.run, self._services.node_watch.run]
         works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
-        works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run]
+        works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run, self._power.run]
         works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]
         if self._records is not None:
             works.append(self._records.run)

@@ -39,6 +39,7 @@ from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.hooks.delivery_queue import DeliveryQueue
 from netboot.operate.hooks.hook_outbox import HookOutbox
 from netboot.operate.hooks.hook_uses import HookUses
+from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.running_daemon import RunningDaemon
 from netboot.operate.support.stored_parts import StoredData
 from netboot.operate.updates.updates import UpdateRules, Updates
@@ -154,6 +155,7 @@ class OpenStore:
         clock: Clock = SYSTEM_CLOCK,
         record_writer: RecordWriter | None = None,
         daemon: RunningDaemon | None = None,
+        power: PowerRequests | None = None,
         are_complete: bool = True,
     ) -> Administration:
         """Build the use cases of an operator, for the configuration at `path`."""
@@ -175,6 +177,8 @@ class OpenStore:
             now=clock.now,
             records=KeptRecords(RecordFiles(settings.records.directory), record_writer, bool(settings.logs.port)),
             daemon=daemon,
+            power=power,
+            bmc_credentials=path.absolute().parent / settings.bmc.credentials,
             are_complete=are_complete,
         )
 

@@ -34,7 +34,19 @@ BY_ADDRESS: Final = frozenset(
     }
 )
 # Actions of an operator or of a machine with a valid token, and events about the event log.
-UNLIMITED: Final = frozenset({"audit.recorded", "install.arming_ended", "install.moved", "store.events_lost"})
+UNLIMITED: Final = frozenset(
+    {
+        "audit.recorded",
+        "install.arming_ended",
+        "install.moved",
+        "power.ended",
+        "power.failed",
+        "power.refused",
+        "power.requested",
+        "power.sent",
+        "store.events_lost",
+    }
+)
 
 
 class _Key(NamedTuple):

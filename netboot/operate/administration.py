@@ -43,8 +43,17 @@ from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileStatus, RoleFileUses, TakenIgnition
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.one_time_boots import OneTimeBoots
+from netboot.operate.power.bmc_credentials import BmcCredentialFiles
+from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.registration.host_changes import HostChanges, HostFiles
-from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
+from netboot.operate.running_daemon import (
+    NO_DAEMON,
+    ApplianceStatus,
+    ReloadResult,
+    RescanRequest,
+    RescanResult,
+    RunningDaemon,
+)
 from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.store.allocations import Allocations
 from netboot.store.machines import Machines
@@ -75,6 +84,8 @@ class Administration:
         now: Callable[[], datetime],
         records: KeptRecords,
         daemon: RunningDaemon | None = None,
+        power: PowerRequests | None = None,
+        bmc_credentials: Path,
         are_complete: bool = True,
     ) -> None:
         """Work on the store, and through `daemon` if this is its process.
@@ -106,8 +117,19 @@ class Administration:
             now=now,
         )
 
+        self._power = power
+        self.bmc_credentials = BmcCredentialFiles(bmc_credentials, hosts, events, self._user)
         self._arming = self._host_arming(machines, readiness, attempts)
-        self.host_actions = HostActions(self._arming, self.one_time_boots, self.host_changes, hosts=hosts, now=now)
+        self.host_actions = HostActions(
+            self._arming, self.one_time_boots, self.host_changes, power, hosts=hosts, now=now
+        )
+
+    @property
+    def power(self) -> PowerRequests:
+        """The power actions of a running daemon; raise NetbootError if none runs."""
+        if self._power is None:
+            raise NetbootError(NO_DAEMON)
+        return self._power
 
     def _one_time_boots(self, readiness: "Callable[[], Readiness]") -> OneTimeBoots:
         return OneTimeBoots(
@@ -136,7 +158,7 @@ class Administration:
 
     def _running(self) -> RunningDaemon:
         if self._daemon is None:
-            raise NetbootError("no daemon runs; start it with systemctl start netboot")
+            raise NetbootError(NO_DAEMON)
         return self._daemon
 
     async def status(self) -> ApplianceStatus:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.record_files import RecordKind
@@ -15,6 +15,8 @@ from netboot.model.boot.causes.cause import Shortage
 from netboot.model.boot.other_server import OtherServer
 from netboot.model.host.mac import Mac
 from netboot.model.release import EntryName
+
+NO_DAEMON: Final = "no daemon runs; start it with systemctl start netboot"
 
 
 @dataclass(frozen=True, slots=True)

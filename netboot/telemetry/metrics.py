@@ -46,6 +46,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "registry_connections_refused": ("TLS connections to the registry that were refused", ("reason",)),
     "hook_deliveries": ("Attempts to deliver events to hooks, by their outcome", ("hook", "outcome")),
+    "power_actions": ("Power actions on machines by their end", ("action", "outcome")),
     "logins": ("Logins of users by their outcome", ("outcome",)),
     "admin_refused": ("Requests to the administration that were refused for lack of a right", ("reason",)),
     "log_lines": ("Lines of machines' logs that were taken", ("transport",)),
@@ -93,6 +94,8 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "tftp_transfers_running": ("TFTP transfers that run now", ("interface",)),
     "http_connections": ("Connections to the boot LAN's HTTP", ()),
     "sessions": ("Logins of users that are valid now", ()),
+    "power_actions_open": ("Power actions that are requested and have not ended", ()),
+    "power_actions_unknown": ("Hosts of which it is not known whether their last power action was done", ()),
     "uploads": ("Uploads that are received, wait for their import, or are imported", ("state",)),
 }
 

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 from fixtures.daemon import wait_until
 from fixtures.packets import SERVER
-from fixtures.planted_secrets import write_appliance
+from fixtures.planted_secrets import PLANTED, write_appliance
 from fixtures.rack import Machine, Rack, a_rack, token_in
 from secrets_search import (
     SEALED_HASH,
@@ -50,10 +50,13 @@ COMMANDS = {
     "token list": ("token", "list", "--json"),
     "install show": ("install", "show", "cp1", "--json"),
     "updates": ("updates", "--json"),
+    "power status": ("power", "status", "cp1"),
+    "power status as JSON": ("power", "status", "--all", "--json"),
+    "power cycle": ("power", "cycle", "cp1", "--force"),
 }
 ROUTES = (
     *("status", "hosts", "hosts/cp1", "hosts/cp1/install", "hosts/cp1/history", "hosts/cp1/served", "machines"),
-    *("hosts/cp1/plan", "hosts/cp1/explain", "updates"),
+    *("hosts/cp1/plan", "hosts/cp1/explain", "updates", "power", "hosts/cp1/power", "hosts/cp1/actions"),
     *("installs", "content/uses", "cluster/ignition", "hooks", "events?follow=0", "installs/cp1/logs?follow=0"),
 )
 
@@ -83,6 +86,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         records = directory / "records"
         wait_until(lambda: any(b"Environment=" in data for data in files_below(records).values()) or None)
         accounts, kept = use_accounts(rack)
+        use_bmc(rack)
         copies.take("users and tokens were added")
         stores = copies.taken | backed_up(rack)
         outputs = outputs_of(rack)
@@ -178,6 +182,18 @@ def use_accounts(rack: Rack) -> tuple[list[Secret], dict[str, bytes]]:
     return [*secrets, *secrets_of_accounts(rack.directory / "netboot.db")], kept
 
 
+def use_bmc(rack: Rack) -> None:
+    """Set the password of the BMC of cp1, send it where it does not belong, and use the BMC, which does not answer."""
+    file, password = rack.directory / "bmc-password", PLANTED["password of a BMC"]
+    file.write_text(password)
+    printed = rack.netboot("bmc", "credentials", "cp1", "--username", "root", "--password-file", str(file))
+    assert printed.endswith("bmc.d/cp1\n")
+    body = json.dumps({"username": "root", "password": {"text": password}})
+    assert rack.curl_api("-X", "PUT", "-d", body, "/api/v1/hosts/cp1/bmc/credentials").status in {400, 401}
+    rack.netboot("bmc", "credentials", "w9", "--username", "root", "--password-file", str(file), status=1)
+    assert "cp1: power pxe is failed" in rack.netboot("power", "pxe", "cp1", "--force", status=1)
+
+
 def lines_of_role(role: str) -> list[str]:
     """Return what programs of the installed system may print of its Ignition: its text, and the contents of files.
 
@@ -240,7 +256,15 @@ def outputs_of(rack: Rack) -> dict[str, bytes]:
     found["log of the daemon"] = rack.log.encode()
     found |= {f"support of {name}": support(rack, name) for name in ("cp1", "w1", "0A-00-00-00-00-99")}
     with sqlite3.connect(f"file:{rack.directory / 'netboot.db'}?mode=ro", uri=True) as store:
-        for table in ("events", "moves", "hook_deliveries", "hook_results", "machines", "served_documents"):
+        for table in (
+            "events",
+            "moves",
+            "hook_deliveries",
+            "hook_results",
+            "machines",
+            "served_documents",
+            "power_intents",
+        ):
             found[f"table {table}"] = repr(store.execute(f"SELECT * FROM {table}").fetchall()).encode()
     store.close()
     return found | files_below(rack.directory / "records")

@@ -114,6 +114,7 @@ def administration(
         records=KeptRecords(RecordFiles(services.directory / "logs")),
         now=services.clock.now,
         daemon=daemon,
+        bmc_credentials=Path("bmc.d"),
     )
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
+from operate.power.test_power_requests import built
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import (
@@ -22,21 +23,27 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import HostName
+from netboot.model.power.power import PowerAction
 from netboot.operate.actions import host_arming
 from netboot.operate.actions.host_actions import HostActions
 from netboot.operate.actions.host_arming import HostArming
-from netboot.operate.actions.host_verbs import HostAction, HostVerb
+from netboot.operate.actions.host_verbs import POWER_ACTIONS, HostAction, HostVerb
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.host_status import InstallStatus
 from netboot.operate.one_time_boots import OneTimeBoots, RescueRequest
+from netboot.operate.power.power_request import PowerRequest, no_bmc, under_way
+from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.operate.registration.host_changes import HostChanges, RemovalRequest
+from netboot.operate.running_daemon import NO_DAEMON
 from netboot.registry.writing.host_writer import HostWriter
 from netboot.store.allocations import Allocations
 
 CP1, W1 = HostName("cp1"), HostName("w1")
 MEDIUM = "ol8u10-x86_64"
 PROBLEM = "cannot listen on eth1: No such device; see network.interfaces"
+
+C: Final = HostVerb.POWER_CYCLE
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Uses:
         return {each.verb: each.reasons for each in await self.actions.of(name) if each.reasons}
 
 
-def uses(services: BuiltServices, config: str = "netboot.yaml") -> Uses:
+def uses(services: BuiltServices, config: str = "netboot.yaml", *, power: PowerRequests | None = None) -> Uses:
     async def discovered() -> list[Machine]:
         return []
 
@@ -88,7 +95,7 @@ def uses(services: BuiltServices, config: str = "netboot.yaml") -> Uses:
         attempts=3,
         user=user,
     )
-    return Uses(HostActions(arming, once, changes, hosts=hosts, now=now), arming, once, changes)
+    return Uses(HostActions(arming, once, changes, power, hosts=hosts, now=now), arming, once, changes)
 
 
 async def sentences(work: Any, error: type[NetbootError]) -> list[str]:
@@ -96,6 +103,28 @@ async def sentences(work: Any, error: type[NetbootError]) -> list[str]:
     with pytest.raises(error) as caught:
         await work
     return str(caught.value).splitlines()
+
+
+def test_power_actions_are_judged_as_their_request_would_be_and_only_by_a_daemon(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        power = built(services).power
+        offline = [each.reasons for each in await uses(services).actions.of("cp1") if each.verb in POWER_ACTIONS]
+        assert offline == [[NO_DAEMON]] * 4
+        actions = {each.verb: each for each in await uses(services, power=power).actions.of("cp1")}
+        assert [actions[verb].refusal for verb in POWER_ACTIONS] == [None, None, None, None]
+
+        (intent,) = await power.request(PowerRequest(["cp1"], PowerAction.ON), actor=Actor("alice", Source.API))
+
+        made = uses(services, power=power).actions
+        assert [(each.host.name, action.refusal, action.after) for each, action in await made.on(["cp1", "w1"], C)] == [
+            ("cp1", under_way(intent), intent.id),
+            ("w1", None, ""),
+        ]
+        services.change_host("w1", bmc=None)
+        (_, without) = (await made.on(["w1"], C))[0]
+        assert (without.reasons, without.is_forcible) == ([no_bmc(HostName("w1"))], False)
+
+    with_services(scenario)
 
 
 def declared_by_commands(services: BuiltServices, site: Any) -> None:
@@ -117,6 +146,7 @@ def test_of_a_host_at_rest_only_what_there_is_nothing_to_end_of_is_refused(with_
             HostVerb.CONFIRM: ["w1 is not held"],
             HostVerb.CANCEL: ["w1 is not armed"],
             HostVerb.CANCEL_RESCUE: ("no rescue of w1 was requested",),
+            **{verb: [NO_DAEMON] for verb in POWER_ACTIONS},
         }
 
     with_services(scenario)

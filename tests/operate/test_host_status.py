@@ -66,6 +66,7 @@ def administration(services: BuiltServices) -> Administration:
         attempts=3,
         records=KeptRecords(RecordFiles(services.directory / "logs")),
         now=services.clock.now,
+        bmc_credentials=Path("bmc.d"),
     )
 
 

@@ -22,6 +22,7 @@ from netboot.content.library.library import InvalidNameError, LibraryBusyError, 
 from netboot.content.library.uploads import UploadError
 from netboot.errors import (
     AccountRefusedError,
+    BmcError,
     ConfigError,
     ContentError,
     HostFileError,
@@ -37,12 +38,14 @@ from netboot.errors import (
     UnknownAccountError,
     UnknownHookError,
     UnknownHostError,
+    UnknownIntentError,
     WipeRefusedError,
 )
 from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.boots.boot_history import NoBootError
 from netboot.operate.content.content_changes import ContentRefusedError
 from netboot.operate.content.verifications import UnknownVerificationError
+from netboot.operate.power.power_request import PowerRefusedError
 
 log = structlog.get_logger()
 
@@ -53,6 +56,7 @@ PROBLEMS_MEMBER: Final = "x-problems"  # of the description of the API, with wha
 _OF_THE_BODY: Final = frozenset({hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH})
 _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     UnknownHostError: 404,
+    UnknownIntentError: 404,
     UnknownAccountError: 404,
     AccountRefusedError: 409,
     LoginRefusedError: 401,
@@ -68,6 +72,8 @@ _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     NoBootError: 404,
     TransitionError: 409,
     ArmingRefusedError: 409,
+    PowerRefusedError: 409,
+    BmcError: 502,
     HostFileError: 409,
     InspectionRefusedError: 409,
     RescueRefusedError: 409,

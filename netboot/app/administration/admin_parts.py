@@ -34,6 +34,8 @@ from netboot.admin.api.hosts.host_changes_api import HostChangesApi
 from netboot.admin.api.hosts.installs_api import InstallsApi
 from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
+from netboot.admin.api.power.bmc_api import BmcApi
+from netboot.admin.api.power.power_api import PowerApi
 from netboot.admin.api.updates.updates_api import UpdatesApi
 from netboot.admin.application import Routes, admin_application
 from netboot.admin.pages.access.login_page import LoginPages
@@ -50,6 +52,7 @@ from netboot.admin.pages.content.image_pages import ImagePages
 from netboot.admin.pages.hosts.host_pages import HostPages
 from netboot.admin.pages.machines.machine_pages import MachinePages
 from netboot.admin.pages.page_engine import PageEngine
+from netboot.admin.pages.power.power_pages import PowerPages
 from netboot.admin.pages.rack.rack_page import RackPage
 from netboot.admin.pages.updates.updates_page import UpdatesPage
 from netboot.app.administration.admin_listener import AdminListener
@@ -165,7 +168,7 @@ class AdminParts:
         confirmations = ConfirmationPages(ActionRequests(administration), engine)
         machines = MachinePages(administration, self.registry.hosts, boots, engine)
         hosts = HostPages(administration, plans, boots, engine, updates=self.updates.board)
-        return [hosts, confirmations, machines]
+        return [hosts, PowerPages(administration, engine), confirmations, machines]
 
     def _api(self, plans: HostPlans) -> list[Routes]:
         administration, metrics = self.administration, self.metrics
@@ -193,4 +196,6 @@ class AdminParts:
             ThroughputApi(self.throughput),
             ActivityApi(self.activity, now=self.now),
             UpdatesApi(self.updates),
+            PowerApi(administration),
+            BmcApi(administration.bmc_credentials),
         ]

@@ -7,7 +7,7 @@ the other, and the one that has the older files must not end what the other one 
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -84,6 +84,10 @@ class KnownAppliances:
     def agree(self) -> bool:
         """Return whether all appliances that run declare the same; False before that is known."""
         return self._is_known and not any(self._own.declared.differences(each.declared) for each in self._running())
+
+    def running_ids(self) -> Collection[str] | None:
+        """Return the ids of this appliance and of those that run beside it; None: they are not known yet."""
+        return {self._own.id, *(each.id for each in self._running())} if self._is_known else None
 
     async def declare(self) -> None:
         """Write what this appliance declares now, and read the others; if the store fails, that is done later."""

@@ -4,16 +4,20 @@ The sentences are those with which the use cases themselves refuse, so that comm
 Changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.inspection import OneTimeBoot
 from netboot.operate.actions.host_arming import HostArming, JudgedHost, ObservedHost
-from netboot.operate.actions.host_verbs import REMOVALS, HostAction, HostVerb
+from netboot.operate.actions.host_verbs import POWER_ACTIONS, REMOVALS, HostAction, HostVerb
 from netboot.operate.arming import cancel_refusals, confirm_refusals
 from netboot.operate.one_time_boots import OneTimeBoots, no_rescue
+from netboot.operate.power.power_request import possible_action
+from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.registration.host_changes import HostChanges, running_refusals
+from netboot.operate.running_daemon import NO_DAEMON
 
 
 class HostActions:
@@ -22,11 +26,13 @@ class HostActions:
         arming: HostArming,
         one_time_boots: OneTimeBoots,
         host_changes: HostChanges,
+        power: PowerRequests | None,
         *,
         hosts: Callable[[], HostSet],
         now: Callable[[], datetime],
     ) -> None:
         self._arming, self._one_time_boots, self._host_changes = arming, one_time_boots, host_changes
+        self._power = power  # None: no daemon runs, and no BMC is used without one
         self._hosts, self._now = hosts, now
 
     async def of(self, name: str) -> list[HostAction]:
@@ -34,8 +40,9 @@ class HostActions:
         (observed,) = await self._arming.observe([self._hosts().named(name)])
         (judged,) = await self._arming.judge([observed])
         kept = await self._host_changes.removal_refusals([observed.host])
-        others = [await self._action(verb, observed, kept) for verb in HostVerb if verb is not HostVerb.ARM]
-        return [_arm(judged), *others]
+        verbs = [verb for verb in HostVerb if verb is not HostVerb.ARM and verb not in POWER_ACTIONS]
+        others = [await self._action(verb, observed, kept) for verb in verbs]
+        return [_arm(judged), *others, *await self._power_actions([observed], POWER_ACTIONS)]
 
     async def on(self, names: Sequence[str], verb: HostVerb) -> list[tuple[ObservedHost, HostAction]]:
         """Return one action on each of these hosts; raise UnknownHostError, StoreError."""
@@ -43,8 +50,25 @@ class HostActions:
         observed = await self._arming.observe(hosts)
         if verb is HostVerb.ARM:
             return [(each.observed, _arm(each)) for each in await self._arming.judge(observed)]
+        if verb in POWER_ACTIONS:
+            return list(zip(observed, await self._power_actions(observed, [verb]), strict=True))
         kept = await self._host_changes.removal_refusals(hosts) if verb in REMOVALS else {}
         return [(each, await self._action(verb, each, kept)) for each in observed]
+
+    async def _power_actions(self, hosts: Sequence[ObservedHost], verbs: Iterable[HostVerb]) -> list[HostAction]:
+        """Judge power actions on hosts as their request would be judged now."""
+        if self._power is None:
+            return [HostAction(each.host.name, verb, [NO_DAEMON]) for each, verb in product(hosts, verbs)]
+        newest = await self._power.newest()
+        found = []
+        for each, verb in product(hosts, verbs):
+            last = newest.get(each.host.name)
+            open_ = last if last is not None and last.is_open else None
+            judged = possible_action(POWER_ACTIONS[verb], each.host, each.install, open_)
+            after = last.id if last is not None else ""
+            action = HostAction(each.host.name, verb, judged.reasons, is_forcible=judged.is_forcible, after=after)
+            found.append(action)
+        return found
 
     async def _action(self, verb: HostVerb, observed: ObservedHost, kept: Mapping[HostName, str]) -> HostAction:
         """Return an action other than an arming; `kept`: why the files of hosts are not deleted."""

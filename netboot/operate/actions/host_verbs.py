@@ -1,11 +1,12 @@
 """An action that an operator can request for a host, and why it is refused now. Loads no store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from netboot.model.host.host import HostName
+from netboot.model.power.power import PowerAction
 
 
 class HostVerb(StrEnum):
@@ -20,8 +21,13 @@ class HostVerb(StrEnum):
     RETIRE = "retire"
     WIPE = "wipe"  # the host is retired, and its disk is wiped
     REMOVE = "remove"
+    POWER_ON = "power-on"
+    POWER_OFF = "power-off"
+    POWER_CYCLE = "power-cycle"
+    POWER_PXE = "power-pxe"  # it boots from the network once, and is restarted or switched on
 
 
+POWER_ACTIONS: Final = {HostVerb(f"power-{action}"): action for action in PowerAction}
 REMOVALS: Final = frozenset({HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
 
 
@@ -34,6 +40,7 @@ class HostAction:
     reasons: Sequence[str] = ()
     warnings: Sequence[str] = ()  # what an operator needs to read before
     is_forcible: bool = False  # it is refused, and `force` overrides every reason
+    after: str = field(default="", repr=False)  # the id of the power action that was requested last
 
     @property
     def refusal(self) -> str | None:

@@ -33,6 +33,7 @@ from netboot.model.install.event import Event, Step
 from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import InstallState, Move
 from netboot.model.install.machine_identity import HoldReason, Identity, RecordedIdentity
+from netboot.model.power.power import PowerIntent
 from netboot.operate.actions.host_verbs import HostAction
 from netboot.operate.boots.boot_history import ShownBoot
 from netboot.operate.boots.boot_waits import WaitStatus
@@ -203,6 +204,7 @@ _WRITTEN: Final[Mapping[type, Fields]] = {
     HostExplanation: {"host": str, **_fields(WrittenValues), "install": InstallReport | None, **_fields(NextBoot)},
     Upload: _fields(Upload, "metadata"),
     HostAction: {**_fields(HostAction), "refusal": str | None},
+    PowerIntent: {**_fields(PowerIntent, "actor", "owner"), "actor": str, "source": Source},
     LoginSession: {"id": str, **_fields(LoginSession), "ends_at": datetime},
 }
 

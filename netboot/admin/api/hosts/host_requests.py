@@ -42,7 +42,7 @@ class ConfirmBody(RequestModel):
     reason: Reason = ""
 
 
-class _SelectingBody(RequestModel):
+class SelectingBody(RequestModel):
     """Hosts by their names, or by role and labels."""
 
     hosts: list[Name] = Field(default_factory=list, description="a list of names, one at least")
@@ -63,7 +63,7 @@ class _SelectingBody(RequestModel):
         return self
 
 
-class ArmAllBody(_SelectingBody):
+class ArmAllBody(SelectingBody):
     """An arming of several hosts: of all of them, or of none."""
 
     reason: Reason = ""
@@ -71,7 +71,7 @@ class ArmAllBody(_SelectingBody):
     force: Force = False
 
 
-class CancelAllBody(_SelectingBody):
+class CancelAllBody(SelectingBody):
     reason: Reason = ""
 
 

@@ -8,10 +8,11 @@ from netboot.admin.pages.actions.confirmation import Answers
 from netboot.errors import NetbootError
 from netboot.model.actor import Actor
 from netboot.model.host.host import HostName
-from netboot.operate.actions.host_verbs import HostVerb
+from netboot.operate.actions.host_verbs import POWER_ACTIONS, HostVerb
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.one_time_boots import RescueRequest
+from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.registration.host_changes import RemovalRequest
 
 _NAMED: Final = 5  # hosts in a sentence
@@ -55,6 +56,10 @@ class ActionRequests:
                 return Done("; ".join(each.note for each in withdrawn[:_NAMED]))
             case HostVerb.RETIRE | HostVerb.WIPE | HostVerb.REMOVE:
                 return await self._remove(verb, names, answers, actor)
+            case HostVerb.POWER_ON | HostVerb.POWER_OFF | HostVerb.POWER_CYCLE | HostVerb.POWER_PXE:
+                power = PowerRequest(names, POWER_ACTIONS[verb], is_forced=answers.is_forced)
+                await administration.power.request(power, actor=actor)
+                return Done(f"{listed(names)}: power {power.action} is requested; the page of the host has its end")
 
     async def _confirm(self, names: Sequence[HostName], reason: str, actor: Actor) -> Done:
         async def confirm(name: HostName) -> Sequence[str]:

@@ -16,6 +16,10 @@ LABELS: Final[Mapping[HostVerb, str]] = {
     HostVerb.RETIRE: "Retire",
     HostVerb.WIPE: "Retire and wipe",
     HostVerb.REMOVE: "Remove",
+    HostVerb.POWER_ON: "Power on",
+    HostVerb.POWER_OFF: "Power off",
+    HostVerb.POWER_CYCLE: "Power cycle",
+    HostVerb.POWER_PXE: "Network boot",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from netboot.admin.pages.actions.action_urls import LABELS, hosts_url
 from netboot.model.host.host import Host
 from netboot.model.install.install import Install, InstallState
-from netboot.operate.actions.host_verbs import HostAction, HostVerb
+from netboot.operate.actions.host_verbs import POWER_ACTIONS, HostAction, HostVerb
 
 _CONSEQUENCES: Final[Mapping[HostVerb, str]] = {
     HostVerb.ARM: "The next network boot wipes the disk and installs the release. It is permitted once.",
@@ -23,9 +23,17 @@ _CONSEQUENCES: Final[Mapping[HostVerb, str]] = {
     HostVerb.WIPE: "The host is retired, and the next network boot of its machine erases the disk.",
     HostVerb.REMOVE: "The arming ends, and the file of the host is deleted. Addresses of pools are released. "
     "The disk is not changed.",
+    HostVerb.POWER_ON: "The BMC switches the machine on. It boots in its boot order.",
+    HostVerb.POWER_OFF: "The BMC switches the machine off at once. Its operating system is not shut down.",
+    HostVerb.POWER_CYCLE: "The BMC restarts the machine at once, or switches it on. Its operating system is not shut "
+    "down.",
+    HostVerb.POWER_PXE: "The machine is restarted at once, or switched on, and boots from the network once. A host "
+    "that is armed is installed; any other is led to its own disk.",
 }
 LONGEST_URL: Final = 6_000  # bytes; a listener refuses 8 kB
-DANGEROUS: Final = frozenset({HostVerb.ARM, HostVerb.CONFIRM, HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE})
+DANGEROUS: Final = frozenset(
+    {HostVerb.ARM, HostVerb.CONFIRM, HostVerb.RETIRE, HostVerb.WIPE, HostVerb.REMOVE, *POWER_ACTIONS}
+)
 _OF_ANY: Final = frozenset(
     {HostVerb.CONFIRM, HostVerb.CANCEL, HostVerb.CANCEL_RESCUE}
 )  # hosts with nothing to end are left out
@@ -91,6 +99,8 @@ class Confirmation:
                 return f"Cancel the arming of {self.what}"
             case HostVerb.CANCEL_RESCUE:
                 return f"Cancel the rescue of {self.what}"
+            case HostVerb.POWER_PXE:
+                return f"Boot {self.what} from the network"
             case HostVerb.WIPE:
                 return f"Retire {self.what} and wipe the disk"
             case _:
@@ -169,4 +179,6 @@ class Confirmation:
     def _shown(self, each: ConfirmedHost) -> Sequence[str]:
         host = each.host
         shown = [host.name, *sorted(host.macs), str(host.disk), str(host.release_members), str(host.release)]
-        return [*shown, str(each.install.version), *each.action.reasons] if self.is_dangerous else shown
+        if not self.is_dangerous:
+            return shown
+        return [*shown, str(each.install.version), each.action.after, *each.action.reasons]

@@ -11,6 +11,7 @@ from netboot.admin.pages.boots.machine_boots import MachineBoots, boot_number
 from netboot.admin.pages.hosts import plan_view
 from netboot.admin.pages.hosts.host_view import MoveRow, host_url, host_view, move_rows
 from netboot.admin.pages.page_engine import PageEngine
+from netboot.admin.pages.power.power_view import power_view
 from netboot.admin.pages.updates.updates_page import ReadBoard, board_or_none
 from netboot.admin.pages.updates.updates_views import node_row
 from netboot.errors import NetbootError
@@ -64,7 +65,8 @@ class HostPages:
         sentence = refusal.sentence if refusal is not None else None
         page = host_view(report, actions, boots, history, refusal=sentence)
         update = node_row(await board_or_none(self._updates), name)
-        return await self._engine.answer(request, "host.html.j2", page=page, update=update)
+        power = power_view(report.host, await self._administration.power.of_host(name), host_url(name))
+        return await self._engine.answer(request, "host.html.j2", page=page, update=update, power=power)
 
     async def show_boot(self, request: web.Request) -> web.Response:
         """Show a boot with its log."""

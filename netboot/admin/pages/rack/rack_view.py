@@ -13,7 +13,7 @@ from netboot.admin.pages.updates.updates_views import UPDATES_PATH, UpdateAttent
 from netboot.model.boot.causes.cause import CauseSeverity
 from netboot.model.boot.expected_durations import usual_text
 from netboot.model.install.install import InstallState
-from netboot.operate.actions.host_verbs import HostVerb
+from netboot.operate.actions.host_verbs import POWER_ACTIONS, HostVerb
 from netboot.operate.rack.rack_overview import Rack
 from netboot.operate.rack.rack_row import Attention, HostRow
 
@@ -114,6 +114,7 @@ def rack_view(rack: Rack, wanted: RackFilter, updates: Iterable[UpdateAttention]
     """Make the page of a filter; `updates` is what of them needs attention."""
     rows = rack.rows
     attention = _attention(rack, updates)
+    bulk = [*BULK, *(POWER_ACTIONS if any(row.host.bmc is not None for row in rows) else ())]
     return RackView(
         _counts(rows, wanted),
         attention[:MOST_ATTENTION],
@@ -125,7 +126,7 @@ def rack_view(rack: Rack, wanted: RackFilter, updates: Iterable[UpdateAttention]
         sorted({row.host.role.value for row in rows}),
         sorted({group for row in rows for group in row.host.groups}),
         sorted({f"{key}={value}" for row in rows for key, value in row.host.labels.items()}),
-        [BulkButton(LABELS[verb], f"/installs/{verb}", verb in _REMOVALS) for verb in BULK],
+        [BulkButton(LABELS[verb], f"/installs/{verb}", verb in _REMOVALS) for verb in bulk],
         rack.problems,
         rack.warnings,
         rack.store_fault,

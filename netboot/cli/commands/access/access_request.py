@@ -11,7 +11,7 @@ from netboot.cli.commands.daemon_or_store import CHANGING, daemon_at
 from netboot.registry.load import load_settings
 
 if TYPE_CHECKING:
-    from netboot.client import AccessClient
+    from netboot.clients.access_client import AccessClient
     from netboot.operate.access.access_uses import AccessUses
 
 Request = Callable[["AccessUses | AccessClient"], Coroutine[Any, Any, Any]]

@@ -20,7 +20,7 @@ _COLUMNS: Final = ("USER", "ROLE", "CREATED", "LAST LOGIN", "LOGGED IN FROM")
 _LONGEST_FILE: Final = 4096  # bytes
 
 role_choice = click.Choice([role.value for role in UserRole])
-_password_file = click.option(
+password_file = click.option(
     "--password-file",
     type=click.File("r", encoding="utf-8"),
     help="Read the password from this file (- for standard input): its first line.",
@@ -35,7 +35,7 @@ def user() -> None:
 @user.command()
 @click.argument("name")
 @click.option("--role", type=role_choice, required=True, help="admin: everything; read-only: no change.")
-@_password_file
+@password_file
 @config_and_json
 def add(config: Path, name: str, role: str, password_file: Any, as_json: bool) -> None:
     """Add the user NAME.
@@ -43,7 +43,7 @@ def add(config: Path, name: str, role: str, password_file: Any, as_json: bool) -
     Without --password-file the password is requested, or read from standard input if that is no terminal. From the
     first user on, changes over loopback (admin.listen) need a login or an API token.
     """
-    new = NewUser(name, UserRole(role), _password(password_file))
+    new = NewUser(name, UserRole(role), read_password(password_file))
     changed = run_with_access(config, lambda uses: uses.users.add(new))
     _print_change(changed, as_json, f"{name} may log in with role {role}")
 
@@ -60,14 +60,14 @@ def list_users(config: Path, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--role", type=role_choice, help="The new role.")
 @click.option("--password", "has_password", is_flag=True, help="Request a new password.")
-@_password_file
+@password_file
 @config_and_json
 def set_user(config: Path, name: str, role: str | None, has_password: bool, password_file: Any, as_json: bool) -> None:
     """Change role or password of the user NAME, whose logins end."""
     is_new = has_password or password_file is not None
     if role is None and not is_new:
         raise click.UsageError("nothing to change; give --role, --password or --password-file")
-    edit = UserEdit(name, UserRole(role) if role else None, _password(password_file) if is_new else None)
+    edit = UserEdit(name, UserRole(role) if role else None, read_password(password_file) if is_new else None)
     changed = run_with_access(config, lambda uses: uses.users.change(edit))
     _print_change(changed, as_json, f"{name} has role {changed['user']['role']}" + (", and a new password" * is_new))
 
@@ -81,7 +81,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
     _print_change(changed, as_json, f"{name} may not log in any more")
 
 
-def _password(file: Any) -> str:
+def read_password(file: Any) -> str:
     """Read a password: of a file its first line, else what is typed twice, else the first line of standard input."""
     if file is None and sys.stdin.isatty():
         typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)

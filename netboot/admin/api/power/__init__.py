@@ -1,0 +1,1 @@
+"""The routes of the power of machines, and of their BMCs."""

@@ -1,0 +1,1 @@
+"""The power actions of the running daemon."""

@@ -1,0 +1,84 @@
+"""Builds the power actions of the running daemon, and the BMCs that they are sent to."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netboot.app.appliances.known_appliances import KnownAppliances
+from netboot.app.store_access import OpenStore
+from netboot.boot.install_moves import InstallMoves
+from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.sessions.machines_seen import SeenMachines
+from netboot.content.assets import assets_directory
+from netboot.model import urls
+from netboot.model.boot.boot_client import CPU_OF_ARCH, Arch, BootClient, BootProtocol, Cpu, Stage, arch_named
+from netboot.model.clock import Clock
+from netboot.model.host.host import Host
+from netboot.operate.power.power_requests import PowerRequests
+from netboot.operate.power.power_sender import PowerSender
+from netboot.settings.bmc_setting import BmcSettings
+from netboot.store.power.power_intents import PowerIntents
+from netboot.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from netboot.bmc.bmcs import Bmcs
+
+_FIRMWARE = {Cpu.ARM64: Arch.ARM64_UEFI_HTTP, Cpu.RISCV64: Arch.RISCV64_UEFI_HTTP}
+
+
+def power_requests(
+    store: OpenStore,
+    bmcs: "Bmcs",
+    install_moves: InstallMoves,
+    registry: LiveRegistry,
+    *,
+    seen: SeenMachines,
+    appliances: KnownAppliances,
+    boot_url: Callable[[], str],
+    metrics: Metrics,
+    clock: Clock,
+) -> PowerRequests:
+    """Build the power actions of the daemon that has opened `store`; `boot_url` is that of this server."""
+    sender = PowerSender(
+        bmcs,
+        PowerIntents(store.database),
+        install_moves,
+        store.events,
+        hosts=registry.hosts,
+        boot_uri=partial(boot_uri, registry, seen, boot_url),
+        store_events=store.store_events,
+        metrics=metrics,
+        clock=clock,
+        observed={},
+    )
+    return PowerRequests(
+        sender,
+        owner=store.database.writer,
+        running_ids=appliances.running_ids,
+        new_id=lambda: clock.random_bytes(6).hex(),
+    )
+
+
+def bmcs_of(settings: BmcSettings, directory: Path) -> "Bmcs":
+    """Build what uses the BMCs of hosts; `directory` is that of netboot.yaml.
+
+    Raises ConfigError for a file of quirks with faults.
+    """
+    from netboot.bmc.bmcs import Bmcs
+    from netboot.bmc.quirks import read_quirks
+
+    shipped = assets_directory() / "bmc" / "quirks.yaml"
+    quirks = read_quirks(shipped, *([settings.quirks] if settings.quirks is not None else []))
+    return Bmcs(quirks, directory / settings.credentials, timeout_s=settings.timeout_s, parallel=settings.parallel)
+
+
+def boot_uri(registry: LiveRegistry, seen: SeenMachines, boot_url: Callable[[], str], host: Host) -> str | None:
+    """Return the URL of the loader that the firmware of a host fetches by HTTP; None: there is no such loader."""
+    machine = seen.machine_of(host.mac)
+    number = arch_named(machine.arch) if machine is not None and machine.arch is not None else None
+    cpu = CPU_OF_ARCH.get(number) if number is not None else None
+    arch = _FIRMWARE.get(cpu, Arch.X64_UEFI_HTTP) if cpu is not None else Arch.X64_UEFI_HTTP
+    client = BootClient(host.mac, arch, BootProtocol.HTTP, Stage.FIRMWARE)
+    loaders = (host.loader,) if host.loader is not None else registry.now.policy.loaders_for(client)
+    return urls.machine_file(boot_url(), host.mac, loaders[0].rpartition("/")[2]) if loaders else None

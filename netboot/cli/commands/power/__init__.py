@@ -1,0 +1,1 @@
+"""`netboot power` and `netboot bmc`."""

@@ -1,0 +1,1 @@
+"""The requests of the client of a running daemon, by subject."""

@@ -1,0 +1,58 @@
+"""The requests about the power of machines and about their BMCs."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from netboot.bmc.credentials import BmcCredentials
+from netboot.operate.power.power_request import PowerRequest
+from netboot.operate.selection import EVERY_HOST, HostSelection
+
+View = Mapping[str, Any]
+
+WAIT_S: Final = 20  # for an end, in one request
+
+
+class PowerClient:
+    """The requests about power; it has the methods of `operate.power.power_requests` that commands use."""
+
+    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def request(self, request: PowerRequest) -> list[View]:
+        """Request an action on all hosts or none; raise RefusedError with every reason."""
+        body = {
+            "hosts": [*request.hosts],
+            "role": request.selection.role,
+            "labels": dict(request.selection.labels),
+            "action": request.action,
+            "network_boot": request.network_boot,
+            "force": request.is_forced,
+        }
+        return list(await self._request("POST", "power", body))
+
+    async def ended(self, intent_id: str) -> View:
+        """Return an action when it has ended, or as it is after `WAIT_S`."""
+        return dict(await self._request("GET", f"power/intents/{quote(intent_id, safe='')}?wait_s={WAIT_S}"))
+
+    async def read(self, name: str) -> View:
+        """Read the state of a host's machine from its BMC."""
+        return dict(await self._request("GET", f"hosts/{quote(name, safe='')}/power"))
+
+    async def read_all(self, selection: HostSelection = EVERY_HOST) -> list[View]:
+        """Read the states of all machines of a selection."""
+        pairs = [("role", selection.role)] if selection.role else []
+        pairs += [("label", f"{key}={text}") for key, text in selection.labels.items()]
+        return list(await self._request("GET", f"power?{urlencode(pairs)}" if pairs else "power"))
+
+
+class BmcCredentialsClient:
+    """The request about the credentials of BMCs; it has the method of `operate.power.bmc_credentials`."""
+
+    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def set(self, host: str, credentials: BmcCredentials) -> View:
+        """Have the credentials of a host's BMC written."""
+        body = {"username": credentials.username, "password": credentials.password}
+        return dict(await self._request("PUT", f"hosts/{quote(host, safe='')}/bmc/credentials", body))

@@ -1,0 +1,104 @@
+"""What an operator requests of the power of hosts, why it is refused, and what is known of a machine's power. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from netboot.errors import NetbootError
+from netboot.model.bmc.bmc import NetworkBoot
+from netboot.model.host.host import Host, HostName
+from netboot.model.install.install import Install
+from netboot.model.power.power import PowerAction, PowerIntent, PowerState
+from netboot.model.power.refusal import refusal
+from netboot.operate.selection import EVERY_HOST, HostSelection
+
+Reasons = Mapping[HostName, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRequest:
+    """An action on hosts, on all of them or none; without names, on those of the selection.
+
+    `network_boot`: of `pxe`; None: what the host declares, else PXE. `id`: of the intent of a single host, by a caller
+    that stored it before and may repeat its request after a restart.
+    """
+
+    hosts: Sequence[str]
+    action: PowerAction
+    network_boot: NetworkBoot | None = None
+    is_forced: bool = False
+    selection: HostSelection = EVERY_HOST
+    id: str = ""
+
+    def network_boot_of(self, host: Host) -> NetworkBoot | None:
+        """Return how a host boots from the network after this action; None: as it is set."""
+        if self.action is not PowerAction.PXE:
+            return None
+        declared = host.bmc.network_boot if host.bmc is not None else None
+        return self.network_boot or declared or NetworkBoot.PXE
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPower:
+    """What the BMC of a host reported last, or why it did not. `progress`: `BootProgress.LastState` of Redfish."""
+
+    host: HostName
+    state: PowerState
+    at: datetime
+    progress: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleAction:
+    """One action on a host. `reasons`: why it is refused now. `is_forcible`: `force` overrides all of them."""
+
+    action: PowerAction
+    reasons: Sequence[str] = ()
+    is_forcible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostPower:
+    """The power of a host's machine; `observed` is None if it was not read since the daemon started."""
+
+    host: HostName
+    has_bmc: bool
+    observed: ObservedPower | None
+    actions: Sequence[PossibleAction]
+    intents: Sequence[PowerIntent] = field(default=())  # the newest first
+
+
+class PowerRefusedError(NetbootError):
+    """A power action that is refused, with every reason of each host. `is_forcible`: --force requests it anyway."""
+
+    code = "power-refused"
+
+    def __init__(self, action: PowerAction, reasons: Reasons, *, is_forcible: bool) -> None:
+        self.reasons = reasons
+        lines = [f"cannot power {action}: {reason}" for found in reasons.values() for reason in found]
+        cure = "; correct this, or request it anyway with --force" if is_forcible else ""
+        super().__init__("\n".join([*lines, f"nothing was requested{cure}"]))
+
+
+def no_bmc(host: HostName) -> str:
+    """Return the sentence for a host without a BMC."""
+    return f"no BMC is declared for {host}; set hosts.{host}.bmc"
+
+
+def under_way(intent: PowerIntent) -> str:
+    """Return why a host with an open intent gets no other one."""
+    by = f"requested by {intent.actor.name} at {intent.requested_at:%H:%M:%S}"
+    return f"power {intent.action} of {intent.host}, {by}, has not ended; netboot power status {intent.host}"
+
+
+def possible_action(
+    action: PowerAction, host: Host, install: Install, open_intent: PowerIntent | None
+) -> PossibleAction:
+    """Judge an action on a host; `open_intent` is the one that has not ended."""
+    if host.bmc is None:
+        return PossibleAction(action, [no_bmc(host.name)])
+    binding = [under_way(open_intent)] if open_intent is not None else []
+    why = refusal(action, install)
+    reasons = [*binding, *([why] if why is not None else [])]
+    return PossibleAction(action, reasons, is_forcible=bool(reasons) and not binding)

@@ -1,0 +1,275 @@
+"""Power actions on hosts: judged, stored as intents, then sent; after a restart, what is open is continued or ended.
+
+An intent belongs to the appliance that stored it. Another one takes it over by compare-and-set once that one has ended.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from netboot.errors import BmcError, StoreError, UnknownIntentError
+from netboot.model.actor import Actor
+from netboot.model.bmc.bmc import NetworkBoot
+from netboot.model.host.host import Host, HostName
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
+from netboot.model.words import first_line
+from netboot.operate.power.power_request import (
+    HostPower,
+    ObservedPower,
+    PossibleAction,
+    PowerRefusedError,
+    PowerRequest,
+    no_bmc,
+    possible_action,
+    under_way,
+)
+from netboot.operate.power.power_sender import PowerSender, intent_data
+from netboot.operate.selection import EVERY_HOST, HostSelection
+from netboot.telemetry.metrics import Reading
+
+if TYPE_CHECKING:
+    from netboot.bmc.bmc_machine import BmcMachine
+
+CHECK_S: Final = 5.0  # between two looks at what is open
+STATUS_S: Final = 20.0  # that reading the state of a machine may take; clients wait 30 s
+STOP_S: Final = 5.0  # that actions have at a stop
+TAKEN_OVER_AFTER: Final = timedelta(minutes=2)  # what another appliance was sending
+SHOWN: Final = 10  # intents of a host
+
+log = structlog.get_logger()
+
+
+class PowerRequests:
+    """The use cases. Methods raise UnknownHostError, StoreError.
+
+    `owner` is the id of this appliance; `running_ids` are those that run, None: that is not known yet.
+    """
+
+    def __init__(
+        self,
+        sender: PowerSender,
+        *,
+        owner: str,
+        running_ids: Callable[[], Collection[str] | None],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._sender, self._intents, self._events = sender, sender.intents, sender.events
+        self._owner, self._running_ids, self._new_id = owner, running_ids, new_id
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the intent
+        self._unknown: dict[HostName, PowerIntent] = {}  # the newest of a host, if it is not known whether it was done
+        self._open = 0
+        self._wake, self._changed = asyncio.Event(), asyncio.Condition()
+
+    async def request(self, request: PowerRequest, *, actor: Actor) -> list[PowerIntent]:
+        """Store what is to be sent, for all hosts or none; raise PowerRefusedError with every reason."""
+        if request.id and (stored := await self._intents.get(request.id)) is not None:
+            return [stored]
+        hosts = self._selected(request)
+        refused = await self._refused(hosts, request)
+        intents = [self._intent(host, request, actor) for host in hosts]
+        if not refused and (others := await self._intents.add(intents)):
+            refused = {each.host: PossibleAction(request.action, [under_way(each)]) for each in others}
+        if refused:
+            raise self._refusal(request.action, refused, actor)
+        for intent in intents:
+            self._events.emit("power.requested", intent_data(intent), host=intent.host)
+        self._wake.set()
+        return intents
+
+    async def ended(self, intent_id: str, *, timeout_s: float) -> PowerIntent:
+        """Return an intent when it has ended, or as it is after `timeout_s`; raise UnknownIntentError."""
+        intent = await self._intents.get(intent_id)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while intent is not None and intent.is_open:
+                    with suppress(TimeoutError):
+                        async with self._changed, asyncio.timeout(1.0):  # another appliance may end it
+                            await self._changed.wait()
+                    intent = await self._intents.get(intent_id)
+        if intent is None:
+            raise UnknownIntentError(f"no power action {intent_id} is kept; see netboot power status HOST")
+        return intent
+
+    async def of_host(self, name: str) -> HostPower:
+        """Return the power of a host as it was read last, its actions, and its newest intents."""
+        host = self._sender.hosts().named(name)
+        intents = await self._intents.of_host(host.name, limit=SHOWN)
+        install = await self._sender.install_moves.read(host.name)
+        open_ = next((each for each in intents if each.is_open), None)
+        actions = [possible_action(action, host, install, open_) for action in PowerAction]
+        return HostPower(host.name, host.bmc is not None, self.observed(host.name), actions, intents)
+
+    async def read(self, name: str) -> HostPower:
+        """Read the state of a host's machine from its BMC, then as `of_host`."""
+        await self._observe(self._sender.hosts().named(name))
+        return await self.of_host(name)
+
+    async def read_all(self, selection: HostSelection = EVERY_HOST) -> list[ObservedPower]:
+        """Read the states of the hosts of a selection that have a BMC, at most `STATUS_S` long."""
+        hosts = [host for host in selection.of(self._sender.hosts()) if host.bmc is not None]
+        return list(await asyncio.gather(*(self._observe(host) for host in hosts)))
+
+    async def newest(self) -> dict[HostName, PowerIntent]:
+        """Return the newest intent of each host; if one is open, it is that one."""
+        return await self._intents.newest()
+
+    def observed(self, host: HostName) -> ObservedPower | None:
+        """Return what was read of a host's power last; None: nothing since the start, or since its last reset."""
+        return self._sender.observed.get(host)
+
+    def problems(self) -> list[str]:
+        """List the hosts of which it is not known whether their last action was done."""
+        return [
+            f"power {each.action} of {host} was done or not: {each.detail}"
+            for host, each in self._unknown.items()
+            if self._sender.hosts().get(host) is not None
+        ]
+
+    def readings(self) -> Iterator[Reading]:
+        """Count the actions that have not ended, and those whose outcome is unknown."""
+        yield Reading("power_actions_open", self._open)
+        yield Reading("power_actions_unknown", len(self._unknown))
+
+    async def run(self) -> None:
+        """Send what is requested, until cancelled; then what is being sent has `STOP_S` to end."""
+        try:
+            while True:
+                self._wake.clear()
+                await self.begin_open()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CHECK_S):
+                        await self._wake.wait()
+        finally:
+            await self._end_tasks()
+
+    async def begin_open(self) -> None:
+        """Begin what is open and belongs to this appliance, or to one that has ended."""
+        try:
+            open_ = await self._intents.open()
+            newest = await self._intents.newest()
+            mine = [each for each in [await self._owned(intent) for intent in open_] if each is not None]
+        except StoreError as error:
+            log.warning("power.delayed", reason=str(error))
+            return
+        self._open = len(open_)
+        self._unknown = {host: each for host, each in newest.items() if each.state is IntentState.UNKNOWN}
+        for intent in mine:
+            task = asyncio.create_task(self._work(intent))
+            self._tasks[intent.id] = task
+            task.add_done_callback(partial(self._forget, intent.id))
+
+    def _forget(self, intent_id: str, _task: "asyncio.Task[None]") -> None:
+        del self._tasks[intent_id]
+
+    async def _owned(self, intent: PowerIntent) -> PowerIntent | None:
+        """Return an intent that this appliance is to begin now; None: another one does, or it has begun."""
+        if intent.id in self._tasks:
+            return None
+        if intent.owner == self._owner:
+            return intent
+        running = self._running_ids()
+        if running is None or intent.owner in running:
+            return None
+        # SQLite has one daemon; of PostgreSQL's others, one may only be cut off from the store, and send
+        is_alone = set(running) == {self._owner}
+        is_recent = intent.sent_at is not None and self._sender.clock.now() - intent.sent_at < TAKEN_OVER_AFTER
+        if is_recent and not is_alone:
+            return None
+        return await self._intents.claim(intent, self._owner)
+
+    async def _work(self, intent: PowerIntent) -> None:
+        try:
+            if intent.state is IntentState.SENDING:
+                await self._sender.resolve(intent)
+            else:
+                await self._sender.send(intent)
+        except StoreError as error:  # it is open, and begun again
+            log.warning("power.delayed", host=intent.host, intent=intent.id, reason=str(error))
+            return
+        except Exception:  # a fault of one action must end neither the others nor the daemon
+            log.exception("power.work_failed", host=intent.host, intent=intent.id)
+            return
+        self._wake.set()
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _end_tasks(self) -> None:
+        if running := list(self._tasks.values()):
+            await asyncio.wait(running, timeout=STOP_S)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._sender.bmcs.close()
+
+    def _selected(self, request: PowerRequest) -> list[Host]:
+        hosts = self._sender.hosts()
+        return [hosts.named(name) for name in dict.fromkeys(request.hosts or request.selection.names(hosts))]
+
+    async def _refused(self, hosts: Sequence[Host], request: PowerRequest) -> Mapping[HostName, PossibleAction]:
+        """Judge the hosts of a request; return those of which it is refused."""
+        open_ = {each.host: each for each in await self._intents.open()}
+        found = {}
+        for host in hosts:
+            install = await self._sender.install_moves.read(host.name)
+            judged = possible_action(request.action, host, install, open_.get(host.name))
+            is_without_url = request.network_boot_of(host) is NetworkBoot.HTTP_URI and not self._sender.boot_uri(host)
+            if is_without_url:
+                why = f"no loader for UEFI HTTP boot of {host.name} is there; see bootfiles.loaders"
+                judged = PossibleAction(request.action, [*judged.reasons, why])
+            if judged.reasons and not (request.is_forced and judged.is_forcible):
+                found[host.name] = judged
+        return found
+
+    def _refusal(
+        self, action: PowerAction, refused: Mapping[HostName, PossibleAction], actor: Actor
+    ) -> PowerRefusedError:
+        """Record a refusal, and return its error."""
+        for host, judged in refused.items():
+            reason = "; ".join(judged.reasons)
+            data = {"action": action.value, "reason": reason, "actor": actor.name, "source": actor.source.value}
+            self._events.emit("power.refused", data, host=host, level=logging.WARNING)
+        is_forcible = all(judged.is_forcible for judged in refused.values())
+        reasons = {host: judged.reasons for host, judged in refused.items()}
+        return PowerRefusedError(action, reasons, is_forcible=is_forcible)
+
+    def _intent(self, host: Host, request: PowerRequest, actor: Actor) -> PowerIntent:
+        boot = request.network_boot_of(host)
+        return PowerIntent(
+            request.id or self._new_id(),
+            host.name,
+            request.action,
+            actor,
+            self._sender.clock.now(),
+            network_boot=boot,
+            uri=self._sender.boot_uri(host) if boot is NetworkBoot.HTTP_URI else None,
+            is_forced=request.is_forced,
+            owner=self._owner,
+        )
+
+    async def _observe(self, host: Host) -> ObservedPower:
+        """Read the state of a machine, and remember it."""
+        at = self._sender.clock.now()
+        if host.bmc is None:
+            return ObservedPower(host.name, PowerState.UNKNOWN, at, fault=no_bmc(host.name))
+        try:
+            async with asyncio.timeout(STATUS_S):
+                state, progress = await self._sender.bmcs.call(host, _read, limit_s=STATUS_S)
+            found = ObservedPower(host.name, state, at, progress)
+        except BmcError as error:
+            found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=first_line(str(error)))
+        except TimeoutError:
+            found = ObservedPower(
+                host.name, PowerState.UNKNOWN, at, fault=f"no answer within {STATUS_S:g} s; try again"
+            )
+        self._sender.observed[host.name] = found
+        return found
+
+
+def _read(machine: "BmcMachine") -> tuple[PowerState, str | None]:
+    return machine.state(), machine.boot_progress()

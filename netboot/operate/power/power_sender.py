@@ -1,0 +1,205 @@
+"""Sends one power action to a BMC: what may be repeated first, then the stored `sending`, then the reset, once.
+
+What cannot be known, because netboot ended while it sent a reset, is read from the machine's state if a state shows
+it. It is never sent again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from netboot.boot.install_moves import InstallMoves
+from netboot.errors import BmcError, StoreError
+from netboot.events.event_bus import EventBus
+from netboot.model.bmc.bmc import NetworkBoot
+from netboot.model.clock import Clock
+from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
+from netboot.model.power.refusal import refusal
+from netboot.operate.power.power_request import ObservedPower, no_bmc
+from netboot.store.power.power_intents import PowerIntents
+from netboot.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from netboot.bmc.bmc_machine import BmcMachine
+    from netboot.bmc.bmcs import Bmcs
+
+LONGEST_WAIT: Final = timedelta(minutes=10)  # of a request: after that it surprises
+STATE_READS: Final = 6  # of a machine whose state must show whether a reset was done
+STATE_PAUSE_S: Final = 3.0
+RETRY_S: Final = 1.0  # of a store that does not accept an end
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How an intent ends, and why."""
+
+    state: IntentState
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reset:
+    """The reset that remains to be sent; `note`: what remains to be done after it."""
+
+    host: Host
+    action: ResetAction
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSender:
+    """Runs intents that this appliance owns. `boot_uri` of a host is what its firmware boots with `http-uri`."""
+
+    bmcs: "Bmcs"
+    intents: PowerIntents
+    install_moves: InstallMoves
+    events: EventBus
+    hosts: Callable[[], HostSet]
+    boot_uri: Callable[[Host], str | None]
+    store_events: Callable[[], Awaitable[object]]
+    metrics: Metrics
+    clock: Clock
+    observed: MutableMapping[HostName, ObservedPower]
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def send(self, intent: PowerIntent) -> None:
+        """Do what is requested, and store its end; raise StoreError if that is to be tried again."""
+        prepared = await self._prepared(intent)
+        if isinstance(prepared, _End):
+            await self._end(intent, prepared)
+            return
+        sending = await self.intents.move(intent, IntentState.SENDING, at=self.clock.now())
+        if sending is None:
+            return  # another appliance has taken it over
+        self._emit("power.sent", sending, {"reset": prepared.action.value})
+        await self.store_events()  # before the machine changes
+        await self._end(sending, await self._reset(sending, prepared))
+
+    async def resolve(self, intent: PowerIntent) -> None:
+        """End an intent whose appliance ended while it sent the reset."""
+        reason = "netboot ended while it sent the reset"
+        host = self._host(intent)
+        if isinstance(host, str):
+            await self._end(intent, _End(IntentState.UNKNOWN, f"{reason}, and {host}"))
+        else:
+            await self._end(intent, await self._end_by_state(intent, host, reason))
+
+    async def _prepared(self, intent: PowerIntent) -> _Reset | _End:
+        """Judge an intent again, and do what comes before its reset."""
+        if abs(self.clock.now() - intent.requested_at) > LONGEST_WAIT:
+            reason = f"it was requested at {intent.requested_at:%Y-%m-%d %H:%M:%S} and not sent in time"
+            return _End(IntentState.CANCELLED, f"{reason}; request it again")
+        host = self._host(intent)
+        if isinstance(host, str):
+            return _End(IntentState.CANCELLED, host)
+        if (why := await self._refusal(intent)) is not None:
+            return _End(IntentState.CANCELLED, why)
+        try:
+            action, note = await self.bmcs.call(host, lambda machine: _prepare(machine, intent))
+        except BmcError as error:
+            return _End(IntentState.FAILED, str(error))
+        if action is None:
+            return _End(IntentState.DONE, f"{host.name} is {intent.action} already")
+        if (why := await self._refusal(intent)) is not None:  # the BMC may have taken a minute
+            return _End(IntentState.CANCELLED, why)
+        return _Reset(host, action, note)
+
+    def _host(self, intent: PowerIntent) -> Host | str:
+        """Return the host of an intent, or why nothing can be sent for it any longer."""
+        host = self.hosts().get(intent.host)
+        if host is None:
+            return f"{intent.host} is no longer declared"
+        return host if host.bmc is not None else no_bmc(host.name)
+
+    async def _refusal(self, intent: PowerIntent) -> str | None:
+        install = await self.install_moves.read(intent.host)
+        return refusal(intent.action, install, is_forced=intent.is_forced)
+
+    async def _reset(self, intent: PowerIntent, prepared: _Reset) -> _End:
+        self.observed.pop(intent.host, None)  # it changes now
+        try:
+            await self.bmcs.call(prepared.host, lambda machine: machine.power(prepared.action))
+        except BmcError as error:
+            if error.is_outcome_unknown:
+                return await self._end_by_state(intent, prepared.host, error.reason)
+            return _End(IntentState.FAILED, str(error))
+        return _End(IntentState.DONE, prepared.note)
+
+    async def _end_by_state(self, intent: PowerIntent, host: Host, reason: str) -> _End:
+        """Return the end of an intent that was done or not, by the state of the machine if a state shows that."""
+        wanted, cure = intent.action.wanted, f"look at the machine: netboot power status {host.name}"
+        if wanted is None:
+            done = f"{reason}: the machine was restarted or not"
+            return _End(IntentState.UNKNOWN, f"{done}; {cure}; then request it again if it is needed")
+        state = PowerState.UNKNOWN
+        for attempt in range(STATE_READS):
+            if attempt:
+                await self.pause(STATE_PAUSE_S)
+            try:
+                state = await self.bmcs.call(host, lambda machine: machine.state())
+            except BmcError as error:
+                return _End(IntentState.UNKNOWN, f"{reason}, and then: {error}")
+            if state is wanted:
+                return _End(IntentState.DONE, f"{reason}; {host.name} is {state}")
+        return _End(IntentState.FAILED, f"{reason}, and {host.name} is {state}; request it again")
+
+    async def _end(self, intent: PowerIntent, end: _End) -> None:
+        """Store an end, also if the store fails for a while, and record it."""
+        ended = await self._stored_end(intent, end)
+        if ended is None:
+            return  # another appliance has ended it
+        self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
+        outcome = {"outcome": ended.state.value, "reason": end.detail or None}
+        if ended.state in {IntentState.FAILED, IntentState.UNKNOWN}:
+            self._emit("power.failed", ended, outcome, level=logging.ERROR)
+        else:
+            self._emit("power.ended", ended, outcome)
+
+    async def _stored_end(self, intent: PowerIntent, end: _End) -> PowerIntent | None:
+        at = self.clock.now()
+        while True:
+            try:
+                if (ended := await self.intents.move(intent, end.state, at=at, detail=end.detail)) is not None:
+                    return ended
+                stored = await self.intents.get(intent.id)  # an attempt before may have succeeded
+                return stored if stored == intent.moved(end.state, at=at, detail=end.detail) else None
+            except StoreError as error:
+                log.warning("power.end_delayed", host=intent.host, intent=intent.id, reason=str(error))
+                await self.pause(RETRY_S)
+
+    def _emit(self, name: str, intent: PowerIntent, data: dict[str, str | None], *, level: int = logging.INFO) -> None:
+        self.events.emit(name, {**intent_data(intent), **data}, host=intent.host, level=level)
+
+
+def intent_data(intent: PowerIntent) -> dict[str, str | bool | None]:
+    """Return what each event about an intent has: the audit trail of the action."""
+    return {
+        "intent": intent.id,
+        "action": intent.action.value,
+        "network_boot": intent.network_boot.value if intent.network_boot is not None else None,
+        "forced": intent.is_forced,
+        "actor": intent.actor.name,
+        "source": intent.actor.source.value,
+    }
+
+
+def _prepare(machine: "BmcMachine", intent: PowerIntent) -> tuple[ResetAction | None, str]:
+    """Set the one-time network boot, which may be repeated; return the reset that remains, and what else is to be done.
+
+    Runs in a thread.
+    """
+    note = ""
+    if intent.network_boot is NetworkBoot.HTTP_URI and intent.uri is not None:
+        written = machine.write_boot_uri(intent.uri)
+        note = "; ".join(written.remaining)
+    elif intent.network_boot is not None:
+        machine.boot_once(intent.network_boot)
+    return intent.action.reset(machine.state()), note

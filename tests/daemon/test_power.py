@@ -1,0 +1,156 @@
+"""Power actions of a real daemon on sushy-tools' emulator: kill -9 at any moment neither forgets nor repeats one."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fixtures.daemon import Daemon, wait_until
+from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, emulated_bmc
+
+from netboot.bmc.credentials import BmcCredentials, write_credentials
+
+pytestmark = pytest.mark.integration
+
+SETTINGS: Final = """\
+admin: {socket: control.sock}
+content: {directory: content}
+records: {directory: records}
+log: {format: json}
+bmc: {timeout_s: 5}
+"""
+W1: Final = "/api/v1/hosts/w1/power"
+ENDS: Final = ("done", "failed", "unknown", "cancelled")
+
+
+class Held:
+    """A reset that the BMC is sent and answers later: a daemon is killed meanwhile."""
+
+    def __init__(self) -> None:
+        self.has_come, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self, _kind: str) -> None:
+        self.has_come.set()
+        assert self.may_end.wait(30)
+
+
+@pytest.fixture
+def machine() -> EmulatedMachine:
+    return EmulatedMachine("6d1f0cd5-2c75-4b05-8a0f-1f5b8c1d0a01", power="On")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, machine: EmulatedMachine) -> Iterator[Daemon]:
+    """A daemon whose host w1 is that machine."""
+    with emulated_bmc(machine, directory=tmp_path) as url:
+        found = Daemon(tmp_path)
+        found.config.write_text(SETTINGS)
+        (tmp_path / "hosts.yaml").write_text(
+            f'hosts: {{w1: {{role: worker, mac: 52:54:00:aa:bb:01, bmc: "{url}"}}, '
+            "w2: {role: worker, mac: 52:54:00:aa:bb:02}}\n"
+        )
+        write_credentials(tmp_path / "bmc.d" / "w1", BmcCredentials(USER, PASSWORD))
+        try:
+            found.start()
+            yield found
+        finally:
+            found.stop()
+
+
+def request(daemon: Daemon, action: str) -> str:
+    found = daemon.api(W1, "-d", f'{{"action": "{action}"}}')
+    assert found.get("state") == "requested", found
+    return str(found["id"])
+
+
+def ended(daemon: Daemon, intent: str) -> dict[str, Any]:
+    """Wait for the end of an intent."""
+
+    def read() -> dict[str, Any] | None:
+        found: dict[str, Any] = daemon.api(f"/api/v1/power/intents/{intent}?wait_s=5")
+        return found if found["state"] in ENDS else None
+
+    return wait_until(read)
+
+
+def problems_of(daemon: Daemon) -> list[str]:
+    return list(daemon.api("/api/v1/status")["problems"])
+
+
+def events_of(daemon: Daemon, intent: str) -> list[tuple[str, str, str]]:
+    """List the events of an intent, oldest first: name, actor, outcome."""
+    found = daemon.api("/api/v1/activity?event=power.*&limit=100")
+    mine = [each for each in found if each["data"].get("intent") == intent]
+    return [(each["event"], each["data"]["actor"], each["data"].get("outcome", "")) for each in reversed(mine)]
+
+
+def test_commands_switch_a_machine_and_print_what_its_bmc_did(daemon: Daemon, machine: EmulatedMachine):
+    assert "w1\ton\t" in daemon.netboot("power", "status", "w1")
+    assert daemon.netboot("power", "on", "w1") == "w1 is on already\n"
+    assert daemon.netboot("power", "off", "w1", "--wait") == "w1: power off is done\n"
+    assert daemon.netboot("power", "pxe", "w1", "--wait") == "w1: power pxe is done\n"
+    assert (machine.resets, machine.boot_device) == (["ForceOff", "On"], "Pxe")
+    assert "w1\ton\t–\tpxe done, by uid 0 at " in daemon.netboot("power", "status", "w1").replace("\tOSRunning", "\t–")
+    assert "no BMC is declared for w2; set hosts.w2.bmc" in daemon.netboot("power", "cycle", "w1", "w2", status=1)
+    assert machine.resets == ["ForceOff", "On"]
+
+
+def test_each_action_is_in_the_audit_trail_with_its_actor(daemon: Daemon):
+    intent = request(daemon, "cycle")
+    ended(daemon, intent)
+
+    found = wait_until(lambda: events if len(events := events_of(daemon, intent)) == 3 else None)
+    assert found == [
+        ("power.requested", "uid 0", ""),
+        ("power.sent", "uid 0", ""),
+        ("power.ended", "uid 0", "done"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "end"),
+    [
+        pytest.param("cycle", "unknown", id="no-state-shows-a-cycle"),
+        pytest.param("off", "done", id="the-state-shows-that-it-is-off"),
+    ],
+)
+def test_a_daemon_that_is_killed_while_it_sends_a_reset_does_not_send_it_again(
+    daemon: Daemon, machine: EmulatedMachine, action: str, end: str
+):
+    machine.on_reset = held = Held()
+    intent = request(daemon, action)
+    assert held.has_come.wait(30), daemon.log
+    daemon.kill()
+    held.may_end.set()
+    sent = len(machine.resets)
+
+    daemon.start()
+
+    found = ended(daemon, intent)
+    assert (found["state"], len(machine.resets), sent) == (end, 1, 1), found
+    unknown = [f"power {action} of w1 was done or not: {found['detail']}"] if end == "unknown" else []
+    wait_until(lambda: [each for each in problems_of(daemon) if "power" in each] == unknown or None)
+    assert events_of(daemon, intent)[:2] == [("power.requested", "uid 0", ""), ("power.sent", "uid 0", "")]
+
+
+def test_a_kill_at_any_moment_neither_forgets_nor_repeats_an_action(daemon: Daemon, machine: EmulatedMachine):
+    moments = random.Random(18)
+    ends = []
+    for _ in range(6):
+        before = len(machine.resets)
+        killed = threading.Timer(moments.uniform(0.0, 0.6), daemon.kill)
+        intent = request(daemon, "pxe")
+        killed.start()
+        killed.join()
+
+        daemon.start()
+
+        found = ended(daemon, intent)
+        sent = len(machine.resets) - before
+        ends.append((found["state"], sent))
+        assert found["state"] in {"done", "unknown"}, found
+        assert sent <= 1
+        assert found["state"] == "unknown" or sent == 1
+    assert any(state == "done" for state, _ in ends), ends

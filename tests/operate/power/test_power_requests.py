@@ -1,0 +1,509 @@
+"""Power actions on hosts: judged, stored before anything is sent, sent once, and recorded with their actor."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from fixtures.fake_bmcs import FakeBmcs, bmc_error
+from fixtures.services import BuiltServices, WithServices
+
+from netboot.errors import StoreError
+from netboot.model.actor import Actor, Source
+from netboot.model.bmc.bmc import Bmc, NetworkBoot
+from netboot.model.host.host import Host, HostName
+from netboot.model.install.event import Event
+from netboot.model.install.install import Install, InstallState
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
+from netboot.operate.power.power_request import ObservedPower, PowerRefusedError, PowerRequest
+from netboot.operate.power.power_requests import PowerRequests
+from netboot.operate.power.power_sender import PowerSender
+from netboot.operate.selection import HostSelection
+from netboot.store.database import Database
+from netboot.store.power.power_intents import PowerIntents
+from netboot.telemetry.metrics import Metrics
+
+CP1, W1 = HostName("cp1"), HostName("w1")
+ALICE: Final = Actor("alice", Source.API)
+OWN: Final = "this appliance"
+A = PowerAction
+
+
+@dataclass
+class Rack:
+    """The use cases with two hosts that have a BMC."""
+
+    services: BuiltServices
+    bmcs: FakeBmcs
+    intents: PowerIntents
+    power: PowerRequests
+
+    async def ends_of(self, action: PowerAction, *hosts: str, **options: Any) -> list[PowerIntent]:
+        """Request an action, and return its intents when they have ended."""
+        requested = await self.power.request(PowerRequest(hosts or ("cp1",), action, **options), actor=ALICE)
+        return [await self.end_of(each.id) for each in requested]
+
+    async def end_of(self, intent_id: str) -> PowerIntent:
+        found = await self.power.ended(intent_id, timeout_s=10.0)
+        assert not found.is_open
+        return found
+
+    async def refusal_of(self, action: PowerAction, *hosts: str, **options: Any) -> PowerRefusedError:
+        with pytest.raises(PowerRefusedError) as caught:
+            await self.power.request(PowerRequest(hosts or ("cp1",), action, **options), actor=ALICE)
+        return caught.value
+
+    async def events(self) -> list[Event]:
+        return [event for event in await self.services.events() if event.name.startswith("power.")]
+
+    async def become(self, state: InstallState, host: HostName = CP1) -> None:
+        def moved(before: Install) -> Install:
+            return replace(before, state=state)
+
+        at = self.services.clock.now()
+        await self.services.install_moves.installs.change(host, moved, at=at, what="test")
+
+
+Work = Callable[[Rack], Awaitable[None]]
+Left = Callable[[Rack], PowerIntent]
+
+
+class OvertakenIntents(PowerIntents):
+    """A table in which another appliance stores its intents between our judgement and ours."""
+
+    def __init__(self, database: Database, others: Sequence[PowerIntent]) -> None:
+        super().__init__(database)
+        self._others = others
+
+    async def add(self, intents: Sequence[PowerIntent]) -> Sequence[PowerIntent]:
+        await super().add(self._others)
+        return await super().add(intents)
+
+
+def built(
+    services: BuiltServices, *, running: Sequence[str] | None = (OWN,), others: Sequence[PowerIntent] = ()
+) -> Rack:
+    """Build the use cases; `running` are the appliances that run, `others` what another one stores first."""
+    for name in (CP1, W1):
+        if services.hosts.get(name):
+            services.change_host(name, bmc=Bmc(f"https://{name}.example"))
+    bmcs = FakeBmcs()
+    intents: Any = OvertakenIntents(services.database, others) if others else PowerIntents(services.database)
+
+    async def no_pause(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    def boot_uri(host: Host) -> str | None:
+        return f"http://192.0.2.10:8080/boot/{host.mac.hyphenated}/snponly.efi" if host.name == CP1 else None
+
+    sender = PowerSender(
+        bmcs,
+        intents,
+        services.install_moves,
+        services.event_bus,
+        hosts=services.registry.hosts,
+        boot_uri=boot_uri,
+        store_events=services.event_log.flush,
+        metrics=Metrics(),
+        clock=services.clock,
+        observed={},
+        pause=no_pause,
+    )
+    ids = iter(map(str, range(1, 100)))
+    power = PowerRequests(sender, owner=OWN, running_ids=lambda: running, new_id=lambda: next(ids))
+    return Rack(services, bmcs, intents, power)
+
+
+def with_rack(
+    with_services: WithServices, work: Work, *, left: Left | None = None, others: Sequence[PowerIntent] = ()
+) -> None:
+    """Run `work` on a rack; `left` makes what a daemon that was killed has left in the store."""
+
+    async def scenario(services: BuiltServices) -> None:
+        rack = built(services, others=others)
+        if left is not None:
+            await rack.intents.add([left(rack)])
+        running = asyncio.create_task(rack.power.run())
+        try:
+            await work(rack)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    with_services(scenario)
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "options", "sent"),
+    [
+        pytest.param(A.ON, "off", {}, ["reset on"], id="on"),
+        pytest.param(A.ON, "on", {}, [], id="on-already"),
+        pytest.param(A.OFF, "on", {}, ["reset off"], id="off"),
+        pytest.param(A.CYCLE, "on", {}, ["reset cycle"], id="cycle"),
+        pytest.param(A.PXE, "on", {}, ["once pxe", "reset cycle"], id="pxe"),
+        pytest.param(A.PXE, "off", {"network_boot": NetworkBoot.HTTP}, ["once http", "reset on"], id="pxe-by-http"),
+        pytest.param(
+            A.PXE,
+            "off",
+            {"network_boot": NetworkBoot.HTTP_URI},
+            ["uri http://192.0.2.10:8080/boot/52-54-00-aa-bb-01/snponly.efi", "reset on"],
+            id="pxe-by-a-written-url",
+        ),
+    ],
+)
+def test_an_action_is_sent_to_the_bmc_once(with_services: WithServices, action, state, options, sent):
+    async def work(rack: Rack) -> None:
+        rack.bmcs.of("cp1").power_state = PowerState(state)
+
+        (end,) = await rack.ends_of(action, **options)
+
+        assert end.state is IntentState.DONE
+        assert rack.bmcs.of("cp1").sent == sent
+
+    with_rack(with_services, work)
+
+
+def test_a_host_can_declare_how_it_boots_from_the_network(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        rack.services.change_host("cp1", bmc=Bmc("https://cp1.example", network_boot=NetworkBoot.HTTP))
+
+        await rack.ends_of(A.PXE)
+        await rack.ends_of(A.PXE, network_boot=NetworkBoot.PXE)
+
+        assert rack.bmcs.of("cp1").sent == ["once http", "reset on", "once pxe", "reset cycle"]
+
+    with_rack(with_services, work)
+
+
+def test_the_intent_and_its_event_are_stored_before_the_reset_is_sent(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        seen = []
+
+        async def stored() -> tuple[list[IntentState], list[str]]:
+            names = [event.name for event in await rack.services.event_log.after(0)]
+            return [each.state for each in await rack.intents.open()], names
+
+        async def call(host: Host, what: Callable[[Any], Any], **_limit: float) -> Any:
+            seen.append(await stored())
+            return what(rack.bmcs.of(host.name))
+
+        rack.bmcs.call = call
+        await rack.ends_of(A.PXE)
+
+        assert [states for states, _ in seen] == [[IntentState.REQUESTED], [IntentState.SENDING]]
+        assert seen[1][1][-1] == "power.sent"
+
+    with_rack(with_services, work)
+
+
+def test_each_step_of_an_action_is_recorded_with_its_actor(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        await rack.ends_of(A.PXE, is_forced=True)
+
+        about = {
+            "intent": "1",
+            "action": "pxe",
+            "network_boot": "pxe",
+            "forced": True,
+            "actor": "alice",
+            "source": "api",
+        }
+        assert [(event.name, event.host, dict(event.data)) for event in await rack.events()] == [
+            ("power.requested", "cp1", about),
+            ("power.sent", "cp1", {**about, "reset": "on"}),
+            ("power.ended", "cp1", {**about, "outcome": "done", "reason": None}),
+        ]
+
+    with_rack(with_services, work)
+
+
+def test_a_reset_in_the_first_boot_is_refused_for_all_hosts_of_a_request_unless_it_is_forced(
+    with_services: WithServices,
+):
+    async def work(rack: Rack) -> None:
+        await rack.become(InstallState.INSTALLED)
+
+        refused = await rack.refusal_of(A.CYCLE, "cp1", "w1")
+
+        first = next(iter(refused.reasons["cp1"]))
+        assert first.startswith("cp1 is installed and not ready: a reset in its first boot makes Ignition run again")
+        assert str(refused).splitlines() == [
+            f"cannot power cycle: {first}",
+            "nothing was requested; correct this, or request it anyway with --force",
+        ]
+        assert await rack.intents.open() == []
+        assert [(each.name, each.host, each.data["actor"]) for each in await rack.events()] == [
+            ("power.refused", "cp1", "alice")
+        ]
+        assert [each.state for each in await rack.ends_of(A.CYCLE, "cp1", "w1", is_forced=True)] == [
+            IntentState.DONE,
+            IntentState.DONE,
+        ]
+
+    with_rack(with_services, work)
+
+
+def test_a_host_that_comes_into_its_first_boot_after_the_request_is_not_reset(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        original = rack.bmcs.call
+
+        async def call(host: Host, what: Callable[[Any], Any], **_limit: float) -> Any:
+            await rack.become(InstallState.INSTALLED)  # while its BMC takes its time
+            return await original(host, what)
+
+        rack.bmcs.call = call
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert (end.state, rack.bmcs.of("cp1").sent) == (IntentState.CANCELLED, [])
+        assert "first boot" in end.detail
+
+    with_rack(with_services, work)
+
+
+def test_what_no_force_overrides(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        rack.services.change_host("w1", bmc=None)
+        without = await rack.refusal_of(A.ON, "w1", is_forced=True)
+        assert str(without).splitlines() == [
+            "cannot power on: no BMC is declared for w1; set hosts.w1.bmc",
+            "nothing was requested",
+        ]
+
+        rack.services.change_host("w1", bmc=Bmc("https://w1.example"))
+        no_loader = await rack.refusal_of(A.PXE, "w1", network_boot=NetworkBoot.HTTP_URI, is_forced=True)
+        assert no_loader.reasons["w1"] == ["no loader for UEFI HTTP boot of w1 is there; see bootfiles.loaders"]
+
+    with_rack(with_services, work)
+
+
+def test_of_two_appliances_that_request_at_once_one_is_refused(with_services: WithServices):
+    other = PowerIntent("x", CP1, A.OFF, ALICE, datetime(2026, 11, 21, 0, 16, tzinfo=UTC), owner="another")
+
+    async def work(rack: Rack) -> None:
+        busy = await rack.refusal_of(A.ON, "cp1", is_forced=True)
+
+        assert busy.reasons["cp1"] == [
+            "power off of cp1, requested by alice at 00:16:00, has not ended; netboot power status cp1"
+        ]
+        assert "--force" not in str(busy)
+
+    with_rack(with_services, work, others=[other])
+
+
+def test_hosts_are_selected_by_their_role(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        workers = HostSelection("worker")
+        names = workers.names(rack.services.hosts)
+        for name in names:
+            rack.services.change_host(name, bmc=Bmc(f"https://{name}.example"))
+
+        found = await rack.power.request(PowerRequest((), A.ON, selection=workers), actor=ALICE)
+
+        assert [each.host for each in found] == names
+
+    with_rack(with_services, work)
+
+
+def test_a_request_that_is_repeated_with_its_id_sends_nothing_again(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        (first,) = await rack.ends_of(A.PXE, id="r1-cp1-1")
+        (again,) = await rack.ends_of(A.PXE, id="r1-cp1-1")
+
+        assert first == again
+        assert rack.bmcs.of("cp1").sent == ["once pxe", "reset on"]
+
+    with_rack(with_services, work)
+
+
+@pytest.mark.parametrize("call", ["boot_once", "state", "power"])
+def test_what_a_bmc_refuses_has_failed_and_is_not_repeated(with_services: WithServices, call):
+    async def work(rack: Rack) -> None:
+        machine, calls = rack.bmcs.of("cp1"), []
+
+        def before(name: str) -> None:
+            calls.append(name)
+            if name == call:
+                raise bmc_error()
+
+        machine.before = before
+        (end,) = await rack.ends_of(A.PXE)
+
+        assert (end.state, end.detail, calls.count(call)) == (IntentState.FAILED, str(bmc_error()), 1)
+        failed = (await rack.events())[-1]
+        assert (failed.name, failed.data["outcome"], failed.data["reason"]) == ("power.failed", "failed", end.detail)
+        assert rack.power.problems() == []
+
+    with_rack(with_services, work)
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "end", "detail"),
+    [
+        pytest.param(A.ON, "on", "done", "it did not answer in time; cp1 is on", id="was-done"),
+        pytest.param(
+            A.ON, "off", "failed", "it did not answer in time, and cp1 is off; request it again", id="was-not-done"
+        ),
+        pytest.param(
+            A.CYCLE,
+            "on",
+            "unknown",
+            "it did not answer in time: the machine was restarted or not; look at the machine: netboot power status "
+            "cp1; then request it again if it is needed",
+            id="cannot-be-known",
+        ),
+    ],
+)
+def test_a_reset_without_an_answer_is_judged_by_the_state_of_the_machine(
+    with_services: WithServices, action, state, end, detail
+):
+    async def work(rack: Rack) -> None:
+        machine = rack.bmcs.of("cp1")
+        machine.power_state = PowerState.OFF if action is A.ON else PowerState.ON
+
+        def before(name: str) -> None:
+            if name == "power":
+                machine.power_state = PowerState(state)
+                raise bmc_error(is_outcome_unknown=True)
+
+        machine.before = before
+        (found,) = await rack.ends_of(action)
+
+        assert (found.state, found.detail) == (IntentState(end), detail)
+
+    with_rack(with_services, work)
+
+
+def left_behind(rack: Rack, state: IntentState, action: PowerAction, *, age: timedelta = timedelta(0)) -> PowerIntent:
+    """Return an intent as a daemon that was killed left it."""
+    at = rack.services.clock.now() - age
+    sent_at = at if state is IntentState.SENDING else None
+    return PowerIntent("old", CP1, action, ALICE, at, state=state, owner="killed", sent_at=sent_at)
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "power", "end", "sent"),
+    [
+        pytest.param("requested", A.CYCLE, "on", "done", ["reset cycle"], id="nothing-was-sent"),
+        pytest.param("sending", A.CYCLE, "on", "unknown", [], id="cycle-is-not-repeated"),
+        pytest.param("sending", A.PXE, "off", "unknown", [], id="pxe-is-not-repeated"),
+        pytest.param("sending", A.OFF, "off", "done", [], id="off-was-done"),
+        pytest.param("sending", A.OFF, "on", "failed", [], id="off-was-not-done"),
+    ],
+)
+def test_after_a_kill_an_intent_is_neither_forgotten_nor_repeated(
+    with_services: WithServices, state, action, power, end, sent
+):
+    async def work(rack: Rack) -> None:
+        found = await rack.end_of("old")
+
+        assert (found.state, found.owner, rack.bmcs.of("cp1").sent) == (IntentState(end), OWN, sent)
+        if found.state is IntentState.UNKNOWN:
+            await wait_until(
+                lambda: rack.power.problems() == [f"power {action} of cp1 was done or not: {found.detail}"]
+            )
+            await rack.ends_of(A.ON)
+            await wait_until(lambda: rack.power.problems() == [])
+
+    def left(rack: Rack) -> PowerIntent:
+        rack.bmcs.of("cp1").power_state = PowerState(power)
+        return left_behind(rack, IntentState(state), action)
+
+    with_rack(with_services, work, left=left)
+
+
+async def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not become so")
+
+
+def test_a_request_of_ten_minutes_ago_is_not_sent_any_more(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        found = await rack.end_of("old")
+
+        assert (found.state, rack.bmcs.of("cp1").sent) == (IntentState.CANCELLED, [])
+        assert found.detail == "it was requested at 2026-11-21 00:05:40 and not sent in time; request it again"
+
+    with_rack(
+        with_services,
+        work,
+        left=lambda rack: left_behind(rack, IntentState.REQUESTED, A.CYCLE, age=timedelta(minutes=11)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("running", "age_s", "is_taken"),
+    [
+        pytest.param(None, 600, False, id="not-known-yet"),
+        pytest.param(["killed", OWN], 600, False, id="it-runs"),
+        pytest.param(["another", OWN], 10, False, id="it-may-only-be-cut-off"),
+        pytest.param(["another", OWN], 180, True, id="it-has-ended"),
+        pytest.param([OWN], 1, True, id="nobody-else-runs"),
+    ],
+)
+def test_what_another_appliance_was_sending_is_taken_over_when_it_has_ended(
+    with_services: WithServices, running, age_s, is_taken
+):
+    async def scenario(services: BuiltServices) -> None:
+        rack = built(services, running=running)
+        old = left_behind(rack, IntentState.SENDING, A.CYCLE, age=timedelta(seconds=age_s))
+        await rack.intents.add([old])
+
+        await rack.power.begin_open()
+
+        found = await rack.power.ended("old", timeout_s=10.0 if is_taken else 0.0)
+        assert (found.owner, found.state) == (
+            (OWN, IntentState.UNKNOWN) if is_taken else ("killed", IntentState.SENDING)
+        )
+
+    with_services(scenario)
+
+
+def test_an_end_is_stored_when_the_store_works_again(with_services: WithServices, monkeypatch: pytest.MonkeyPatch):
+    async def work(rack: Rack) -> None:
+        original, failures = rack.intents.move, iter([StoreError("the disk is full")] * 3)
+
+        async def move(before: PowerIntent, state: IntentState, **options: Any) -> PowerIntent | None:
+            if state is IntentState.DONE and (error := next(failures, None)) is not None:
+                raise error
+            return await original(before, state, **options)
+
+        monkeypatch.setattr(rack.intents, "move", move)
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert (end.state, rack.bmcs.of("cp1").sent) == (IntentState.DONE, ["reset on"])
+        assert [event.name for event in await rack.events()] == ["power.requested", "power.sent", "power.ended"]
+
+    with_rack(with_services, work)
+
+
+def test_the_state_of_machines_is_read_and_remembered_until_their_next_reset(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        at = rack.services.clock.now()
+        rack.bmcs.of("cp1").power_state = PowerState.ON
+
+        def unreachable(_call: str) -> None:
+            raise bmc_error("w1")
+
+        rack.bmcs.of("w1").before = unreachable
+        assert rack.power.observed(CP1) is None
+        read = await rack.power.read_all(HostSelection())
+        expected = {
+            "cp1": ObservedPower(CP1, PowerState.ON, at, "OSRunning"),
+            "w1": ObservedPower(W1, PowerState.UNKNOWN, at, fault=str(bmc_error("w1"))),
+        }
+        assert {each.host: each for each in read} == expected
+        shown = await rack.power.of_host("cp1")
+        assert (shown.observed, shown.has_bmc, shown.intents) == (expected["cp1"], True, [])
+        assert {each.action: each.reasons for each in shown.actions} == {action: [] for action in A}
+
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert rack.power.observed(CP1) is None
+        assert (await rack.power.read("cp1")).intents == [end]
+
+    with_rack(with_services, work)
