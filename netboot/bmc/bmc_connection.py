@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 ON_ANSWER = Callable[[Any], None]  # with a requests.Response
 _LOGOUT_S: Final = 3.0
-_NO_SUSHY: Final = BmcFaultError(
-    BmcFault.NO_LIBRARY, "sushy is not installed", "install it: pip install 'netboot-ocne[bmc]'"
-)
 
 
 class _NoInternet:
@@ -51,7 +48,7 @@ class BmcConnection:
         self._transport: BmcTransport | None = None
         self._root: Any = None
         self._aborted = threading.Event()
-        self._password = ""
+        self._username = self._password = ""
         self.on_answer = on_answer
 
     def root(self) -> Any:
@@ -64,6 +61,16 @@ class BmcConnection:
     def connector(self) -> Any:
         """sushy's connector, for requests that sushy has no method for."""
         return self.root()._conn
+
+    @property
+    def certificate_sha256(self) -> str:
+        """The digest of the BMC's certificate; empty without TLS."""
+        return self._transport.certificate_sha256 if self._transport is not None else ""
+
+    @property
+    def has_session(self) -> bool:
+        """Return whether the login is a session, else it is sent with each request (Basic)."""
+        return bool(self.root()._auth.can_refresh_session())
 
     @property
     def is_outcome_unknown(self) -> bool:
@@ -79,6 +86,10 @@ class BmcConnection:
         """Wait between two requests; raise BmcFaultError if the call is ended meanwhile."""
         if self._aborted.wait(seconds):
             raise BmcFaultError(BmcFault.TIMEOUT, "the BMC did not do it in time", "look at the BMC's own page")
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return user and password, to hide them where a BMC repeats them."""
+        return tuple(filter(None, (self._password, self._username)))
 
     def without_password(self, text: str) -> str:
         return text.replace(self._password, HIDDEN) if self._password else text
@@ -101,10 +112,11 @@ class BmcConnection:
 
             from netboot.bmc.transport import BmcTransport
         except ImportError as error:
-            raise _NO_SUSHY from error
+            cure = "install it: pip install 'netboot-ocne[bmc]'"
+            raise BmcFaultError(BmcFault.NO_LIBRARY, "sushy is not installed", cure) from error
         _keep_out_of_the_log()
         credentials = self._read_credentials()
-        self._password = credentials.password
+        self._username, self._password = credentials.username, credentials.password
         self._transport = BmcTransport(
             self.bmc.url, self.bmc.certificate, timeout_s=self._timeout_s, deadline_s=self._deadline_s
         )
@@ -155,7 +167,4 @@ def _login(sushy: Any, sushy_auth: Any, credentials: BmcCredentials) -> Any:
 
 def _keep_out_of_the_log() -> None:
     """Drop what sushy logs: whole answers of a BMC, and warnings of what is handled here."""
-    log = logging.getLogger("sushy")
-    if log.propagate:
-        log.addHandler(logging.NullHandler())
-        log.propagate = False
+    logging.getLogger("sushy").setLevel(logging.CRITICAL + 1)

@@ -8,12 +8,14 @@ from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
 from netboot.bmc.boot_override import set_one_time_boot, write_boot_uri
+from netboot.bmc.probing.probing import probe_machine
+from netboot.bmc.probing.recorder import Recorder
 from netboot.bmc.redfish_faults import fault_of
 from netboot.bmc.redfish_machine import RedfishMachine
 from netboot.bmc.resets import power_state, reset
 from netboot.errors import BmcError
 from netboot.model.bmc.bmc import NetworkBoot
-from netboot.model.bmc.probe import BootUriResult
+from netboot.model.bmc.probe import BootUriResult, Probe
 from netboot.model.power.power import PowerState, ResetAction
 
 P = ParamSpec("P")
@@ -69,6 +71,11 @@ class BmcMachine:
     def write_boot_uri(self, uri: str) -> BootUriResult:
         """Write a boot URL into the firmware, and return what remains to be done."""
         return write_boot_uri(self._machine, uri)
+
+    @_operation("examine the BMC")
+    def probe(self, recorder: Recorder | None = None) -> Probe:
+        """Return what the BMC can do, without a change; `recorder` gets its answers, and reads further ones."""
+        return probe_machine(self._machine, recorder)
 
     def failed(self, operation: str, error: Exception) -> BmcError:
         """Return the error of an operation; no password is in it, also if the BMC's message has it."""

@@ -31,8 +31,8 @@ class Bmcs:
     """The BMCs of all hosts. `credentials` is the directory of the hosts' files."""
 
     def __init__(self, quirks: KnownQuirks, credentials: Path, *, timeout_s: float, parallel: int) -> None:
-        self._quirks = quirks
-        self._credentials = credentials
+        self.quirks = quirks
+        self.credentials = credentials
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="bmc")
         self._slots = asyncio.Semaphore(parallel)
@@ -58,7 +58,7 @@ class Bmcs:
         await self._wait_for_turn(host, lock)
         self._open.add(connection)
         try:
-            running = self._threads.submit(_run, connection, RedfishMachine(connection, host, self._quirks), what)
+            running = self._threads.submit(_run, connection, RedfishMachine(connection, host, self.quirks), what)
         except RuntimeError:  # after `close`
             self._release(connection, lock)
             raise _ended(host, connection) from None
@@ -108,7 +108,7 @@ class Bmcs:
         return result.result()
 
     def _connection(self, host: Host, bmc: Bmc, limit_s: float) -> BmcConnection:
-        path = credentials_path(host, self._credentials)
+        path = credentials_path(host, self.credentials)
         return BmcConnection(bmc, lambda: read_credentials(path), timeout_s=self._timeout_s, deadline_s=limit_s)
 
 

@@ -26,11 +26,17 @@ def set_one_time_boot(machine: RedfishMachine, boot: NetworkBoot, *, uri: str | 
         if not uri:
             raise BmcFaultError(BmcFault.NOT_SUPPORTED, "its firmware has no boot URL", "write one first")
     target = _TARGETS[boot]
-    machine.repeat(lambda: _send(machine, target, uri))
     wanted = {"BootSourceOverrideTarget": target}
     if uri is not None:
         wanted["HttpBootUri"] = uri
-    _wait_until_in_force(machine, wanted)
+    try:
+        machine.repeat(lambda: _send(machine, target, uri))
+    except Exception as error:
+        # Dell's 13th generation does it, and answers 400: ansible-collections/community.general#5091
+        if fault_of(error).fault is not BmcFault.REFUSED or not _is_once(machine, wanted):
+            raise
+    else:
+        _wait_until_in_force(machine, wanted)
 
 
 def write_boot_uri(machine: RedfishMachine, uri: str) -> BootUriResult:
@@ -45,6 +51,18 @@ def write_boot_uri(machine: RedfishMachine, uri: str) -> BootUriResult:
             return _write_attributes(machine, uri)
         case _:
             raise BmcFaultError(BmcFault.NOT_SUPPORTED, "no way is known to write a boot URL into its firmware", BY_PXE)
+
+
+def named_attributes(machine: RedfishMachine) -> list[str]:
+    """List the BIOS attributes that a boot URL is written with; raise BmcFaultError if the BIOS has not all."""
+    bios = machine.system.bios
+    known = bios.attributes or {}
+    names = [name for step in machine.quirks.values.bios_steps or () for name in step]
+    missing = sorted(name for name in names if not name.endswith("?") and name not in known)
+    if missing or not (bios.json.get("@Redfish.Settings") or {}).get("SettingsObject"):
+        reason = f"its BIOS has no attribute {missing[0]}" if missing else "its BIOS settings cannot be changed"
+        raise BmcFaultError(BmcFault.NOT_SUPPORTED, reason, BY_PXE)
+    return [name.removesuffix("?") for name in names if name.removesuffix("?") in known]
 
 
 def offers_boot_uri(machine: RedfishMachine) -> bool:
@@ -107,6 +125,11 @@ def _wait_until_in_force(machine: RedfishMachine, wanted: Mapping[str, str]) -> 
     )
 
 
+def _is_once(machine: RedfishMachine, wanted: Mapping[str, str]) -> bool:
+    machine.system.refresh()
+    return any(_is_in_force(boot, {**wanted, "BootSourceOverrideEnabled": "Once"}) for boot in _boots(machine))
+
+
 def _is_in_force(boot: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
     is_enabled = boot.get("BootSourceOverrideEnabled") in {"Once", "Continuous"}
     return is_enabled and all(boot.get(name) == value for name, value in wanted.items())
@@ -114,14 +137,10 @@ def _is_in_force(boot: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
 
 def _write_attributes(machine: RedfishMachine, uri: str) -> BootUriResult:
     """Write BIOS attributes: all in one request; if that is refused, those of the first step that is not yet so."""
+    named_attributes(machine)
     steps = [_filled(machine, step, uri) for step in machine.quirks.values.bios_steps or ()]
     bios = machine.system.bios
-    settings = (bios.json.get("@Redfish.Settings") or {}).get("SettingsObject")
-    known = bios.attributes or {}
-    missing = sorted(name for step in steps for name in step if name not in known)
-    if not settings or missing:
-        reason = f"its BIOS has no attribute {missing[0]}" if missing else "its BIOS settings cannot be changed"
-        raise BmcFaultError(BmcFault.NOT_SUPPORTED, reason, BY_PXE)
+    known = bios.attributes
     changed = [step for step in steps if any(known[name] != value for name, value in step.items())]
     written_as = ", ".join(name for step in steps for name in step)
     remaining = tuple(machine.quirks.values.remaining or ())
@@ -148,7 +167,13 @@ def _set(machine: RedfishMachine, bios: Any, attributes: Mapping[str, str]) -> N
 def _filled(machine: RedfishMachine, step: Mapping[str, str], uri: str) -> dict[str, str]:
     """Return the attributes of a step with the URL, and the BMC's id of the card that boots."""
     interface = _interface(machine) if any("{interface}" in value for value in step.values()) else ""
-    return {name: value.replace("{uri}", uri).replace("{interface}", interface) for name, value in step.items()}
+    known = machine.system.bios.attributes or {}
+    tls = "None" if uri.startswith("http:") else "OneWay"
+    return {
+        name.removesuffix("?"): value.replace("{uri}", uri).replace("{interface}", interface).replace("{tls}", tls)
+        for name, value in step.items()
+        if not name.endswith("?") or name.removesuffix("?") in known
+    }
 
 
 def _interface(machine: RedfishMachine) -> str:

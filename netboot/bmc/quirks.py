@@ -76,7 +76,7 @@ class QuirkSection(Section):
     """What is special of some machines."""
 
     name: Name = Field(description="Its name in the table of a probe.", examples=["supermicro"])
-    vendor: tuple[Text, ...] = described((), "Parts of the manufacturer's name, in any case.")
+    vendor: tuple[Text, ...] = described((), "How the manufacturer's name begins, in any case.")
     model: tuple[Text, ...] = described((), "How the model begins.")
     firmware: tuple[Text, ...] = described((), "How the version of the BMC's firmware begins.")
     reset_on: tuple[Step, ...] | None = described(None, "Types of reset that power on, in the order of trying.")
@@ -148,7 +148,7 @@ class KnownQuirks:
 
 def _matches(entry: QuirkSection, vendor: str, model: str) -> bool:
     vendor = vendor.casefold()
-    is_of_vendor = not entry.vendor or any(part.casefold() in vendor for part in entry.vendor)
+    is_of_vendor = not entry.vendor or vendor.startswith(tuple(name.casefold() for name in entry.vendor))
     return is_of_vendor and (not entry.model or model.startswith(entry.model))
 
 

@@ -62,6 +62,8 @@ class RedfishMachine:
 
     def cards(self) -> list[tuple[str, str]]:
         """List the cards that the BMC reports: the id and the MAC in small letters of each."""
+        if "EthernetInterfaces" not in self.system.json:
+            return []
         members = self.system.ethernet_interfaces.get_members()
         return [(str(each.identity), self._text(each.mac_address).lower()) for each in members[:_MOST_CARDS]]
 

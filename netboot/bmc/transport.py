@@ -48,6 +48,7 @@ class BmcTransport(BaseAdapter):
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self.counts_changes = False  # the login is over: what follows and is not GET changes the machine
+        self.certificate_sha256 = ""
         self.is_outcome_unknown = False  # the answer to such a request did not arrive
 
     @property
@@ -125,7 +126,8 @@ class BmcTransport(BaseAdapter):
             if not self._is_tls:
                 self._hold(plain)
                 return plain
-            secure = self._context().wrap_socket(plain, server_hostname=self._host, do_handshake_on_connect=False)
+            context = _context(self._certificate)
+            secure = context.wrap_socket(plain, server_hostname=self._host, do_handshake_on_connect=False)
         except BaseException:
             plain.close()
             raise
@@ -145,30 +147,9 @@ class BmcTransport(BaseAdapter):
                 raise TimeoutError
             self._socket = opened
 
-    def _context(self) -> ssl.SSLContext:
-        match self._certificate.trust:
-            case BmcTrust.SYSTEM | BmcTrust.CA_FILE:
-                try:
-                    return ssl.create_default_context(cafile=self._certificate.ca_file)
-                except OSError as error:  # also SSLError: no certificate in the file
-                    raise BmcFaultError(
-                        BmcFault.CERTIFICATE,
-                        f"cannot use the CA {self._certificate.ca_file}: {error.strerror or 'no certificate in PEM'}",
-                        "correct bmc.certificate",
-                    ) from error
-            case BmcTrust.PIN | BmcTrust.NONE:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-                # old BMCs have keys and hashes that OpenSSL's default level refuses; nothing is verified by them here
-                context.set_ciphers("DEFAULT:@SECLEVEL=1")
-                return context
-
     def _verify_pin(self, secure: ssl.SSLSocket) -> None:
-        if self._certificate.trust is not BmcTrust.PIN:
-            return
-        digest = hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest()
-        if digest != self._certificate.sha256:
+        self.certificate_sha256 = digest = hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest()
+        if self._certificate.trust is BmcTrust.PIN and digest != self._certificate.sha256:
             raise BmcFaultError(
                 BmcFault.CERTIFICATE,
                 f"its certificate has the digest {digest}, not the one of bmc.certificate",
@@ -193,6 +174,10 @@ class BmcTransport(BaseAdapter):
                 )
             if not answer.isclosed():
                 opened.settimeout(self._left_s())
+        if answer.length:  # http.client takes the end of a connection for the end of a body
+            raise http.client.IncompleteRead(b"", answer.length)
+        if self._is_aborted:  # and for the end of a head
+            raise TimeoutError
         return _response(request, answer, bytes(content))
 
     def _refuse_answer(self, method: str, response: requests.Response) -> None:
@@ -207,6 +192,14 @@ class BmcTransport(BaseAdapter):
                 f"it answers {method} with a page or a redirect instead of Redfish",
                 "correct bmc.url, or enable Redfish in the BMC's settings",
             )
+
+    def _digest(self) -> str:
+        """Return the digest of the certificate that was refused; nothing is sent."""
+        with suppress(OSError):
+            plain = socket.create_connection((self._host, self._port), min(_CONNECT_S, self._left_s()))
+            with plain, _context(BmcCertificate(BmcTrust.NONE)).wrap_socket(plain) as secure:
+                return hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest()
+        return "DIGEST"
 
     def _left_s(self) -> float:
         left = self._ends - time.monotonic()
@@ -230,7 +223,7 @@ class BmcTransport(BaseAdapter):
                 return BmcFaultError(
                     BmcFault.CERTIFICATE,
                     f"the certificate of {self._host} is refused: {error.verify_message}",
-                    "write its CA or its digest as bmc.certificate (PATH, or sha256:HEX)",
+                    f"write its CA as bmc.certificate; or, if the BMC's own page shows it, sha256:{self._digest()}",
                 )
             case ssl.SSLError():
                 reason = f"{self._host} has no TLS, or one that is too old: {error.reason or 'the handshake failed'}"
@@ -248,6 +241,24 @@ class BmcTransport(BaseAdapter):
                 return BmcFaultError(
                     BmcFault.UNREACHABLE, reason, "correct bmc.url, or look for the BMC's cable and address"
                 )
+
+
+def _context(certificate: BmcCertificate) -> ssl.SSLContext:
+    match certificate.trust:
+        case BmcTrust.SYSTEM | BmcTrust.CA_FILE:
+            try:
+                return ssl.create_default_context(cafile=certificate.ca_file)
+            except OSError as error:
+                why = "no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+                reason = f"cannot use the CA {certificate.ca_file}: {why}"
+                raise BmcFaultError(BmcFault.CERTIFICATE, reason, "correct bmc.certificate") from error
+        case BmcTrust.PIN | BmcTrust.NONE:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            # old BMCs have keys and hashes that OpenSSL's default level refuses; nothing is verified by them here
+            context.set_ciphers("DEFAULT:@SECLEVEL=1")
+            return context
 
 
 def _response(request: requests.PreparedRequest, answer: http.client.HTTPResponse, content: bytes) -> requests.Response:

@@ -5,12 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from netboot.app.appliances.known_appliances import KnownAppliances
 from netboot.app.store_access import OpenStore
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.assets import assets_directory
+from netboot.errors import ConfigError
 from netboot.model import urls
 from netboot.model.boot.boot_client import CPU_OF_ARCH, Arch, BootClient, BootProtocol, Cpu, Stage, arch_named
 from netboot.model.clock import Clock
@@ -23,6 +26,8 @@ from netboot.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from netboot.bmc.bmcs import Bmcs
+
+log = structlog.get_logger()
 
 _FIRMWARE = {Cpu.ARM64: Arch.ARM64_UEFI_HTTP, Cpu.RISCV64: Arch.RISCV64_UEFI_HTTP}
 
@@ -63,13 +68,18 @@ def power_requests(
 def bmcs_of(settings: BmcSettings, directory: Path) -> "Bmcs":
     """Build what uses the BMCs of hosts; `directory` is that of netboot.yaml.
 
-    Raises ConfigError for a file of quirks with faults.
+    A file of quirks with faults is not used, and stops no start.
     """
     from netboot.bmc.bmcs import Bmcs
     from netboot.bmc.quirks import read_quirks
 
     shipped = assets_directory() / "bmc" / "quirks.yaml"
-    quirks = read_quirks(shipped, *([settings.quirks] if settings.quirks is not None else []))
+    quirks = read_quirks(shipped)
+    if settings.quirks is not None:
+        try:
+            quirks = read_quirks(shipped, settings.quirks)
+        except ConfigError as error:
+            log.error("bmc.quirks_refused", problems=list(map(str, error.problems)))
     return Bmcs(quirks, directory / settings.credentials, timeout_s=settings.timeout_s, parallel=settings.parallel)
 
 

@@ -21,8 +21,9 @@ class Ability(StrEnum):
 
 class Works(StrEnum):
     YES = "yes"
+    OFFERED = "offered"  # the BMC lists it; it was not tried, because it would change the machine
     NO = "no"
-    UNKNOWN = "unknown"  # not tried, because it would change the machine, or its BMC does not show it
+    UNKNOWN = "unknown"  # the BMC does not show it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Probe:
     firmware: str  # of the BMC
     bios: str
     redfish: str  # version of the protocol
+    certificate_sha256: str  # of the BMC; empty: it was used without TLS
     quirks: tuple[str, ...]
     abilities: tuple[ProbedAbility, ...]
 

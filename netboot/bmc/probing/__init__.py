@@ -1,0 +1,1 @@
+"""What a BMC can do, and a record of its answers without secrets."""

@@ -1,0 +1,177 @@
+"""Limits: one call at a time per BMC, few at a time in all, and an end for each."""
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fixtures.bmc_host import a_host
+from fixtures.redfish_answers import answering_bmc, answers_of
+from fixtures.wrong_bmc import WrongBmc, within, wrong_bmc
+
+from netboot.bmc import bmcs as module
+from netboot.bmc.bmcs import Bmcs
+from netboot.bmc.quirks import KnownQuirks
+from netboot.errors import BmcError
+from netboot.model.bmc.bmc import Bmc
+from netboot.model.host.host import Host, HostName
+from netboot.model.power.power import PowerState
+
+
+def host(name: str, url: str, credentials: Path) -> Host:
+    return replace(a_host(Bmc(url, credentials=credentials / "cp1")), name=HostName(name))
+
+
+class Counting:
+    """What runs in the threads; it counts how many run at once."""
+
+    def __init__(self) -> None:
+        self.running = self.most = self.ended = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, _machine: object) -> int:
+        with self._lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        time.sleep(0.02)
+        with self._lock:
+            self.running -= 1
+            self.ended += 1
+        return self.ended
+
+
+def test_a_bmc_gets_one_call_at_a_time_and_all_together_a_few(quirks: KnownQuirks, credentials: Path):
+    async def run(urls: list[str]) -> int:
+        counting = Counting()
+        bmcs = Bmcs(quirks, credentials, timeout_s=5, parallel=3)
+        calls = [bmcs.call(host(f"w{index}", url, credentials), counting) for index, url in enumerate(urls)]
+        await asyncio.gather(*calls)
+        bmcs.close()
+        assert counting.ended == len(urls)
+        return counting.most
+
+    assert asyncio.run(run(["http://192.0.2.1"] * 5)) == 1
+    assert asyncio.run(run([f"http://192.0.2.{number}" for number in range(12)])) == 3
+
+
+def test_a_bmc_that_hangs_does_not_hold_others_back(quirks: KnownQuirks, credentials: Path):
+    async def run(hung: str, sound: str) -> list[object]:
+        bmcs = Bmcs(quirks, credentials, timeout_s=0.3, parallel=2)
+        results = await asyncio.gather(
+            bmcs.call(host("w1", hung, credentials), lambda machine: machine.state()),
+            *(bmcs.call(host(f"w{n}", sound, credentials), lambda machine: machine.state()) for n in range(2, 5)),
+            return_exceptions=True,
+        )
+        bmcs.close()
+        return results
+
+    with wrong_bmc(lambda bmc: bmc.ended.wait(30)) as (hung, _), answering_bmc(answers_of("dell-r760")) as sound:
+        first, *others = asyncio.run(run(hung, sound))
+
+    assert isinstance(first, BmcError)
+    assert (first.fault, others) == ("timeout", [PowerState.ON] * 3)
+
+
+def test_a_call_that_waits_too_long_for_its_turn_is_an_error(
+    quirks: KnownQuirks, credentials: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "_QUEUED_S", 0.1)
+    release = threading.Event()
+
+    async def run() -> list[object]:
+        bmcs = Bmcs(quirks, credentials, timeout_s=5, parallel=1)
+        first = asyncio.create_task(bmcs.call(host("w1", "http://192.0.2.1", credentials), lambda _: release.wait(5)))
+        await asyncio.sleep(0)
+        same, other = await asyncio.gather(
+            bmcs.call(host("w2", "http://192.0.2.1", credentials), lambda _: None),
+            bmcs.call(host("w3", "http://192.0.2.3", credentials), lambda _: None),
+            return_exceptions=True,
+        )
+        release.set()
+        done = await first
+        after = await bmcs.call(host("w2", "http://192.0.2.1", credentials), lambda _: "free")
+        bmcs.close()
+        return [same, other, done, after]
+
+    same, other, done, after = asyncio.run(run())
+    assert isinstance(same, BmcError)
+    assert isinstance(other, BmcError)
+    assert (same.fault, other.fault, done, after) == ("busy", "busy", True, "free")
+    assert same.reason == "requests to this and other BMCs took more than 0.1 s"
+
+
+def test_a_call_that_nobody_waits_for_is_ended(quirks: KnownQuirks, credentials: Path):
+    async def run(url: str) -> PowerState:
+        bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)
+        hung = host("w1", url, credentials)
+        call = asyncio.create_task(bmcs.call(hung, lambda machine: machine.state()))
+        await asyncio.to_thread(requested.wait, 5)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        answers.clear()
+        state = await bmcs.call(hung, lambda machine: machine.state())
+        bmcs.close()
+        return state
+
+    sound, requested = answers_of("dell-r760"), threading.Event()
+    answers = ["hang"]
+
+    def answer(bmc: WrongBmc) -> None:
+        requested.set()
+        if answers:
+            bmc.ended.wait(30)
+        else:
+            found = sound.resource(bmc.path)
+            without_sessions = {
+                key: each for key, each in (found or {}).items() if key not in ("SessionService", "Links")
+            }
+            bmc.send(200 if found else 404, without_sessions)
+
+    began = time.monotonic()
+    with wrong_bmc(answer) as (url, _):
+        assert asyncio.run(run(url)) is PowerState.ON
+    assert within(10, began)
+
+
+def test_after_the_end_no_call_is_taken(bmcs: Bmcs, credentials: Path):
+    bmcs.close()
+
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(host("w1", "http://192.0.2.1", credentials), lambda _: None))
+
+    assert (caught.value.fault, caught.value.is_outcome_unknown) == ("timeout", False)
+
+
+def test_the_end_shuts_the_connections(quirks: KnownQuirks, credentials: Path):
+    async def run(url: str) -> object:
+        bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)
+        call = asyncio.create_task(bmcs.call(host("w1", url, credentials), lambda machine: machine.state()))
+        await asyncio.to_thread(requested.wait, 5)
+        bmcs.close()
+        return (await asyncio.gather(call, return_exceptions=True))[0]
+
+    def hang(bmc: WrongBmc) -> None:
+        requested.set()
+        bmc.ended.wait(30)
+
+    began, requested = time.monotonic(), threading.Event()
+    with wrong_bmc(hang) as (url, _):
+        error = asyncio.run(run(url))
+
+    assert isinstance(error, BmcError)
+    assert error.fault == "timeout"
+    assert within(10, began)
+
+
+def test_without_sushy_the_error_names_the_extra(bmcs: Bmcs, credentials: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "sushy", None)
+
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(host("w1", "http://192.0.2.1", credentials), lambda machine: machine.state()))
+
+    assert str(caught.value) == (
+        "cannot read the power state of w1: sushy is not installed; install it: pip install 'netboot-ocne[bmc]'"
+    )
