@@ -41,7 +41,9 @@ def test_the_reasons_are_those_of_the_409(box: Appliance):
 def test_every_action_is_listed_with_its_fields(box: Appliance):
     found = actions(box, "cp1")
 
-    assert list(found) == ["arm", "confirm", "cancel", "inspect", "rescue", "cancel-rescue", "retire", "wipe", "remove"]
+    power = ["power-on", "power-off", "power-cycle", "power-pxe"]
+    others = ["arm", "confirm", "cancel", "inspect", "rescue", "cancel-rescue", "retire", "wipe", "remove"]
+    assert list(found) == [*others, *power]
     assert set(found["cancel"]) == {"host", "verb", "reasons", "warnings", "is_forcible", "refusal"}
     assert found["cancel"]["refusal"] == "cp1 is not armed"
 

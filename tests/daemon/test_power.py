@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from fixtures.daemon import Daemon, wait_until
+from fixtures.html_page import HtmlPage
 from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, emulated_bmc
 
 from netboot.bmc.credentials import BmcCredentials, write_credentials
@@ -22,6 +23,7 @@ log: {format: json}
 bmc: {timeout_s: 5}
 """
 W1: Final = "/api/v1/hosts/w1/power"
+HTML: Final = ("-H", "Accept: text/html")
 ENDS: Final = ("done", "failed", "unknown", "cancelled")
 
 
@@ -154,3 +156,29 @@ def test_a_kill_at_any_moment_neither_forgets_nor_repeats_an_action(daemon: Daem
         assert sent <= 1
         assert found["state"] == "unknown" or sent == 1
     assert any(state == "done" for state, _ in ends), ends
+
+
+def page(daemon: Daemon, path: str) -> HtmlPage:
+    return HtmlPage.of(daemon.api_text(path, *HTML))
+
+
+def post(daemon: Daemon, path: str, body: bytes) -> str:
+    """Send a form; return the status and where it leads."""
+    form = ("--data", body.decode(), "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")
+    return daemon.api_text(path, *HTML, *form).decode().replace("http://localhost", "")
+
+
+def test_a_form_of_the_pages_requests_an_action_once(daemon: Daemon, machine: EmulatedMachine):
+    (form,) = page(daemon, "/hosts/w1/power-off").forms
+
+    assert post(daemon, "/hosts/w1/power-off", form.body()) == "303 /hosts/w1"
+    intent = daemon.api("/api/v1/hosts/w1/power")["intents"][0]
+    assert ended(daemon, intent["id"])["state"] == "done"
+    assert post(daemon, "/hosts/w1/power-off", form.body()) == "422 "
+
+    assert machine.resets == ["ForceOff"]
+    read = next(each for each in page(daemon, "/hosts/w1").forms if each.action == "/hosts/w1/power")
+    assert post(daemon, read.action, read.body()) == "303 /hosts/w1"
+    shown = page(daemon, "/hosts/w1")
+    assert "off, read " in " ".join(shown.texts("dd"))
+    assert "power off" in page(daemon, "/").texts("span", class_="tag")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
@@ -16,14 +17,17 @@ from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.host import HostName
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import InstallEvent, InstallState
+from netboot.model.power.power import PowerState
 from netboot.operate.boots.boot_history import BootHistory
 from netboot.operate.host_status import situation_of
+from netboot.operate.power.power_request import ObservedPower
 from netboot.operate.rack import host_causes
 from netboot.operate.rack.host_causes import HostCauses, Suspect
 from netboot.operate.rack.rack_overview import RackOverview
 from netboot.operate.rack.rack_row import Attention
 
 CP1, W1 = HostName("cp1"), HostName("w1")
+POWER = ObservedPower(CP1, PowerState.OFF, datetime(2026, 11, 21, tzinfo=UTC))
 
 
 class Daemon:
@@ -76,6 +80,7 @@ def overview(services: BuiltServices, daemon: Daemon | None = None) -> RackOverv
         hosts=services.registry.hosts,
         machine_of=services.seen.machine_of,
         durations=durations,
+        power_of={CP1: POWER}.get,
         now=services.clock.now,
     )
 
@@ -196,3 +201,13 @@ def test_the_causes_of_many_hosts_are_read_in_parts(with_services: WithServices,
     causes = with_services(scenario)
 
     assert {name: cause and cause.name for name, cause in causes.items()} == {"cp1": "not-heard", "w1": "not-heard"}
+
+
+def test_a_row_has_the_power_of_its_machine_if_it_was_read(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        rows = (await overview(services).read()).rows
+
+        assert {row.host.name: row.power for row in rows if row.power is not None} == {CP1: POWER}
+        assert W1 in {row.host.name for row in rows}
+
+    with_services(scenario)

@@ -52,7 +52,7 @@ def test_an_intent_is_read_as_it_was_stored(store_url: str):
         assert await intents.open() == [first, second]
         assert await intents.get("2") == second
         assert await intents.get("3") is None
-        assert await intents.newest() == {CP1: first, CP2: second}
+        assert await intents.newest([CP1, CP2, HostName("w1")]) == {CP1: first, CP2: second}
 
     with_store(store_url, work)
 
@@ -130,5 +130,23 @@ def test_the_newest_intents_of_a_host_are_kept(store_url: str):
         kept = [each.id for each in await intents.of_host(CP1, limit=2 * KEPT)]
         assert kept == ["last", *(str(number) for number in range(KEPT + 1, 2, -1))][:KEPT]
         assert [each.id for each in await intents.of_host(CP2)] == ["other"]
+
+    with_store(store_url, work)
+
+
+def test_an_unknown_intent_is_listed_until_a_later_one_of_its_host_follows(store_url: str):
+    async def work(intents: PowerIntents) -> None:
+        first, other = an_intent("1"), an_intent("2", CP2)
+        await intents.add([first, other])
+        sending = await intents.move(first, IntentState.SENDING, at=AT)
+        assert sending is not None
+        unknown = await intents.move(sending, IntentState.UNKNOWN, at=AT)
+        await intents.move(other, IntentState.FAILED, at=AT)
+
+        assert await intents.unknown() == [unknown]
+
+        await intents.add([an_intent("3", minutes=1)])
+        assert await intents.unknown() == []
+        assert (await intents.newest([CP1]))[CP1].id == "3"
 
     with_store(store_url, work)

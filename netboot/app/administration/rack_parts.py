@@ -43,6 +43,7 @@ def rack_overview(
         hosts=install_moves.hosts,
         machine_of=seen.machine_of,
         durations=durations,
+        power_of=administration.power.observed,
         now=now,
     )
 

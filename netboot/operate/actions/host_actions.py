@@ -59,7 +59,7 @@ class HostActions:
         """Judge power actions on hosts as their request would be judged now."""
         if self._power is None:
             return [HostAction(each.host.name, verb, [NO_DAEMON]) for each, verb in product(hosts, verbs)]
-        newest = await self._power.newest()
+        newest = await self._power.newest([each.host.name for each in hosts])
         found = []
         for each, verb in product(hosts, verbs):
             last = newest.get(each.host.name)

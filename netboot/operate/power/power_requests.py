@@ -36,7 +36,8 @@ from netboot.telemetry.metrics import Reading
 if TYPE_CHECKING:
     from netboot.bmc.bmc_machine import BmcMachine
 
-CHECK_S: Final = 5.0  # between two looks at what is open
+CHECK_S: Final = 5.0  # between two readings of what is open
+UNKNOWN_S: Final = 60.0  # between two readings of what is unknown, while nothing is open
 STATUS_S: Final = 20.0  # that reading the state of a machine may take; clients wait 30 s
 STOP_S: Final = 5.0  # that actions have at a stop
 TAKEN_OVER_AFTER: Final = timedelta(minutes=2)  # what another appliance was sending
@@ -63,7 +64,7 @@ class PowerRequests:
         self._owner, self._running_ids, self._new_id = owner, running_ids, new_id
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the intent
         self._unknown: dict[HostName, PowerIntent] = {}  # the newest of a host, if it is not known whether it was done
-        self._open = 0
+        self._open, self._unknown_due_s = 0, 0.0
         self._wake, self._changed = asyncio.Event(), asyncio.Condition()
 
     async def request(self, request: PowerRequest, *, actor: Actor) -> list[PowerIntent]:
@@ -115,9 +116,9 @@ class PowerRequests:
         hosts = [host for host in selection.of(self._sender.hosts()) if host.bmc is not None]
         return list(await asyncio.gather(*(self._observe(host) for host in hosts)))
 
-    async def newest(self) -> dict[HostName, PowerIntent]:
-        """Return the newest intent of each host; if one is open, it is that one."""
-        return await self._intents.newest()
+    async def newest(self, hosts: Collection[HostName]) -> dict[HostName, PowerIntent]:
+        """Return the newest intent of each of these hosts; if one is open, it is that one."""
+        return await self._intents.newest(hosts)
 
     def observed(self, host: HostName) -> ObservedPower | None:
         """Return what was read of a host's power last; None: nothing since the start, or since its last reset."""
@@ -152,17 +153,25 @@ class PowerRequests:
         """Begin what is open and belongs to this appliance, or to one that has ended."""
         try:
             open_ = await self._intents.open()
-            newest = await self._intents.newest()
+            if self._is_unknown_due(open_):
+                self._unknown = {each.host: each for each in await self._intents.unknown()}
             mine = [each for each in [await self._owned(intent) for intent in open_] if each is not None]
         except StoreError as error:
             log.warning("power.delayed", reason=str(error))
             return
         self._open = len(open_)
-        self._unknown = {host: each for host, each in newest.items() if each.state is IntentState.UNKNOWN}
         for intent in mine:
             task = asyncio.create_task(self._work(intent))
             self._tasks[intent.id] = task
             task.add_done_callback(partial(self._forget, intent.id))
+
+    def _is_unknown_due(self, open_: Sequence[PowerIntent]) -> bool:
+        """Return whether an intent may have become unknown, or a later one may have followed it."""
+        now_s = self._sender.clock.monotonic()
+        if not open_ and self._open == 0 and now_s < self._unknown_due_s:
+            return False
+        self._unknown_due_s = now_s + UNKNOWN_S
+        return True
 
     def _forget(self, intent_id: str, _task: "asyncio.Task[None]") -> None:
         del self._tasks[intent_id]
@@ -265,7 +274,10 @@ class PowerRequests:
             found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=first_line(str(error)))
         except TimeoutError:
             found = ObservedPower(
-                host.name, PowerState.UNKNOWN, at, fault=f"no answer within {STATUS_S:g} s; try again"
+                host.name,
+                PowerState.UNKNOWN,
+                at,
+                fault=f"not read within {STATUS_S:g} s; try again, or read fewer hosts at once",
             )
         self._sender.observed[host.name] = found
         return found

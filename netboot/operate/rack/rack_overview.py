@@ -15,6 +15,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import requested_boot
 from netboot.model.install.install import Install
 from netboot.operate.boots.boot_history import BootHistory, ShownBoot
+from netboot.operate.power.power_request import ObservedPower
 from netboot.operate.rack.host_causes import HostCauses, Suspect
 from netboot.operate.rack.rack_row import HostRow, boot_percent
 from netboot.operate.running_daemon import RunningDaemon
@@ -45,6 +46,7 @@ class RackOverview:
     hosts: Callable[[], HostSet]  # in force
     machine_of: Callable[[Mac], Machine | None]  # in memory
     durations: Callable[[], ExpectedDurations]
+    power_of: Callable[[HostName], ObservedPower | None]  # in memory
     now: Callable[[], datetime]
 
     async def read(self) -> Rack:
@@ -83,6 +85,7 @@ class RackOverview:
             max(seen, key=lambda machine: machine.last_seen, default=None),
             self.newest_events.of(host.name),
             percent=percent,
+            power=self.power_of(host.name),
         )
 
 

@@ -16,6 +16,7 @@ from netboot.model.install.inspection import RequestedBoot
 from netboot.model.install.install import Install
 from netboot.operate.boots.boot_history import ShownBoot
 from netboot.operate.boots.boot_waits import WaitStatus
+from netboot.operate.power.power_request import ObservedPower
 
 _MOST_OF_A_STEP = 0.95  # is shown of a step that has not come, however long it takes
 
@@ -40,6 +41,7 @@ class HostRow:
     event: Event | None = None  # the newest
     cause: Cause | None = None  # why it does not proceed
     percent: int | None = None  # of its boot, by the expected durations; None: it does not boot
+    power: ObservedPower | None = None  # as its BMC reported it last
 
     @property
     def wait(self) -> WaitStatus | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -86,13 +86,18 @@ class PowerIntents:
         async with self._database.reading() as connection:
             return [intent_of(row) for row in (await connection.execute(newest)).mappings()]
 
-    async def newest(self) -> dict[HostName, PowerIntent]:
-        """Read the newest intent of each host."""
-        rank = func.row_number().over(partition_by=_intents.host, order_by=(_intents.requested_at.desc(), _intents.id))
-        ranked = select(tables.power_intents, rank.label("rank")).subquery()
+    async def newest(self, hosts: Collection[HostName]) -> dict[HostName, PowerIntent]:
+        """Read the newest intent of each of these hosts; if one is open, it is that one."""
         async with self._database.reading() as connection:
-            rows = (await connection.execute(select(ranked).where(ranked.c.rank == 1))).mappings()
-            return {intent.host: intent for intent in map(intent_of, rows)}
+            found = await _some(connection, _intents.host, hosts, is_newest=True)
+        return {intent.host: intent for intent in found}
+
+    async def unknown(self) -> list[PowerIntent]:
+        """Read the intents of which it is not known whether they were done, and that none of their host followed."""
+        wanted = select(tables.power_intents).where(_intents.state == IntentState.UNKNOWN.value, _is_newest())
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(wanted.order_by(_intents.host))).mappings()
+            return [intent_of(row) for row in rows]
 
     async def _replace(self, before: PowerIntent, after: PowerIntent) -> bool:
         return await self._database.finish(self._compare_and_set(before, after))
@@ -104,11 +109,20 @@ class PowerIntents:
         return done.rowcount == 1
 
 
-async def _some(connection: AsyncConnection, key: Any, wanted: Collection[str]) -> list[PowerIntent]:
+def _is_newest() -> ColumnElement[bool]:
+    later = tables.power_intents.alias()
+    is_later = (later.c.host == _intents.host) & (later.c.requested_at > _intents.requested_at)
+    return ~exists().where(is_later)
+
+
+async def _some(
+    connection: AsyncConnection, key: Any, wanted: Collection[str], *, is_newest: bool = False
+) -> list[PowerIntent]:
     found: list[PowerIntent] = []
     keys = sorted(wanted)
     for first in range(0, len(keys), PER_QUERY):
         query = select(tables.power_intents).where(key.in_(keys[first : first + PER_QUERY]))
+        query = query.where(_is_newest()) if is_newest else query
         found += [intent_of(row) for row in (await connection.execute(query)).mappings()]
     return found
 

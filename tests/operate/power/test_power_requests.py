@@ -403,6 +403,7 @@ def test_after_a_kill_an_intent_is_neither_forgotten_nor_repeated(
             await wait_until(
                 lambda: rack.power.problems() == [f"power {action} of cp1 was done or not: {found.detail}"]
             )
+            rack.services.clock.pass_(1)
             await rack.ends_of(A.ON)
             await wait_until(lambda: rack.power.problems() == [])
 

@@ -155,7 +155,7 @@ def test_no_machine_is_reset_by_a_power_action_of_the_time_of_the_backup(store_u
     async def intents() -> dict[HostName, PowerIntent]:
         database = await Database.open(store_url, key_file=tmp_path / "store.key")
         try:
-            return await PowerIntents(database).newest()
+            return await PowerIntents(database).newest([CP1, HostName("w1")])
         finally:
             await database.close()
 

@@ -3,13 +3,14 @@
 import asyncio
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from netboot.admin.texts.ages import shown_time
 from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
@@ -31,10 +32,16 @@ REACHED_S: Final = 120.0  # until a machine is on or off
 _PAUSE_S: Final = 2.0
 _COLUMNS: Final = ("HOST", "POWER", "BOOT", "LAST ACTION", "FAULT")
 
-force_option = click.option(
+_hosts = click.argument("hosts", metavar="HOST...", nargs=-1)
+_force = click.option(
     "--force", is_flag=True, help="Also while the disk is written, or in the first boot, which breaks the node."
 )
-wait_option = click.option("--wait", is_flag=True, help="Wait until each machine is on, or off, 2 minutes at most.")
+_wait = click.option("--wait", is_flag=True, help="Wait until each machine is on, or off, 2 minutes at most.")
+
+
+def _breaking_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass what each action has that can break a node: hosts, selection, --force, --wait."""
+    return _hosts(selection_options(_force(_wait(config_and_json(command)))))
 
 
 @click.group(cls=Group)
@@ -43,7 +50,7 @@ def power() -> None:
 
 
 @power.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1)
+@_hosts
 @selection_options
 @click.option("--all", "has_all", is_flag=True, help="Every host that has a BMC.")
 @config_and_json
@@ -51,15 +58,15 @@ def status(config: Path, hosts: Sequence[str], selection: HostSelection, has_all
     """Read the power state of machines from their BMCs."""
     _check(hosts, selection, has_all)
     found = asyncio.run(_with_daemon(config, partial(_status, hosts=hosts, selection=selection)))
-    print_table(found, as_json, _COLUMNS, map(_row, found))
+    print_table(found, as_json, _COLUMNS, map(row_of, found))
     if any(each["observed"] is None or each["observed"]["fault"] for each in found):
         sys.exit(1)
 
 
 @power.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1)
+@_hosts
 @selection_options
-@wait_option
+@_wait
 @config_and_json
 def on(config: Path, hosts: Sequence[str], selection: HostSelection, wait: bool, as_json: bool) -> None:
     """Switch machines on. One that is on stays as it is."""
@@ -67,11 +74,7 @@ def on(config: Path, hosts: Sequence[str], selection: HostSelection, wait: bool,
 
 
 @power.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1)
-@selection_options
-@force_option
-@wait_option
-@config_and_json
+@_breaking_options
 def off(config: Path, hosts: Sequence[str], selection: HostSelection, force: bool, wait: bool, as_json: bool) -> None:
     """Switch machines off at once: their operating systems are not shut down."""
     wanted = PowerRequest(hosts, PowerAction.OFF, is_forced=force, selection=selection)
@@ -79,11 +82,7 @@ def off(config: Path, hosts: Sequence[str], selection: HostSelection, force: boo
 
 
 @power.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1)
-@selection_options
-@force_option
-@wait_option
-@config_and_json
+@_breaking_options
 def cycle(config: Path, hosts: Sequence[str], selection: HostSelection, force: bool, wait: bool, as_json: bool) -> None:
     """Restart machines at once, or switch them on: their operating systems are not shut down."""
     wanted = PowerRequest(hosts, PowerAction.CYCLE, is_forced=force, selection=selection)
@@ -91,13 +90,9 @@ def cycle(config: Path, hosts: Sequence[str], selection: HostSelection, force: b
 
 
 @power.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1)
-@selection_options
 @click.option("--http", "boot", flag_value=NetworkBoot.HTTP.value, help="By UEFI HTTP boot instead of PXE.")
 @click.option("--http-uri", "boot", flag_value=NetworkBoot.HTTP_URI.value, help="The same, its URL in the firmware.")
-@force_option
-@wait_option
-@config_and_json
+@_breaking_options
 def pxe(
     config: Path,
     hosts: Sequence[str],
@@ -144,7 +139,7 @@ async def _status(
 def _act(config: Path, request: PowerRequest, *, wait: bool, as_json: bool) -> None:
     check_selection(request.hosts, request.selection)
     ended = asyncio.run(_with_daemon(config, partial(_sent, request=request, wait=wait)))
-    print_found(ended, as_json, (printable(_line(each)) for each in ended))
+    print_found(ended, as_json, (printable(line_of(each)) for each in ended))
     if any(each["state"] != IntentState.DONE or each.get("reached") is False for each in ended):
         sys.exit(1)
 
@@ -177,7 +172,7 @@ async def _reached(client: "ControlClient", intent: Mapping[str, Any], wanted: P
     return False
 
 
-def _line(intent: Mapping[str, Any]) -> str:
+def line_of(intent: Mapping[str, Any]) -> str:
     """Describe how an action ended."""
     host, state, detail = intent["host"], intent["state"], intent["detail"]
     match state:
@@ -191,8 +186,11 @@ def _line(intent: Mapping[str, Any]) -> str:
     return text + (late if state == IntentState.DONE and intent.get("reached") is False else "")
 
 
-def _row(found: Mapping[str, Any]) -> Sequence[str]:
+def row_of(found: Mapping[str, Any]) -> Sequence[str]:
+    """Return the cells of a host: its power, how far its boot is, its last action, and why it could not be read."""
     observed, last = found["observed"] or {}, next(iter(found["intents"]), None)
-    action = f"{last['action']} {last['state']}, by {last['actor']} at {last['requested_at'][:19]}" if last else "–"
+    action = (
+        f"{last['action']} {last['state']}, by {last['actor']} at {shown_time(last['requested_at'])}" if last else "–"
+    )
     state, progress = str(observed.get("state") or "–"), str(observed.get("progress") or "–")
     return found["host"], state, progress, action, str(observed.get("fault") or "")
