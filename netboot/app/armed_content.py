@@ -75,7 +75,8 @@ class ArmedContent:
         except DescriptorsError:
             return set()
         faults = self._files.faults
-        self._record_ended(armed, self._files.ended)
+        is_held = self.registry.now.documents.is_held  # by a rollout: such a host needs its file later
+        self._record_ended([host for host in armed if not is_held(host.name)], self._files.ended)
         before, self._reasons = self._reasons, {}
         changed: set[EntryName] = set()
         for host in armed:

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple, TypedDict
 
+from netboot.boot.documents.join_gate import JoinGate
 from netboot.boot.identity.identity_watch import IdentityWatch
 from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.inspection_records import InspectionRecords
@@ -62,6 +63,7 @@ class BootServices:
         machines: Machines,
         inspections: InspectionRecords,
         served: ServedDocuments,
+        gate: JoinGate,
         nodes: Nodes,
         content: ContentIndex,
         events: EventBus,
@@ -73,13 +75,9 @@ class BootServices:
         identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
         self.local_boots = local_boots = LocalBoots(registry, seen, events, clock)
         identity = IdentityWatch(install_moves, events, hosts=registry.hosts, clock=clock)
-        shared: _Shared = {
-            "install_moves": install_moves,
-            "identity": identity,
-            "local_boots": local_boots,
-            "events": events,
-            "clock": clock,
-        }
+        shared = _Shared(
+            install_moves=install_moves, identity=identity, local_boots=local_boots, events=events, clock=clock
+        )
         self.other_servers = OtherServers(seen, hosts=registry.hosts, events=events, clock=clock)
         self.log_lines, self.capture = self._recording(RunningBoots(seen, identification, clock), writers)
         self.offers = OfferService(registry, seen, inspections=inspections, learning=learning, **shared)
@@ -103,7 +101,9 @@ class BootServices:
             events=events,
             clock=clock,
         )
-        self.documents = DocumentService(registry, seen, identification=identification, served=served, **shared)
+        self.documents = DocumentService(
+            registry, seen, identification=identification, served=served, gate=gate, **shared
+        )
         self.node_reports = NodeReports(
             registry, nodes, identification=identification, local_boots=local_boots, events=events, clock=clock
         )

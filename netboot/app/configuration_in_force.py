@@ -143,7 +143,10 @@ class ConfigurationInForce:
     async def use(self, read: Configuration) -> list[HostName]:
         """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""
         settings = self._settings_of(read)
-        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, read, now=self.now)
+        is_held = self.registry.now.documents.is_held
+        registry, problems = await asyncio.to_thread(
+            from_settings.registry_for, settings, read, now=self.now, is_held=is_held
+        )
         await registry.documents.content.warm(registry.hosts)
         await self._replace_content(await asyncio.to_thread(self.content.read))
         self.registry.replace(registry)

@@ -17,6 +17,7 @@ from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.admin_parts import AdminParts
 from netboot.app.administration.content_parts import content_administration
 from netboot.app.administration.rack_parts import overdue_watch, rack_overview
+from netboot.app.administration.rollout_parts import rollouts_of
 from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.appliances.known_appliances import OnLan, appliances_of
 from netboot.app.appliances.shared_changes import SharedChanges
@@ -103,6 +104,7 @@ class Daemon:
             daemon=self,
             power=self._power,
         )
+        self._rollouts = rollouts_of(store, settings.cluster, self._administration, registry, clock=clock)
         self._shared, self._hook_uses = self._shared_changes(), store.hook_uses(clock.now)
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._overdue_watch = overdue_watch(store, self._services, seen, daemon=self)
@@ -167,6 +169,7 @@ class Daemon:
             inspections=store.inspection_records(self._registry.hosts, clock),
             served=store.served,
             nodes=store.nodes,
+            gate=store.join_gate,
             content=self._content,
             events=store.events,
             clock=clock,
@@ -255,6 +258,7 @@ class Daemon:
             settings_in_force=self._in_force.settings,
             access=self._access,
             updates=self._updates,
+            rollouts=self._rollouts.uses,
             store_events=self._store.store_events,
             rack=rack_overview(self._store, administration, self._services, seen=self._seen, daemon=self),
         )
@@ -383,6 +387,7 @@ class Daemon:
         works = [*store.works(), self._shared.run, self._appliances.run, self._services.node_watch.run]
         works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
         works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run, self._power.run]
+        works += [self._rollouts.runner.run]
         works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]
         if self._records is not None:
             works.append(self._records.run)

@@ -23,7 +23,7 @@ from netboot.errors import CertificateError, Problem
 from netboot.model import urls
 from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.clock import utc_now
-from netboot.model.host.host import HostSet
+from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.network import DhcpMode, InterfaceSetting, choose_address
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.lease import LeasePolicy
@@ -36,11 +36,15 @@ from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import Metrics
 
 _SERVERS: Final = ("network", "dhcp", "tftp", "http", "registry", "admin")
-NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records", "updates", "bmc")
+NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records", "updates", "bmc", "cluster")
 
 
 def registry_for(
-    settings: Settings, configuration: Configuration, *, now: Callable[[], datetime] = utc_now
+    settings: Settings,
+    configuration: Configuration,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    is_held: Callable[[HostName], bool] = lambda _: False,
 ) -> tuple[Registry, tuple[Problem, ...]]:
     """Build what requests are answered from, and list every problem of a named boot loader. Reads the boot files."""
     templates = [*settings.render.templates, assets_directory() / "templates"]  # the operator's before ours
@@ -53,6 +57,7 @@ def registry_for(
         log_port=settings.logs.port,
         updates=_update_rules(settings, configuration.files[0].parent if configuration.files else Path()),
         now=now,
+        is_held=is_held,
     )
     boot_files = BootFiles(settings.bootfiles.directories)
     policy, problems = _policy_for(settings, boot_files, configuration.hosts)

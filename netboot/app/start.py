@@ -67,7 +67,10 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         await store.event_log.begin()  # before what events change is read
         configuration = await store.hosts.build(written)
         used = await store.hosts.at_start(configuration)
-        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)
+        await store.join_gate.read_changed()
+        registry, problems = await asyncio.to_thread(
+            from_settings.registry_for, settings, used, now=clock.now, is_held=store.join_gate.holds
+        )
         live = LiveRegistry(registry)
         recorded, recorder = await store.machines.all(), store.boot_recorder
         seen = SeenMachines(recorded, store=store.machines, recorder=recorder, hosts=live.hosts, clock=clock)

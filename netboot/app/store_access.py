@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netboot.app.hosts_in_force import HostsInForce
+from netboot.boot.documents.join_gate import JoinGate
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.boot_recorder import BootRecorder
@@ -61,6 +62,7 @@ from netboot.store.locks.file_lock import FileLock
 from netboot.store.machines import Machines
 from netboot.store.nodes.installed_nodes import Nodes
 from netboot.store.read_only_check import read_allocations
+from netboot.store.rollouts.rollout_store import Rollouts
 from netboot.store.served_documents import ServedDocuments
 from netboot.telemetry.metrics import Metrics
 
@@ -87,6 +89,8 @@ class OpenStore:
     outbox: HookOutbox
     deliveries: DeliveryQueue
     newest_events: NewestEvents
+    rollouts: Rollouts
+    join_gate: JoinGate
     changes: ChangeFeed
     lock: Lock | None = None
 
@@ -325,8 +329,7 @@ async def _opened(
     """Open the store, whose lock is held if it is a file, or is taken here; `work` is what cannot be done without."""
     async with AsyncExitStack() as stack:
         record_use = metrics.store_used if metrics is not None else None
-        key_file = settings.store.key_file
-        database = Database.connect(settings.store.url, key_file=key_file, record_use=record_use)
+        database = Database.connect(settings.store.url, key_file=settings.store.key_file, record_use=record_use)
         stack.push_async_callback(database.close)
         if isinstance(lock, AdvisoryLock):
             shared = held_shared(lock, what=work, is_current=database.is_current, migrate=database.migrate)
@@ -369,6 +372,8 @@ async def _opened(
             outbox,
             DeliveryQueue(database),
             newest_events,
+            rollouts := Rollouts(database),
+            JoinGate(rollouts, now),
             ChangeFeed(settings.store.url, writer=database.writer, on_noted=on_noted),
             lock,
         )

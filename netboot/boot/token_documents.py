@@ -14,7 +14,9 @@ from typing import Final
 
 import structlog
 
-from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet, refuse_ended
+from netboot.boot.documents.ignition_documents import IgnitionPart
+from netboot.boot.documents.join_gate import JoinGate
+from netboot.boot.documents.served_ignition import ServedIgnition
 from netboot.boot.identity.identity_watch import IdentityWatch
 from netboot.boot.install_moves import ChangeCause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
@@ -42,7 +44,6 @@ log = structlog.get_logger()
 _KEPT: Final = {IgnitionPart.OVERLAY: ServedKind.OVERLAY, IgnitionPart.ROLE: ServedKind.ROLE}
 LOG_AFTER_READY: Final = timedelta(minutes=1)  # the last lines of a first boot come after its report `ready`
 SAME_FIRST_BOOT_S: Final = 60.0  # within it an installed system repeats a request whose answer was lost
-PINNED: Final = 256  # Ignition sets kept for their children; the oldest are rendered again on request
 
 
 class Refusal(StrEnum):
@@ -52,6 +53,7 @@ class Refusal(StrEnum):
     SPENT = "spent-token"
     REMOVED = "removed-host"  # no file declares the host of this install any longer
     HELD = "held"  # a person confirms the machine first: its installer waits
+    JOINS_LATER = "joins-later"  # a rollout lets the host join later: its Ignition retries
     UNAUTHORISED = "unauthorised-address"  # a valid token from an address that is not the machine's
 
 
@@ -86,11 +88,17 @@ class DocumentService:
     install_moves: InstallMoves
     identity: IdentityWatch
     served: ServedDocuments
+    gate: JoinGate
     local_boots: LocalBoots
     events: EventBus
     clock: Clock
-    _pinned: dict[str, IgnitionSet] = field(default_factory=dict, init=False)
+    _ignition: ServedIgnition = field(init=False)
     _served: dict[tuple[HostName, TokenKind], _Served] = field(default_factory=dict, init=False)
+    _waiting: dict[HostName, str] = field(default_factory=dict, init=False, repr=False)  # the tokens of those that wait
+
+    def __post_init__(self) -> None:
+        served = ServedIgnition(lambda: self.registry.now.documents.ignition, self.gate, self.clock.now)
+        object.__setattr__(self, "_ignition", served)
 
     async def serve_kickstart(
         self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
@@ -126,7 +134,8 @@ class DocumentService:
 
         The three parts of one install do not change: the wrapper has the hashes of the other two.
         `is_head`: a HEAD request changes nothing. Role and overlay are served after the wrapper, which names them:
-        until the install is done, or the wrapper was requested, their URLs return 404. The archive is the installer's.
+        until the install is done, or the wrapper was requested, their URLs return 404. A host that a rollout holds gets
+        them when it may join. The archive is the installer's.
         """
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
@@ -136,24 +145,28 @@ class DocumentService:
         host, install = opened
         if part is not IgnitionPart.WRAPPER and install.state is not InstallState.INSTALLED:
             return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
-        documents, mac = self._pinned.get(token), self._mac_at(host, address)
-        if documents is None or part is IgnitionPart.WRAPPER:
-            documents = await self.registry.now.documents.ignition.render(
-                host, install.tokens, mac=mac, base_url=base_url
-            )
-            self._pin(token, documents)
-        refuse_ended(host, documents.role, self.clock.now())  # also if the wrapper was served before
+        mac = self._mac_at(host, address)
+        document = await self._ignition.part(part, host, install, mac=mac, base_url=base_url, is_head=is_head)
+        if document is None:
+            return self._joins_later(host, token, address)
         if is_head:
-            return documents[part]
+            return document
         if part is IgnitionPart.WRAPPER:
             try:
                 await self._move(install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=ChangeCause(host.mac))
             except TransitionError:
                 return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
         if part in _KEPT:
-            self._keep(host, _KEPT[part], documents[part], tokens=install.tokens, mac=mac, base_url=base_url)
+            self._keep(host, _KEPT[part], document, tokens=install.tokens, mac=mac, base_url=base_url)
         self._record_ignition(host, part, token, address=address)
-        return documents[part]
+        return document
+
+    def _joins_later(self, host: Host, token: str, address: IPv4Address) -> Refusal:
+        """Record once in a boot that an installed system waits for its turn to join."""
+        if self._waiting.get(host.name) != token:
+            self._waiting[host.name] = token
+            self.events.emit("boot.join_awaited", {"address": str(address)}, host=host, mac=host.mac)
+        return Refusal.JOINS_LATER
 
     def _record_ignition(self, host: Host, part: IgnitionPart, token: str, *, address: IPv4Address) -> None:
         """Record that an installed system got its Ignition, and that it requested it again long after: a restart."""
@@ -256,7 +269,7 @@ class DocumentService:
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:
-            self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
+            self._ignition.forget(install.tokens.ignition)  # cluster keys, which are not served again
             if host is not None:
                 self.local_boots.record_sign(host, "ready")
         return None
@@ -345,12 +358,6 @@ class DocumentService:
                 secrets=secret_values(host),
             )
         )
-
-    def _pin(self, token: str, documents: IgnitionSet) -> None:
-        self._pinned.pop(token, None)
-        self._pinned[token] = documents
-        while len(self._pinned) > PINNED:
-            del self._pinned[next(iter(self._pinned))]
 
     def _mac_at(self, host: Host, address: IPv4Address) -> Mac:
         seen = self.seen.by_address(address)

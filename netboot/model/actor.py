@@ -12,6 +12,7 @@ class Source(StrEnum):
     CONTROL_SOCKET = "control-socket"  # a command, or a program that uses the socket
     COMMAND = "command"  # a command that works without the daemon
     SIGNAL = "signal"  # SIGHUP
+    ROLLOUT = "rollout"  # a rollout that the actor began
 
 
 @dataclass(frozen=True, slots=True)

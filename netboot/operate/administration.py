@@ -119,9 +119,9 @@ class Administration:
 
         self._power = power
         self.bmc_credentials = BmcCredentialFiles(bmc_credentials, hosts, events, self._user)
-        self._arming = self._host_arming(machines, readiness, attempts)
+        self.arming = self._host_arming(machines, readiness, attempts)
         self.host_actions = HostActions(
-            self._arming, self.one_time_boots, self.host_changes, power, hosts=hosts, now=now
+            self.arming, self.one_time_boots, self.host_changes, power, hosts=hosts, now=now
         )
 
     @property
@@ -218,7 +218,7 @@ class Administration:
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
         """Allow one install of each host, of all of them or of none; raise ArmingRefusedError with every reason."""
-        return await self._arming.arm(request, actor=actor)
+        return await self.arming.arm(request, actor=actor)
 
     async def cancel(self, name: str, *, reason: str = "", actor: Actor | None = None) -> host_status.CancelledInstall:
         """Cancel a host's arming, also of a host that is no longer declared; return what continues."""

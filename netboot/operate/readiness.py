@@ -50,13 +50,19 @@ class Readiness:
         self._server = server
 
     async def reasons(
-        self, host: Host, *, machines: Sequence[Machine] = (), hardware: Hardware | None = None
+        self,
+        host: Host,
+        *,
+        machines: Sequence[Machine] = (),
+        hardware: Hardware | None = None,
+        joins_later: bool = False,
     ) -> list[str]:
         """List why this host could not be installed, each with its cure.
 
-        `machines` is the stored state of its cards, and `hardware` what its last inspection reported.
+        `machines` is the stored state of its cards, and `hardware` what its last inspection reported. `joins_later`: a
+        rollout would let it join later, so that its role's file may be missing.
         """
-        documents = [str(problem) for problem in await self._documents.problems(host)]
+        documents = [str(problem) for problem in await self._documents.problems(host, joins_later=joins_later)]
         found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
         found += await self._architecture(host, machines)
         found += _inspected_disk(host, hardware)

@@ -31,17 +31,17 @@ _KEYFILE: Final = "connection.nmconnection.j2"
 Json = dict[str, object]
 
 
-def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overlay_sha512: str) -> bytes:
+def wrapper(*, version: str, base_url: str, token: str, role_sha512: str | None, overlay_sha512: str | None) -> bytes:
     """Return the document of `ignition.config.url`; the overlay comes last, so it takes precedence.
 
-    The hashes are hex, over the exact bytes served at `/ign/TOKEN/role` and `/ign/TOKEN/overlay`. `httpTotal` is
-    not set, so Ignition retries the children without limit while they answer 503.
+    The hashes are hex, over the exact bytes served at `/ign/TOKEN/role` and `/ign/TOKEN/overlay`; None: the role's file
+    is made later. `httpTotal` is not set, so Ignition retries the children without limit while they answer 503.
     """
     children = [
         {
             "source": urls.ignition(base_url, token, part),
             "compression": "",
-            "verification": {"hash": f"sha512-{sha512}"},
+            "verification": {"hash": f"sha512-{sha512}"} if sha512 is not None else {},
         }
         for part, sha512 in (("role", role_sha512), ("overlay", overlay_sha512))
     ]

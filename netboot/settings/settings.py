@@ -24,6 +24,7 @@ from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
 from netboot.settings.admin_setting import Admin
 from netboot.settings.bmc_setting import BmcSettings
+from netboot.settings.cluster_setting import ClusterSettings
 from netboot.settings.hook_setting import HookSetting, named_once
 from netboot.settings.registry_setting import RegistrySettings
 from netboot.settings.setting_types import SettingSection
@@ -308,6 +309,7 @@ class Settings(SettingSection):
     records: RecordSettings = RecordSettings()
     updates: UpdateSettings = UpdateSettings()
     bmc: BmcSettings = BmcSettings()
+    cluster: ClusterSettings = ClusterSettings()
     log: Log = Log()
     hooks: Annotated[tuple[HookSetting, ...], AfterValidator(named_once)] = described(
         (), "Web servers and commands that get events."

@@ -21,7 +21,7 @@ from netboot.cli.main import cli
 OF_COMMANDS = {
     *("backup-unusable", "bmc-failed", "certificate-unusable"),
     *("daemon-not-running", "daemon-unreachable", "interface-unusable", "permission-denied"),
-    *("rollout-refused", "simulation-refused", "usage"),
+    *("simulation-refused", "usage"),
 }
 
 

@@ -34,8 +34,9 @@ class CheckedWorld(World):
         for old, new in zip(before.hosts, after.hosts, strict=True):
             if new.permit is not None and new.permit != old.permit:
                 self._check_new_permit(after, new.part, new.permit.sha256)
-        began = {effect for effect in effects if isinstance(effect, PowerOn | RunCommand)}
+        began = {effect for effect in effects if isinstance(effect, RunCommand)}
         new_work = [new for old, new in zip(before.hosts, after.hosts, strict=True) if _has_begun(old.phase, new.phase)]
+        began |= {new.host for old, new in zip(before.hosts, after.hosts, strict=True) if old.power is not new.power}
         if after.has_spent_its_budget or after.state is RolloutState.PAUSED:
             assert not new_work
             assert not began

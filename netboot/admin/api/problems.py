@@ -33,6 +33,7 @@ from netboot.errors import (
     NetbootError,
     RescueRefusedError,
     RoleFileError,
+    RolloutError,
     StoreError,
     TransitionError,
     UnknownAccountError,
@@ -80,6 +81,7 @@ _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     WipeRefusedError: 409,
     ConfigError: 422,
     RoleFileError: 422,
+    RolloutError: 409,
     StoreError: 503,
 }
 

@@ -36,6 +36,7 @@ from netboot.admin.api.hosts.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.api.hosts.plans_api import PlansApi
 from netboot.admin.api.power.bmc_api import BmcApi
 from netboot.admin.api.power.power_api import PowerApi
+from netboot.admin.api.rollouts.rollouts_api import RolloutsApi
 from netboot.admin.api.updates.updates_api import UpdatesApi
 from netboot.admin.application import Routes, admin_application
 from netboot.admin.pages.access.login_page import LoginPages
@@ -70,6 +71,7 @@ from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.planning.host_plans import HostPlans
 from netboot.operate.rack.rack_overview import RackOverview
+from netboot.operate.rollout.rollout_uses import RolloutUses
 from netboot.operate.support.support_archive import SupportArchive
 from netboot.operate.updates.updates import Updates
 from netboot.settings.settings import Settings
@@ -99,6 +101,7 @@ class AdminParts:
     access: AccessUses
     rack: RackOverview
     updates: Updates
+    rollouts: RolloutUses
     store_events: Callable[[], asyncio.Future[bool]]
 
     def application(self, *, configuration: Path, public_host: str = "") -> web.Application:
@@ -198,4 +201,5 @@ class AdminParts:
             UpdatesApi(self.updates),
             PowerApi(administration),
             BmcApi(administration.bmc_credentials),
+            RolloutsApi(self.rollouts),
         ]

@@ -46,9 +46,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A host without a problem, the role's file that it has, and when the first secret of that ends."""
+    """A host without a problem, the role's file that it has, and when the first secret of that ends.
+
+    `is_held`: a rollout lets it join later, so that it needs no file.
+    """
 
     host: Host
+    is_held: bool
     stamp: FileStamp | None
     until: datetime | None
 
@@ -56,7 +60,8 @@ class _Ready:
 class Documents:
     """Renders documents from one set of templates and what hosts install.
 
-    `place`: the URLs of the content. `log_port`: our port for machines' logs; 0: they send none.
+    `place`: the URLs of the content. `log_port`: our port for machines' logs; 0: they send none. `is_held`: a host
+    that a rollout lets join later is installed without its role's file.
     """
 
     def __init__(
@@ -70,8 +75,9 @@ class Documents:
         log_port: int = 0,
         updates: NodeUpdateRules = NodeUpdateRules(),  # noqa: B008 - frozen
         now: Callable[[], datetime] = utc_now,
+        is_held: Callable[[HostName], bool] = lambda _: False,
     ) -> None:
-        self.content = content
+        self.content, self.is_held = content, is_held
         self.ignition = IgnitionDocuments(engine, now, sends_journal=log_port != 0, updates=updates)
         self.embeds_ignition, self.updates = embeds_ignition, updates
         self.place, self._engine = place, engine
@@ -89,6 +95,7 @@ class Documents:
             log_port=self._log_port,
             updates=self.updates,
             now=self._now,
+            is_held=self.is_held,
         )
 
     def elsewhere(self, host: Host) -> tuple[Step, ...]:
@@ -181,15 +188,19 @@ class Documents:
     def is_ready(self, host: Host, language: ScriptLanguage) -> bool:
         """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
         ready = self._ready.get((host.name, language))
-        if ready is None or (ready.host, ready.stamp) != (host, _stamp_of(host)):
+        found = host, self.is_held(host.name), _stamp_of(host)
+        if ready is None or (ready.host, ready.is_held, ready.stamp) != found:
             return False
         return ready.until is None or self._now() < ready.until
 
     async def problems(
-        self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)
+        self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage), *, joins_later: bool = False
     ) -> list[RenderError | ContentError]:
-        """Render everything that an install of this host needs; list what is missing or cannot be rendered."""
-        stamp = _stamp_of(host)
+        """Render everything that an install of this host needs; list what is missing or cannot be rendered.
+
+        `joins_later`: as if a rollout held it, so that its role's file may be missing.
+        """
+        stamp, is_held = _stamp_of(host), self.is_held(host.name)
         base_url, tokens = urls.LONGEST_BASE_URL, Tokens(*["0" * 32] * len(TokenKind))
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         deadlines: tuple[Deadline, ...] = ()
@@ -197,7 +208,7 @@ class Documents:
             self.content.check_medium(host),
             self.content.check_architectures(host),
             self.content.release(host),
-            self.ignition.render(host, tokens, mac=host.mac, base_url=base_url, is_embedded=self.embeds_ignition),
+            self._ignition(host, tokens, base_url=base_url, is_held=is_held or joins_later),
         ):
             try:
                 made = await attempt
@@ -220,10 +231,16 @@ class Documents:
                 *(partial(self.script, plan, language, base_url=base_url) for language in languages),
             ]
         )
-        if not found:
+        if not found and is_held >= joins_later:
             until = min((each.at for each in deadlines), default=None)
-            self._ready |= {(host.name, language): _Ready(host, stamp, until) for language in languages}
+            self._ready |= {(host.name, language): _Ready(host, is_held, stamp, until) for language in languages}
         return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
+
+    async def _ignition(self, host: Host, tokens: Tokens, *, base_url: str, is_held: bool) -> IgnitionSet | bytes:
+        if is_held and not self.embeds_ignition:
+            return await self.ignition.render_held(host, tokens, mac=host.mac, base_url=base_url)
+        embeds = self.embeds_ignition
+        return await self.ignition.render(host, tokens, mac=host.mac, base_url=base_url, is_embedded=embeds)
 
     def script_problems(self, mac: Mac, host: Host | None) -> list[RenderError]:
         """Render every script that a machine may get before and after an install; list what cannot be rendered."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from netboot.boot.documents.node_update_rules import NodeUpdateRules
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
@@ -23,6 +24,8 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 from netboot.render import embedded_ignition, ignition
 from netboot.render.template_engine import Engine
+
+HELD_VERSION: Final = "3.4.0"  # as ocne writes it; OCK 1.33 reads it
 
 
 class IgnitionPart(StrEnum):
@@ -98,6 +101,23 @@ class IgnitionDocuments:
         )
         return IgnitionSet({IgnitionPart.WRAPPER: wrapper, **parts}, role)
 
+    async def render_held(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> bytes:
+        """Write the wrapper of a host whose role's file is made later; raise RenderError if its overlay fails."""
+        overlay = ignition.overlay(
+            self._engine,
+            host,
+            version=HELD_VERSION,
+            ready_url=urls.report(base_url, tokens.report, "ready"),
+            log_url=urls.report(base_url, tokens.report, urls.LOG_REPORT) if self._sends_journal else None,
+            mac=mac,
+            updates=await self._updates.of(host, tokens, base_url=base_url),
+        )
+        if problems := read_ignition(overlay).problems:
+            raise _refused_overlay(host, problems[0])
+        return ignition.wrapper(
+            version=HELD_VERSION, base_url=base_url, token=tokens.ignition, role_sha512=None, overlay_sha512=None
+        )
+
     async def role_file(self, host: Host) -> RoleFileRead:
         """Read and verify the role's file of a host; raise RenderError."""
         return await asyncio.to_thread(self._read, host)
@@ -131,8 +151,12 @@ def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
     file = read_ignition(overlay)
     problems = file.problems or check_merged([role, file])
     if problems:
-        what = f"the overlay is refused by Ignition: {problems[0]}"
-        raise RenderError(f"cannot render the Ignition of {host.name}: {what} (templates ignition/*, {host.ignition})")
+        raise _refused_overlay(host, problems[0])
+
+
+def _refused_overlay(host: Host, problem: object) -> RenderError:
+    what = f"the overlay is refused by Ignition: {problem}"
+    return RenderError(f"cannot render the Ignition of {host.name}: {what} (templates ignition/*, {host.ignition})")
 
 
 def _cannot_read(host: Host, path: Path, error: OSError) -> IgnitionFileError:

@@ -68,7 +68,7 @@ INSTALLS: Final = frozenset({P.POWERING, P.NEEDS_PERSON, P.INSTALLING})  # count
 
 
 class PowerStep(StrEnum):
-    """What was requested of a machine's power. A step whose outcome is not known is never repeated."""
+    """What was requested of a machine's power in this attempt."""
 
     NONE = "none"
     REQUESTED = "requested"

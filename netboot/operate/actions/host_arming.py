@@ -103,13 +103,15 @@ class HostArming:
             for host in hosts
         ]
 
-    async def judge(self, hosts: Sequence[ObservedHost]) -> list[JudgedHost]:
-        """Judge whether hosts can be armed now."""
+    async def judge(self, hosts: Sequence[ObservedHost], *, joins_later: bool = False) -> list[JudgedHost]:
+        """Judge whether hosts can be armed now; `joins_later`: by a rollout that is not begun."""
         readiness, server, cluster = self.readiness(), self.problems(), self.hosts().cluster
         judged = []
         for each in hosts:
             host, machines = each.host, each.machines
-            unready = await readiness.reasons(host, machines=machines, hardware=last_reported(each.cards))
+            unready = await readiness.reasons(
+                host, machines=machines, hardware=last_reported(each.cards), joins_later=joins_later
+            )
             warnings = [*readiness.warnings(host, each.install, cluster, machines=machines), *server]
             warnings += await readiness.update_warnings(host)
             rescue = rescue_reasons(host.name, each.request)

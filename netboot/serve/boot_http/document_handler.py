@@ -272,6 +272,8 @@ def _refused(refusal: Refusal) -> web.Response:
         return web.Response(status=403, text="forbidden\n", headers=_SECRET)
     if refusal is Refusal.HELD:  # its sender repeats the report until a person has decided
         return web.Response(status=423, text="held\n", headers=_SECRET)
+    if refusal is Refusal.JOINS_LATER:  # Ignition retries without limit
+        return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
     return web.Response(status=404, text="not found\n", headers=_SECRET)
 
 

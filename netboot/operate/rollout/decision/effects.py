@@ -1,4 +1,7 @@
-"""What a rollout does outside the store. Each is requested after the state that has it was stored."""
+"""What a rollout does outside the store. Each is requested after the state that has it was stored.
+
+An effect that is requested again is the same request: what does it must not do it twice.
+"""
 
 from dataclasses import dataclass
 
@@ -15,7 +18,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class PowerOn:
-    """Power the machine of a host on, to boot from the network. Requested once."""
+    """Power the machine of a host on, to boot from the network. Requested again, as the same request."""
 
     host: HostName
 

@@ -62,7 +62,7 @@ def next_step(rollout: Rollout, observed: Observed, *, rules: Rules, now: dateti
 
 
 def interrupted(rollout: Rollout) -> Rollout:
-    """Return a rollout whose daemon ended: what ran then runs again; an order to a machine's power is not repeated."""
+    """Return a rollout whose daemon ended: the commands that ran then run again."""
     for command in rollout.commands.values():
         if command.state is CommandState.RUNNING:
             rollout = rollout.with_command(command.interrupted())
@@ -111,6 +111,8 @@ def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[E
     for each in rollout.hosts:
         if each.phase is Phase.POWERING and each.armed_at is None:
             yield Arm(each.host)
+        if each.phase is Phase.POWERING and each.power is PowerStep.REQUESTED:
+            yield PowerOn(each.host)
     if rollout.api_answered_at is None and _may_answer(rollout):
         yield CheckApi()
     if rules.has_ready_check:
@@ -135,7 +137,7 @@ def _begin(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime)
         if rollout.state is not RolloutState.RUNNING:
             return rollout, begun
     rollout = _permit(rollout, observed, now)
-    rollout = _order_power(rollout, now, begun)
+    rollout = _order_power(rollout, now)
     return _begin_installs(rollout, observed, now), begun
 
 
@@ -215,13 +217,12 @@ def _permitted(each: RolloutHost, file: FileInPlace, now: datetime) -> RolloutHo
     return replace(each.moved_to(Phase.JOINING, at=now), permit=permit, served_at=None)
 
 
-def _order_power(rollout: Rollout, now: datetime, begun: list[Effect]) -> Rollout:
+def _order_power(rollout: Rollout, now: datetime) -> Rollout:
     """Power on the machines that were armed; without a BMC a person does it."""
     for each in rollout.hosts:
         if each.phase is not Phase.POWERING or each.armed_at is None or each.power is not PowerStep.NONE:
             continue
         if rollout.options.power:
-            begun.append(PowerOn(each.host))
             rollout = rollout.with_host(replace(each, power=PowerStep.REQUESTED))
         else:
             rollout = rollout.with_host(each.moved_to(Phase.NEEDS_PERSON, at=now, reason=person_texts.PRESS))

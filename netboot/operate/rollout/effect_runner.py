@@ -1,0 +1,171 @@
+"""Does the effects of a rollout, each at most once at a time, and applies their outcomes to the stored rollout.
+
+Arming is found in the history of the host, an order to its power by its id: what a daemon did that was killed before it
+stored the outcome is not done again.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Final, assert_never
+
+import structlog
+
+from netboot.boot.install_moves import InstallMoves
+from netboot.errors import NetbootError, StoreError
+from netboot.model.actor import Actor, Source
+from netboot.model.clock import Clock
+from netboot.model.host.host import HostName
+from netboot.model.rollout.command import REMOVAL, CommandKind
+from netboot.model.rollout.rollout import Rollout, RolloutHost
+from netboot.operate.actions.host_arming import HostArming
+from netboot.operate.arming import ArmRequest
+from netboot.operate.rollout.decision import outcomes
+from netboot.operate.rollout.decision.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.machine_power import MachinePower
+from netboot.operate.rollout.ocne.api_check import api_problem
+from netboot.operate.rollout.ocne.ocne_commands import CommandDone, CommandFailed, OcneCommands, Printed
+from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
+from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
+
+API_S: Final = 2.0  # between two requests to the API
+NODE_S: Final = 10.0  # between two runs of the command for a node's readiness
+RETRY_S: Final = 2.0  # after an effect that the store did not accept
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class EffectParts:
+    """What effects need."""
+
+    changes: RolloutChanges
+    _: KW_ONLY
+    arming: HostArming
+    install_moves: InstallMoves
+    power: MachinePower
+    commands: OcneCommands
+    files: ClusterFiles
+    clock: Clock
+
+
+class EffectRunner:
+    """Runs effects as tasks until `end`."""
+
+    def __init__(self, parts: EffectParts, *, on_done: Callable[[], None]) -> None:
+        self._parts, self._on_done = parts, on_done
+        self._running: dict[Effect, asyncio.Task[None]] = {}
+        self.api_answers = False
+        self.api_problem: str | None = None
+        self.nodes_ready: set[HostName] = set()
+
+    def begin(self, effects: Collection[Effect], rollout: Rollout) -> None:
+        """Begin the effects that are not running."""
+        for effect in effects:
+            if effect not in self._running:
+                self._running[effect] = asyncio.create_task(self._run(effect, rollout))
+
+    async def end(self) -> None:
+        """Cancel what runs; commands are killed, and run again later."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._running.clear()
+        self.api_answers, self.api_problem = False, None
+        self.nodes_ready.clear()
+
+    async def _run(self, effect: Effect, rollout: Rollout) -> None:
+        try:
+            outcome = await self._outcome(effect, rollout)
+            if outcome is not None:
+                await self._parts.changes.apply(rollout.id, outcome)
+        except StoreError as error:  # a command without an outcome runs again after the next start of the runner
+            log.warning("rollout.effect_delayed", effect=str(effect), reason=str(error))
+            await asyncio.sleep(RETRY_S)
+        except Exception:  # of a part that is not ours to end the rollout
+            log.exception("rollout.effect_failed", effect=str(effect))
+            await asyncio.sleep(RETRY_S)
+        finally:
+            self._running.pop(effect, None)
+            self._on_done()
+
+    async def _outcome(self, effect: Effect, rollout: Rollout) -> Move | None:
+        match effect:
+            case Arm(host):
+                return await self._arm(rollout, host)
+            case PowerOn(host):
+                return await self._power_on(rollout, host)
+            case Disarm(host):
+                await self._parts.install_moves.cancel(host, reason=f"rollout {rollout.id}", actor=_actor(rollout))
+                return None
+            case RunCommand(kind):
+                return await self._run_command(rollout, kind)
+            case CheckApi():
+                await self._check_api()
+                return None
+            case CheckNode(host):
+                if await self._parts.commands.is_node_ready(host):
+                    self.nodes_ready.add(host)
+                else:
+                    await asyncio.sleep(NODE_S)
+                return None
+            case _:
+                assert_never(effect)
+
+    async def _arm(self, rollout: Rollout, host: HostName) -> Move:
+        reason, moves = _reason(rollout, host), self._parts.install_moves
+        made = [move for move in await moves.history(host) if move.what == "armed" and move.note == reason]
+        if made:
+            return partial(outcomes.armed, host=host, at=made[-1].at)
+        request = ArmRequest([host], reason=reason)
+        try:
+            await self._parts.arming.arm(request, actor=_actor(rollout))
+        except StoreError:
+            raise
+        except NetbootError as error:
+            return partial(outcomes.not_armed, host=host, reason=str(error), at=self._parts.clock.now())
+        arming = (await moves.read(host)).arming
+        return partial(outcomes.armed, host=host, at=arming.at if arming is not None else self._parts.clock.now())
+
+    async def _power_on(self, rollout: Rollout, host: HostName) -> Move:
+        each = _host(rollout, host)
+        request_id = f"rollout-{rollout.id}-{each.attempts}-{host}"
+        power, actor = self._parts.power, _actor(rollout)
+        to_press = await power.power_on_to_network(host, request_id=request_id, actor=actor)
+        return partial(outcomes.powered, host=host, to_press=to_press, at=self._parts.clock.now())
+
+    async def _run_command(self, rollout: Rollout, kind: CommandKind) -> Move:
+        host = rollout.replaces if kind in REMOVAL else None
+        found, now = await self._parts.commands.run(kind, host=host), self._parts.clock.now
+        match found:
+            case CommandDone():
+                return partial(outcomes.command_done, kind=kind, at=now())
+            case CommandFailed(reason):
+                return partial(outcomes.command_failed, kind=kind, detail=reason, at=now())
+            case Printed(count):
+                return partial(outcomes.command_printed, kind=kind, printed=count, at=now())
+
+    async def _check_api(self) -> None:
+        api = await asyncio.to_thread(self._parts.files.api)
+        problem = await api_problem(api.endpoint, api.ca_pem) if isinstance(api, ApiPlace) else api
+        self.api_answers, self.api_problem = problem is None, problem
+        if problem is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.sleep(API_S)
+
+
+def _reason(rollout: Rollout, host: HostName) -> str:
+    return f"rollout {rollout.id}, attempt {_host(rollout, host).attempts}"
+
+
+def _host(rollout: Rollout, host: HostName) -> RolloutHost:
+    each = rollout.host(host)
+    assert each is not None  # its effect was made from this rollout
+    return each
+
+
+def _actor(rollout: Rollout) -> Actor:
+    return Actor(rollout.actor, Source.ROLLOUT)

@@ -1,0 +1,49 @@
+"""Powers the machines of a rollout on, by their BMCs where they have one."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from netboot.errors import NetbootError, StoreError
+from netboot.model.actor import Actor
+from netboot.model.host.host import HostName, HostSet
+from netboot.model.power.power import IntentState, PowerAction
+from netboot.model.words import first_line
+from netboot.operate.power.power_request import PowerRequest
+from netboot.operate.power.power_requests import PowerRequests
+from netboot.operate.rollout.decision import person_texts
+
+ENDED_S: Final = 600.0  # an action is several requests to a BMC
+
+
+class MachinePower(Protocol):
+    """Powers machines on."""
+
+    async def power_on_to_network(self, host: HostName, *, request_id: str, actor: Actor) -> str | None:
+        """Power a machine on, to boot from the network once; None: done, else what a person does in its place.
+
+        A request whose id is known is the same request again. Raises StoreError.
+        """
+        ...
+
+
+class BmcPower:
+    """The BMCs of the hosts in force."""
+
+    def __init__(self, requests: PowerRequests, hosts: Callable[[], HostSet]) -> None:
+        self._requests, self._hosts = requests, hosts
+
+    async def power_on_to_network(self, host: HostName, *, request_id: str, actor: Actor) -> str | None:
+        declared = self._hosts().get(host)
+        if declared is None or declared.bmc is None:
+            return person_texts.PRESS
+        request = PowerRequest([host], PowerAction.PXE, id=request_id)
+        try:
+            [intent] = await self._requests.request(request, actor=actor)
+            ended = await self._requests.ended(intent.id, timeout_s=ENDED_S)
+        except StoreError:
+            raise
+        except NetbootError as error:
+            return f"{first_line(str(error))}; {person_texts.PRESS}"
+        if ended.state is IntentState.DONE:
+            return None
+        return f"its BMC did not power it on ({ended.state}: {first_line(ended.detail)}); {person_texts.PRESS}"

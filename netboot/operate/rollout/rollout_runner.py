@@ -1,0 +1,129 @@
+"""Runs the active rollout: observes, decides, stores, then does. A daemon that is killed goes on where it was.
+
+Of several appliances on one store one runs it: the one that has the claim, which ends by itself. Each state is stored
+by compare-and-set before its effects begin.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from netboot.boot.documents.join_gate import JoinGate
+from netboot.errors import StoreError
+from netboot.model.install.install import InstallState
+from netboot.model.rollout.rollout import OVER, Rollout, RolloutHost
+from netboot.model.words import first_line
+from netboot.operate.rollout.decision.next_actions import interrupted, next_step
+from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
+from netboot.operate.rollout.effect_runner import EffectParts, EffectRunner
+from netboot.store.sealing.sealing import token_digest
+
+TICK_S: Final = 1.0
+CLAIM: Final = timedelta(seconds=15)
+STORE_S: Final = 2.0  # after a failure of the store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """`id` of this daemon; `is_alone`: no other daemon uses the store, so that it takes what an earlier one claimed."""
+
+    id: str
+    is_alone: bool
+
+
+class RolloutRunner:
+    def __init__(self, parts: EffectParts, gate: JoinGate, *, rules: Rules, owner: Owner) -> None:
+        self._parts, self._gate, self._rules, self._owner = parts, gate, rules, owner
+        self._changes, self._rollouts = parts.changes, parts.changes.rollouts
+        self._wake = asyncio.Event()
+        self._effects = EffectRunner(parts, on_done=self._wake.set)
+        self._mine: int | None = None  # the rollout that this daemon runs
+        self._claimed_at: datetime | None = None
+
+    @property
+    def api_problem(self) -> str | None:
+        """Why the API of the cluster did not answer last; None: it did, or was not checked here."""
+        return self._effects.api_problem
+
+    async def read_changed(self, _subjects: object = None) -> None:
+        """Note that a rollout was changed, here or by another appliance."""
+        await self._gate.read_changed()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Run rollouts until cancelled."""
+        try:
+            while True:
+                self._wake.clear()
+                wait_s: float | None = STORE_S
+                try:
+                    wait_s = await self._turn()
+                except StoreError:  # which the status shows
+                    await self._end_without_claim()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
+        finally:
+            await self._effects.end()
+
+    async def _turn(self) -> float | None:
+        """Do one step of the active rollout; return after how long the next one follows, None: after a change."""
+        rollout = await self._rollouts.active()
+        if rollout is None or not await self._claimed(rollout):
+            if self._mine is not None:
+                self._mine = None
+                await self._effects.end()
+                await self._gate.read_changed()
+            return None if rollout is None else TICK_S
+        if self._mine != rollout.id:
+            taken = await self._changes.save(rollout, interrupted(rollout))
+            if taken is None:
+                return 0.0
+            self._mine, rollout = rollout.id, taken
+            await self._gate.read_changed()
+        return await self._step(rollout)
+
+    async def _end_without_claim(self) -> None:
+        """End what runs if the store fails for so long that another daemon may have taken the rollout over."""
+        is_shared = not self._owner.is_alone and self._mine is not None and self._claimed_at is not None
+        if is_shared and self._claimed_at is not None and self._parts.clock.now() - self._claimed_at >= CLAIM:
+            self._mine = None
+            await self._effects.end()
+
+    async def _step(self, rollout: Rollout) -> float:
+        step = next_step(rollout, await self._observed(rollout), rules=self._rules, now=self._parts.clock.now())
+        saved = await self._changes.save(rollout, step.rollout)
+        if saved is None:
+            return 0.0
+        if [each.phase in OVER for each in saved.hosts] != [each.phase in OVER for each in rollout.hosts]:
+            await self._gate.read_changed()
+        self._effects.begin(step.effects, saved)
+        return TICK_S
+
+    async def _claimed(self, rollout: Rollout) -> bool:
+        """Take the rollout, or keep it; False: another daemon runs it."""
+        now, is_mine = self._parts.clock.now(), self._mine == rollout.id
+        if is_mine and (self._owner.is_alone or (self._claimed_at is not None and now - self._claimed_at < CLAIM / 3)):
+            return True
+        free_at = now + CLAIM * 2 if self._owner.is_alone else now  # what the daemon before claimed is free
+        is_claimed = await self._rollouts.claim(rollout, self._owner.id, now=free_at, until=now + CLAIM)
+        self._claimed_at = now if is_claimed else None
+        return is_claimed
+
+    async def _observed(self, rollout: Rollout) -> Observed:
+        installs = {each.host: await self._install(each) for each in rollout.hosts}
+        files = await asyncio.to_thread(self._parts.files.in_place)
+        return Observed(installs, files, self._effects.api_answers, frozenset(self._effects.nodes_ready))
+
+    async def _install(self, each: RolloutHost) -> ObservedInstall:
+        install, note = self._parts.install_moves.known(each.host), ""
+        if install.state is InstallState.FAILED and not each.is_over:
+            history = await self._parts.install_moves.history(each.host)
+            note = next((first_line(move.note) for move in reversed(history) if move.after is InstallState.FAILED), "")
+        return ObservedInstall.of(install, token_digest(install.tokens.ignition), note)

@@ -1,0 +1,159 @@
+"""The use cases of a rollout: plan, begin, show, pause, resume, cancel, retry, confirm; the state of the cluster."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+
+from netboot.boot.install_moves import InstallMoves
+from netboot.errors import RolloutError
+from netboot.model.actor import Actor
+from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.model.host.role_ignition import RoleUse
+from netboot.model.rollout.command import FILE_OF, CommandKind
+from netboot.model.rollout.rollout import Rollout
+from netboot.operate.rollout.decision import outcomes
+from netboot.operate.rollout.decision.observed import ObservedInstall
+from netboot.operate.rollout.decision.schedule import Durations, Schedule, schedule
+from netboot.operate.rollout.new_rollout import JudgedRollout, NewRollouts, RolloutRequest
+from netboot.operate.rollout.ocne.ocne_commands import CommandFailed, OcneCommands
+from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
+from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
+from netboot.operate.rollout.rollout_runner import RolloutRunner
+from netboot.operate.rollout.rollout_status import ClusterStatus, RolloutStatus, cluster_status, rollout_status
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPlan:
+    """What a rollout would do: its schedule with deadlines, why it cannot begin, and what is read before."""
+
+    schedule: Schedule
+    options_max_parallel: int
+    options_failure_budget: int
+    refusals: Sequence[str]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedCommands:
+    """Commands that a person runs. They have a token, and a key: show them to nobody else."""
+
+    kind: CommandKind
+    commands: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutUses:
+    """Methods raise StoreError, and RolloutError for what is refused."""
+
+    changes: RolloutChanges
+    _: KW_ONLY
+    new: NewRollouts
+    runner: RolloutRunner
+    commands: OcneCommands
+    files: ClusterFiles
+    install_moves: InstallMoves
+    durations: Callable[[], ExpectedDurations]
+    now: Callable[[], datetime]
+
+    async def plan(self, request: RolloutRequest) -> RolloutPlan:
+        """Return the schedule of a rollout that is not begun; raise UnknownHostError."""
+        judged = await self.new.judge(request, actor="", now=self.now())
+        installs = {
+            each.host: ObservedInstall.of(await self.install_moves.read(each.host), None)
+            for each in judged.rollout.hosts
+        }
+        files = await asyncio.to_thread(self.files.in_place)
+        made = await asyncio.to_thread(
+            schedule, judged.rollout, installs, files, rules=self.new.rules, durations=Durations.of(self.durations())
+        )
+        options = judged.rollout.options
+        return RolloutPlan(made, options.max_parallel, options.failure_budget, judged.refusals, judged.warnings)
+
+    async def begin(self, request: RolloutRequest, *, actor: Actor) -> RolloutStatus:
+        """Begin a rollout; raise RolloutError with every reason if it cannot begin."""
+        judged: JudgedRollout = await self.new.judge(request, actor=actor.name, now=self.now())
+        judged.refuse()
+        stored = await self.changes.rollouts.create(judged.rollout)
+        self.changes.begun(stored, actor)
+        await self.runner.read_changed()
+        return self._status(stored)
+
+    async def show(self, rollout_id: int | None = None) -> RolloutStatus:
+        """Show a rollout, the newest one without an id."""
+        return self._status(await self._rollout(rollout_id))
+
+    async def all(self) -> list[RolloutStatus]:
+        """List the rollouts that are kept, the newest first."""
+        return [self._status(each) for each in await self.changes.rollouts.newest()]
+
+    async def pause(self, *, reason: str, actor: Actor) -> RolloutStatus:
+        """Begin nothing new; what has begun continues."""
+        return await self._change(lambda rollout: outcomes.paused(rollout, reason), actor)
+
+    async def resume(self, *, actor: Actor) -> RolloutStatus:
+        """Go on: hosts that failed are accepted, and commands that failed run again."""
+        return await self._change(outcomes.resumed, actor)
+
+    async def cancel(self, hosts: Sequence[str], *, reason: str, actor: Actor) -> RolloutStatus:
+        """Take hosts out of the rollout; without names all of them, which ends it."""
+        return await self._change(
+            lambda rollout: outcomes.cancelled(rollout, hosts, at=self.now(), reason=reason), actor
+        )
+
+    async def retry(self, host: str, *, actor: Actor) -> RolloutStatus:
+        """Install a failed or cancelled host again."""
+        return await self._change(lambda rollout: outcomes.retried(rollout, host, at=self.now()), actor)
+
+    async def confirm(self, *, actor: Actor) -> RolloutStatus:
+        """Note that a person did what the rollout waited for; the file of a command whose commands ran is taken."""
+        rollout = await self._active()
+        kind = outcomes.confirmable(rollout)
+        command = rollout.command(kind)
+        if command.printed and kind in FILE_OF:
+            taken = await self.commands.take_printed(kind, since=command.began_at or rollout.began_at)
+            if isinstance(taken, CommandFailed):
+                raise RolloutError(f"cannot confirm {kind}: {taken.reason}")
+        return await self._change(lambda found: outcomes.confirmed(found, kind, self.now()), actor)
+
+    async def printed(self) -> list[PrintedCommands]:
+        """Return what commands printed for a person, if they were run by this appliance."""
+        rollout = await self._active()
+        waiting = [each.kind for each in rollout.commands.values() if each.printed]
+        return [PrintedCommands(kind, await self.commands.printed(kind)) for kind in waiting]
+
+    async def cluster(self) -> ClusterStatus:
+        """Return the state of the cluster: nodes, deadlines, the rollout, the next command."""
+        active = await self.changes.rollouts.active()
+        api, files = await asyncio.to_thread(lambda: (self.files.api(), self.files.in_place()))
+        return cluster_status(
+            self.new.hosts(),
+            await self.install_moves.all(),
+            {use: file for use, file in files.items() if use is not RoleUse.INIT},
+            self._status(active) if active is not None else None,
+            endpoint=api.endpoint if isinstance(api, ApiPlace) else None,
+        )
+
+    async def _change(self, move: Move, actor: Actor) -> RolloutStatus:
+        rollout = await self._active()
+        changed = await self.changes.apply(rollout.id, move, actor=actor)
+        await self.runner.read_changed()
+        return self._status(changed)
+
+    async def _active(self) -> Rollout:
+        rollout = await self.changes.rollouts.active()
+        if rollout is None:
+            raise RolloutError("no rollout is active; netboot cluster rollout begins one")
+        return rollout
+
+    async def _rollout(self, rollout_id: int | None) -> Rollout:
+        if rollout_id is None:
+            found = next(iter(await self.changes.rollouts.newest(limit=1)), None)
+        else:
+            found = await self.changes.rollouts.get(rollout_id)
+        if found is None:
+            raise RolloutError("no such rollout is kept; netboot cluster rollout begins one")
+        return found
+
+    def _status(self, rollout: Rollout) -> RolloutStatus:
+        return rollout_status(rollout, self.new.rules, api_problem=self.runner.api_problem)
