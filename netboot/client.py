@@ -202,11 +202,21 @@ class ControlClient:
         if follow:
             raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
-    async def _request(self, method: str, path: str, body: object = None, *, data: bytes | None = None) -> Any:
-        text = f"the daemon on {self._place} does not answer yet; waiting {ANSWER_S - SLOW_S:.0f} s more"
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        data: bytes | None = None,
+        answer_s: float = ANSWER_S,
+    ) -> Any:
+        text = f"the daemon on {self._place} does not answer yet; waiting {answer_s - SLOW_S:.0f} s more"
+        timeout = aiohttp.ClientTimeout(total=answer_s, connect=CONNECT_S)
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._report, text)
         try:
-            async with self._session.request(method, f"/api/v1/{path}", json=body, data=data) as answer:
+            url = f"/api/v1/{path}"
+            async with self._session.request(method, url, json=body, data=data, timeout=timeout) as answer:
                 await _raise_for(answer)
                 return await (answer.json() if answer.content_type == "application/json" else answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -40,7 +40,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "install": "Arm hosts for one install, and follow it.",
     "cluster": "Replace and show the Ignition files of the cluster's roles.",
     "power": "Switch machines on and off by their BMCs (Redfish), and let them boot from the network once.",
-    "bmc": "Set the credentials of BMCs.",
+    "bmc": "Find out what the BMCs of hosts can do, and set their credentials.",
     "user": "Add, change, list and remove the users who may log in.",
     "token": "Make, list and revoke the API tokens of programs.",
     "updates": "Show what each node runs and is offered, and what to type next.",

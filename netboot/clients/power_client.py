@@ -11,6 +11,7 @@ from netboot.operate.selection import EVERY_HOST, HostSelection
 View = Mapping[str, Any]
 
 WAIT_S: Final = 20  # for an end, in one request
+PROBE_S: Final = 150.0  # for the answer of the daemon, which waits 120 s for a BMC
 
 
 class PowerClient:
@@ -18,6 +19,7 @@ class PowerClient:
 
     def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self._request = request
+        self.probes = ProbesClient(request)
 
     async def request(self, request: PowerRequest) -> list[View]:
         """Request an action on all hosts or none; raise RefusedError with every reason."""
@@ -44,6 +46,18 @@ class PowerClient:
         pairs = [("role", selection.role)] if selection.role else []
         pairs += [("label", f"{key}={text}") for key, text in selection.labels.items()]
         return list(await self._request("GET", f"power?{urlencode(pairs)}" if pairs else "power"))
+
+
+class ProbesClient:
+    """The request that examines a BMC; it has the method of `operate.power.bmc_probes` that commands use."""
+
+    def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def probe(self, host: str, *, is_recorded: bool = False) -> View:
+        """Find out what the BMC of a host can do."""
+        path = f"hosts/{quote(host, safe='')}/bmc/probe"
+        return dict(await self._request("POST", path, {"record": is_recorded}, answer_s=PROBE_S))
 
 
 class BmcCredentialsClient:

@@ -19,7 +19,7 @@ from netboot.app.administration.api_description import application_without_use_c
 from netboot.cli.main import cli
 
 OF_COMMANDS = {
-    *("backup-unusable", "bmc-failed", "certificate-unusable"),
+    *("backup-unusable", "certificate-unusable"),
     *("daemon-not-running", "daemon-unreachable", "interface-unusable", "permission-denied"),
     *("simulation-refused", "usage"),
 }

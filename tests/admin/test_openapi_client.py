@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,20 @@ from aiohttp import web
 from fixtures.api_answers import closed_description, operation_at
 from jsonschema import Draft202012Validator
 
+from netboot.bmc.credentials import BmcCredentials
 from netboot.client import ControlClient
 from netboot.errors import NetbootError
+from netboot.model.access.access_rule import UserRole
+from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.role_ignition import RoleUse
+from netboot.model.power.power import PowerAction
 from netboot.model.release import EntryKind
+from netboot.operate.access.api_tokens import NewToken
+from netboot.operate.access.user_accounts import NewUser, UserEdit
 from netboot.operate.arming import ArmRequest, CancelRequest, ConfirmRequest
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.one_time_boots import RescueRequest
+from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostValues, RemovalRequest
 from netboot.operate.running_daemon import RescanRequest
@@ -58,6 +66,17 @@ ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "one_time_boots.rescue": (RescueRequest(["cp1"]),),
     "one_time_boots.cancel_rescue": (["cp1"],),
     "one_time_boots.cancel_wipe": ("cp1",),
+    "power.request": (PowerRequest(["cp1"], PowerAction.PXE, NetworkBoot.HTTP, is_forced=True),),
+    "power.ended": ("ab12",),
+    "power.read": ("cp1",),
+    "power.read_all": (WORKERS,),
+    "power.probes.probe": ("cp1",),
+    "bmc_credentials.set": ("cp1", BmcCredentials("root", "secret")),
+    "access.users.add": (NewUser("alice", UserRole.ADMIN, "correct horse battery"),),
+    "access.users.change": (UserEdit("alice", UserRole.READ_ONLY),),
+    "access.users.remove": ("alice",),
+    "access.tokens.create": (NewToken("ci", UserRole.ADMIN, timedelta(days=1)),),
+    "access.tokens.revoke": ("ci",),
 }
 
 
@@ -90,13 +109,21 @@ async def a_listener(socket: Path, received: list[Received]) -> AsyncIterator[No
 
 def methods(client: ControlClient) -> dict[str, Any]:
     """List the public methods of a client and of its parts."""
-    parts = {f"{name}.": part for name, part in vars(client).items() if type(part).__module__ == "netboot.client"}
     return {
         prefix + name: method
-        for prefix, part in {"": client, **parts}.items()
+        for prefix, part in {"": client, **parts_of(client)}.items()
         for name, method in inspect.getmembers(part, inspect.ismethod)
         if name[0] != "_"
     }
+
+
+def parts_of(client: Any) -> dict[str, Any]:
+    found = {}
+    for name, part in vars(client).items():
+        if type(part).__module__.startswith("netboot.client"):
+            inner = {f"{name}.{prefix}": each for prefix, each in parts_of(part).items()}
+            found |= {f"{name}.": part, **inner}
+    return found
 
 
 async def requests_of_each_method(socket: Path) -> dict[str, Received]:

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -182,3 +183,25 @@ def test_a_form_of_the_pages_requests_an_action_once(daemon: Daemon, machine: Em
     shown = page(daemon, "/hosts/w1")
     assert "off, read " in " ".join(shown.texts("dd"))
     assert "power off" in page(daemon, "/").texts("span", class_="tag")
+
+
+def test_a_bmc_is_examined_and_its_answers_are_recorded_without_secrets(daemon: Daemon, machine: EmulatedMachine):
+    file = daemon.directory / "w1.zip"
+
+    printed = daemon.netboot("bmc", "probe", "w1", "-o", str(file))
+
+    rows = [line.split("\t")[:2] for line in printed.splitlines() if "\t" in line]
+    assert rows[0] == ["ABILITY", "WORKS"]
+    assert {name: works for name, works in rows[1:] if name in ("login", "machine", "power-state")} == {
+        "login": "yes",
+        "machine": "yes",
+        "power-state": "yes",
+    }
+    with zipfile.ZipFile(file) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert {"netboot.json", "redfish/v1/index.json"} < texts.keys()
+    assert [name for name, text in texts.items() if PASSWORD in text or machine.macs[0] in text] == []
+    probed = daemon.api("/api/v1/hosts/w1/bmc/probe", "-X", "POST")
+    assert (probed["host"], probed["recording"], machine.resets) == ("w1", None, [])
+    refused = daemon.api("/api/v1/hosts/w2/bmc/probe", "-X", "POST")
+    assert (refused["status"], refused["code"]) == (502, "bmc-failed")

@@ -200,6 +200,6 @@ class AdminParts:
             ActivityApi(self.activity, now=self.now),
             UpdatesApi(self.updates),
             PowerApi(administration),
-            BmcApi(administration.bmc_credentials),
+            BmcApi(administration),
             RolloutsApi(self.rollouts),
         ]

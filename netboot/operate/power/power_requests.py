@@ -18,7 +18,8 @@ from netboot.model.actor import Actor
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
-from netboot.model.words import first_line
+from netboot.model.words import one_line
+from netboot.operate.power.bmc_probes import BmcProbes
 from netboot.operate.power.power_request import (
     HostPower,
     ObservedPower,
@@ -61,6 +62,7 @@ class PowerRequests:
         new_id: Callable[[], str],
     ) -> None:
         self._sender, self._intents, self._events = sender, sender.intents, sender.events
+        self.probes = BmcProbes(sender.bmcs, sender.hosts, sender.events)
         self._owner, self._running_ids, self._new_id = owner, running_ids, new_id
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the intent
         self._unknown: dict[HostName, PowerIntent] = {}  # the newest of a host, if it is not known whether it was done
@@ -271,7 +273,7 @@ class PowerRequests:
                 state, progress = await self._sender.bmcs.call(host, _read, limit_s=STATUS_S)
             found = ObservedPower(host.name, state, at, progress)
         except BmcError as error:
-            found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=first_line(str(error)))
+            found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=one_line(str(error)))
         except TimeoutError:
             found = ObservedPower(
                 host.name,

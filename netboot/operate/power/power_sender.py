@@ -7,7 +7,7 @@ it. It is never sent again.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
+from netboot.model.words import one_line
 from netboot.operate.power.power_request import ObservedPower, no_bmc
 from netboot.store.power.power_intents import PowerIntents
 from netboot.telemetry.metrics import Metrics
@@ -153,11 +154,11 @@ class PowerSender:
 
     async def _end(self, intent: PowerIntent, end: _End) -> None:
         """Store an end, also if the store fails for a while, and record it."""
-        ended = await self._stored_end(intent, end)
+        ended = await self._stored_end(intent, replace(end, detail=one_line(end.detail)))  # a BMC may send any text
         if ended is None:
             return  # another appliance has ended it
         self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
-        outcome = {"outcome": ended.state.value, "reason": end.detail or None}
+        outcome = {"outcome": ended.state.value, "reason": ended.detail or None}
         if ended.state in {IntentState.FAILED, IntentState.UNKNOWN}:
             self._emit("power.failed", ended, outcome, level=logging.ERROR)
         else:

@@ -4,20 +4,32 @@ from aiohttp import web
 
 from netboot.admin.access.requester import actor_of
 from netboot.admin.api.operation import operation
-from netboot.admin.api.power.power_bodies import CredentialsBody
+from netboot.admin.api.power.power_bodies import CredentialsBody, ProbeBody
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import read_body
 from netboot.bmc.credentials import BmcCredentials
 from netboot.errors import BmcError, UnknownHostError
-from netboot.operate.power.bmc_credentials import BmcCredentialFiles, WrittenCredentials
+from netboot.operate.administration import Administration
+from netboot.operate.power.bmc_credentials import WrittenCredentials
+from netboot.operate.power.bmc_probes import ProbedBmc
 
 
 class BmcApi:
-    def __init__(self, credentials: BmcCredentialFiles) -> None:
-        self._credentials = credentials
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.put("/api/v1/hosts/{host}/bmc/credentials", self.set_credentials)]
+        return [
+            web.post("/api/v1/hosts/{host}/bmc/probe", self.probe),
+            web.put("/api/v1/hosts/{host}/bmc/credentials", self.set_credentials),
+        ]
+
+    @operation(ProbedBmc, body=ProbeBody, errors=[UnknownHostError, BmcError])
+    async def probe(self, request: web.Request) -> web.Response:
+        """Find out what the BMC of a host can do, without a change; it may take two minutes."""
+        body, name = await read_body(request, ProbeBody), request.match_info["host"]
+        probes = self._administration.power.probes
+        return json_answer(await probes.probe(name, is_recorded=body.record, actor=actor_of(request)))
 
     @operation(WrittenCredentials, body=CredentialsBody, errors=[UnknownHostError, BmcError])
     async def set_credentials(self, request: web.Request) -> web.Response:
@@ -25,4 +37,5 @@ class BmcApi:
         body = await read_body(request, CredentialsBody)
         credentials = BmcCredentials(body.username, body.password)
         name = request.match_info["host"]
-        return json_answer(await self._credentials.set(name, credentials, actor=actor_of(request)))
+        files = self._administration.bmc_credentials
+        return json_answer(await files.set(name, credentials, actor=actor_of(request)))

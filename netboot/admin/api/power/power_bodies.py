@@ -60,6 +60,12 @@ class IntentQuery(RequestModel):
     wait_s: Annotated[int, Field(ge=0, le=25, description="seconds, 0 to 25: how long its end is waited for")] = 0
 
 
+class ProbeBody(RequestModel):
+    """How a BMC is examined. `record`: with its answers, without secrets, as a zip archive in Base64."""
+
+    record: Annotated[bool, Field(description="true or false")] = False
+
+
 class CredentialsBody(RequestModel):
     """The user of a BMC, and its password."""
 

@@ -1,23 +1,59 @@
 """`netboot bmc`: the BMCs of hosts. A password is never an argument, and is never printed."""
 
+import asyncio
+import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from netboot.cli.commands.access.user import password_file, read_password
 from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.power.power import with_daemon
 from netboot.cli.groups import Group
-from netboot.cli.views.output import config_and_json, print_found
+from netboot.cli.views.output import config_and_json, print_found, print_table
+from netboot.model.words import printable
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient
     from netboot.operate.administration import Administration
 
+_COLUMNS: Final = ("ABILITY", "WORKS", "DETAIL")
+
 
 @click.group(cls=Group)
 def bmc() -> None:
-    """Set the credentials of BMCs."""
+    """Find out what the BMCs of hosts can do, and set their credentials."""
+
+
+@bmc.command()
+@click.argument("host")
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write the answers of the BMC into this file."
+)
+@config_and_json
+def probe(config: Path, host: str, output: Path | None, as_json: bool) -> None:
+    """Find out what the BMC of HOST can do. Nothing is changed.
+
+    With -o its answers are written into a zip archive, without addresses, names, serial numbers and secrets: a report
+    of a fault, and an example that a test can replay.
+    """
+    found = asyncio.run(
+        with_daemon(config, lambda client: client.power.probes.probe(host, is_recorded=output is not None))
+    )
+    recording = found.pop("recording")
+    if output is not None:
+        output.write_bytes(base64.b64decode(recording))
+    shown = found["probe"]
+    if not as_json:
+        texts = {name: shown[name] for name in ("url", "vendor", "model", "firmware", "bios", "redfish")}
+        texts |= {"certificate": shown["certificate_sha256"], "quirks": ", ".join(shown["quirks"])}
+        for name, text in texts.items():
+            click.echo(printable(f"{name}: {text or 'not known'}"))
+    rows = [(each["ability"], each["works"], each["detail"]) for each in shown["abilities"]]
+    print_table(found, as_json, _COLUMNS, rows)
+    if output is not None:
+        click.echo(f"the answers are in {output}; read them before you send them", err=True)
 
 
 @bmc.command()

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -57,7 +57,7 @@ def power() -> None:
 def status(config: Path, hosts: Sequence[str], selection: HostSelection, has_all: bool, as_json: bool) -> None:
     """Read the power state of machines from their BMCs."""
     _check(hosts, selection, has_all)
-    found = asyncio.run(_with_daemon(config, partial(_status, hosts=hosts, selection=selection)))
+    found = asyncio.run(with_daemon(config, partial(_status, hosts=hosts, selection=selection)))
     print_table(found, as_json, _COLUMNS, map(row_of, found))
     if any(each["observed"] is None or each["observed"]["fault"] for each in found):
         sys.exit(1)
@@ -119,7 +119,8 @@ def _check(hosts: Sequence[str], selection: HostSelection, has_all: bool) -> Non
         check_selection(hosts, selection)
 
 
-async def _with_daemon(config: Path, work: Any) -> Any:
+async def with_daemon(config: Path, work: Callable[["ControlClient"], Coroutine[Any, Any, Any]]) -> Any:
+    """Do `work` with the running daemon; raise NoDaemonError if none runs."""
     client = await daemon_at(load_settings(config).admin.socket, config)
     if client is None:
         raise NoDaemonError(NO_DAEMON)
@@ -138,7 +139,7 @@ async def _status(
 
 def _act(config: Path, request: PowerRequest, *, wait: bool, as_json: bool) -> None:
     check_selection(request.hosts, request.selection)
-    ended = asyncio.run(_with_daemon(config, partial(_sent, request=request, wait=wait)))
+    ended = asyncio.run(with_daemon(config, partial(_sent, request=request, wait=wait)))
     print_found(ended, as_json, (printable(line_of(each)) for each in ended))
     if any(each["state"] != IntentState.DONE or each.get("reached") is False for each in ended):
         sys.exit(1)
