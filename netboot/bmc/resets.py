@@ -1,7 +1,7 @@
 """Power of one machine: its state, and the types of reset that are sent for an action, in the order of its quirks."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from netboot.bmc.bmc_fault import BmcFault, BmcFaultError
 from netboot.bmc.quirks import ResetStep
@@ -87,9 +87,3 @@ def _is_so_already(machine: RedfishMachine, action: ResetAction) -> bool:
         return False
     machine.system.refresh()
     return power_state(machine) in wanted
-
-
-def allowed_values(machine: RedfishMachine) -> Any:
-    """Return the types of reset as the BMC lists them; None if it lists none."""
-    actions = machine.system.json.get("Actions") or {}
-    return (actions.get("#ComputerSystem.Reset") or {}).get("ResetType@Redfish.AllowableValues")

@@ -12,7 +12,7 @@ SHARED = """\
 hosts:
   cp1: {role: control-plane, mac: 52:54:00:00:00:01}
 cluster: {name: rackone, init: cp1, byo: byo.yaml}
-defaults: {release: 1.30}
+defaults: {release: 1.30, bmc: {certificate: ca.pem}}
 """
 OF_W1 = """\
 hosts:
@@ -48,7 +48,7 @@ def test_the_files_become_one_document_in_the_order_of_the_documentation(shared:
     assert list(found) == ["cluster", "defaults", "groups", "hosts"]
     assert found == {
         "cluster": {"name": "rackone", "init": "cp1", "byo": str(shared.directory / "rack/byo.yaml")},
-        "defaults": {"release": "1.30"},
+        "defaults": {"release": "1.30", "bmc": {"certificate": str(shared.directory / "rack/ca.pem")}},
         "groups": {"g": {"disk": None}},
         "hosts": {
             "cp1": {"role": "control-plane", "mac": "52:54:00:00:00:01"},
