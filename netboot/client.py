@@ -15,6 +15,7 @@ import aiohttp
 
 from netboot.clients.access_client import AccessClient
 from netboot.clients.power_client import BmcCredentialsClient, PowerClient
+from netboot.clients.rollouts_client import RolloutsClient
 from netboot.control_socket import (
     CONFIGURATION_HEADER,
     CONNECT_S,
@@ -65,6 +66,7 @@ class ControlClient:
         self.one_time_boots = OneTimeBootsClient(self._request)
         self.hooks = HooksClient(self._request)
         self.access = AccessClient(self._request)
+        self.rollouts = RolloutsClient(self._request)
         self.power, self.bmc_credentials = PowerClient(self._request), BmcCredentialsClient(self._request)
         self.logs = LogsClient(self._streamed)
         self.boots = BootsClient(self._request)

@@ -38,7 +38,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "support": "Write what explains the boots of a host into one archive, without secrets.",
     "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
-    "cluster": "Replace and show the Ignition files of the cluster's roles.",
+    "cluster": "Roll the cluster out in order, show it, and replace the Ignition files of its roles.",
     "power": "Switch machines on and off by their BMCs (Redfish), and let them boot from the network once.",
     "bmc": "Find out what the BMCs of hosts can do, and set their credentials.",
     "user": "Add, change, list and remove the users who may log in.",

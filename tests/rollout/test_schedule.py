@@ -7,7 +7,7 @@ from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import RolloutOptions, RolloutPart
-from netboot.operate.rollout.decision.observed import ObservedInstall, Rules
+from netboot.operate.rollout.decision.observed import MARGIN, ObservedInstall, Rules
 from netboot.operate.rollout.decision.schedule import Durations, PlannedCommand, PlannedHost, schedule
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
 
@@ -64,7 +64,7 @@ def test_a_key_is_made_again_where_the_joins_take_longer_than_it_lasts():
     assert len(keys) == 2
     for host in found.hosts[1:]:
         key = max((each for each in keys if each.at <= host.join_at), key=lambda each: each.at)
-        assert host.join_at <= key.deadline - found.margin
+        assert host.join_at <= key.deadline - MARGIN
         assert host.ready_at is not None
 
 

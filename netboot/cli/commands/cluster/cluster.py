@@ -1,4 +1,4 @@
-"""`netboot cluster`: the Ignition files that `ocne` printed for the roles."""
+"""`netboot cluster`: the rollout, the state of the cluster, and the Ignition files of its roles."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 
 from netboot.admin.texts.ages import ago
 from netboot.admin.texts.deadline_text import deadline_texts
+from netboot.cli.commands.cluster.cluster_rollout import rollout, status
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found
@@ -21,7 +22,11 @@ _SHORT: Final = 12  # digits of a CA's hash
 
 @click.group(cls=Group)
 def cluster() -> None:
-    """Replace and show the Ignition files of the cluster's roles."""
+    """Roll the cluster out in order, show it, and replace the Ignition files of its roles."""
+
+
+cluster.add_command(rollout)
+cluster.add_command(status)
 
 
 @cluster.group(cls=Group)

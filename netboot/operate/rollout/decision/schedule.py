@@ -73,12 +73,12 @@ class PlannedCommand:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What happens when. `margin`: a file is given to no host so long before its first secret ends."""
+    """What happens when. `margin_s`: a file is given to no host so long before its first secret ends."""
 
     hosts: tuple[PlannedHost, ...]
     commands: tuple[PlannedCommand, ...]
     ends_at: datetime | None
-    margin: timedelta = MARGIN
+    margin_s: int = int(MARGIN.total_seconds())
 
 
 def schedule(

@@ -1,0 +1,211 @@
+"""`netboot cluster rollout` and `netboot cluster status`: an ordered rollout of the cluster, by the daemon."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from netboot.cli.commands.daemon_or_store import ask_daemon
+from netboot.cli.groups import Group
+from netboot.cli.views.output import config_and_json, print_found, print_json, print_table, rich_table
+from netboot.cli.views.rollout import rollout_view as view
+from netboot.control_socket import NoDaemonError
+from netboot.registry.load import load_settings
+
+if TYPE_CHECKING:
+    from netboot.clients.rollouts_client import RolloutsClient
+
+WATCH_S: Final = 1.0
+_REASON: Final = click.option("--reason", default="", help="Why; it is recorded.")
+_WATCH: Final = click.option("--watch", is_flag=True, help="Show each change until the rollout has ended.")
+
+
+class _RolloutGroup(Group):
+    """A group whose command is `begin` if the first word is none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_help = args[:1] in (["--help"], ["-h"])
+        if not is_help and args[:1] and args[0] in self.commands:
+            return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args if is_help else ["begin", *args])
+
+
+@click.group(cls=_RolloutGroup, short_help="Install the hosts and let them join the cluster in order.")
+def rollout() -> None:
+    """Install the hosts and let them join the cluster in order; without a command: begin.
+
+    `netboot cluster rollout --plan` shows what would happen, `netboot cluster rollout [HOST]...` begins.
+    """
+
+
+@rollout.command()
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.option("--plan", "only_plan", is_flag=True, help="Show the schedule with its deadlines; change nothing.")
+@click.option("--max-parallel", type=int, metavar="N", help="Installs, and joins of workers, at a time.")
+@click.option("--failure-budget", type=int, metavar="N", help="Failed hosts that are accepted.")
+@click.option("--no-power", is_flag=True, help="A person powers every machine on.")
+@click.option("--replace", metavar="HOST", help="Drain, reset and delete the node HOST, then install it anew.")
+@click.option("--run", "is_run", is_flag=True, help="With --replace: do it; without, it is shown.")
+@click.option("--yes", is_flag=True, help="Do not ask for a confirmation.")
+@_WATCH
+@config_and_json
+def begin(config: Path, *, only_plan: bool, is_run: bool, yes: bool, watch: bool, as_json: bool, **given: Any) -> None:
+    """Begin a rollout of HOSTs, without names of every declared host that is not ready.
+
+    Their disks are WIPED unless they are installed already. With --plan, and with --replace without --run, nothing is
+    changed: the schedule, its deadlines and what a person has to do are shown.
+    """
+    from netboot.operate.rollout.new_rollout import RolloutRequest  # slow to load
+
+    if is_run and given["replace"] is None:
+        raise click.UsageError("--run is for --replace HOST")
+    power = not given.pop("no_power")
+    request = RolloutRequest(**given, power=power)
+    plan = _request(config, lambda rollouts: rollouts.plan(request))
+    if only_plan or (request.replace is not None and not is_run):
+        _print_plan(plan, as_json)
+        if plan["refusals"]:
+            raise SystemExit(1)
+        return
+    if not plan["refusals"] and not yes:
+        _print_plan(plan, as_json=False, is_error=True)
+        names = ", ".join(each["host"] for each in plan["schedule"]["hosts"] if each["install_at"])
+        click.confirm(f"Begin? The disks of {names or 'no hosts'} are WIPED", abort=True, err=True)
+    found = _request(config, lambda rollouts: rollouts.begin(request))
+    _print_rollout(found, as_json)
+    if watch:
+        _watch(config, as_json=as_json)
+
+
+@rollout.command()
+@click.option("--commands", "only_commands", is_flag=True, help="Print the commands that a person runs, with secrets.")
+@_WATCH
+@config_and_json
+def show(config: Path, *, only_commands: bool, watch: bool, as_json: bool) -> None:
+    """Show the rollout that began last: each host's phase, commands, what to do next."""
+    if only_commands:
+        printed = _request(config, lambda rollouts: rollouts.printed())
+        print_found(printed, as_json, (line for each in printed for line in each["commands"]))
+        return
+    if watch:
+        _watch(config, as_json=as_json)
+        return
+    _print_rollout(_request(config, lambda rollouts: rollouts.show()), as_json)
+
+
+@rollout.command()
+@_REASON
+@config_and_json
+def pause(config: Path, reason: str, as_json: bool) -> None:
+    """Begin nothing new; what has begun goes on."""
+    _print_rollout(_request(config, lambda rollouts: rollouts.pause(reason=reason)), as_json)
+
+
+@rollout.command()
+@config_and_json
+def resume(config: Path, as_json: bool) -> None:
+    """Go on: hosts that failed are accepted, commands that failed run again."""
+    _print_rollout(_request(config, lambda rollouts: rollouts.resume()), as_json)
+
+
+@rollout.command()
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@_REASON
+@config_and_json
+def cancel(config: Path, hosts: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Take HOSTs out of the rollout; without names all of them, which ends it."""
+    _print_rollout(_request(config, lambda rollouts: rollouts.cancel(hosts, reason=reason)), as_json)
+
+
+@rollout.command()
+@click.argument("host")
+@config_and_json
+def retry(config: Path, host: str, as_json: bool) -> None:
+    """Install HOST again, which failed or was cancelled."""
+    _print_rollout(_request(config, lambda rollouts: rollouts.retry(host)), as_json)
+
+
+@rollout.command()
+@config_and_json
+def confirm(config: Path, as_json: bool) -> None:
+    """Confirm that a person did what the rollout waits for."""
+    _print_rollout(_request(config, lambda rollouts: rollouts.confirm()), as_json)
+
+
+@click.command()
+@config_and_json
+def status(config: Path, as_json: bool) -> None:
+    """Show the cluster: nodes, roles, states, deadlines, the next command."""
+    found = _request(config, lambda rollouts: rollouts.cluster())
+    print_table(found, as_json, view.NODE_COLUMNS, view.node_rows(found))
+    if not as_json:
+        print_found(found, False, view.text_of(view.cluster_lines(found)))
+
+
+def _request(config: Path, request: "Callable[[RolloutsClient], Coroutine[Any, Any, Any]]") -> Any:
+    """Send a request to the daemon; raise NoDaemonError if none runs."""
+    socket = load_settings(config).admin.socket
+
+    async def send() -> Any:
+        found = await ask_daemon(socket, config, lambda daemon: request(daemon.rollouts))
+        if found is None:
+            raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+        return found
+
+    return asyncio.run(send())
+
+
+def _print_plan(plan: Mapping[str, Any], as_json: bool, *, is_error: bool = False) -> None:
+    if is_error:
+        for line in ["\t".join(view.PLAN_COLUMNS), *map("\t".join, view.plan_rows(plan))]:
+            click.echo(line, err=True)
+        for line in view.text_of(view.plan_lines(plan)):
+            click.echo(line, err=True)
+        return
+    print_table(plan, as_json, view.PLAN_COLUMNS, view.plan_rows(plan))
+    if not as_json:
+        print_found(plan, False, view.text_of(view.plan_lines(plan)))
+
+
+def _print_rollout(found: Mapping[str, Any], as_json: bool) -> None:
+    print_table(found, as_json, view.HOST_COLUMNS, view.host_rows(found))
+    if not as_json:
+        print_found(found, False, view.text_of(view.rollout_lines(found)))
+
+
+def _watch(config: Path, *, as_json: bool) -> None:
+    """Show the rollout until it has ended: a table that changes on a terminal, else a line for each change."""
+    if sys.stdout.isatty() and not as_json:
+        _watch_table(config)
+        return
+    before: Mapping[str, Any] | None = None
+    while before is None or before["ended_at"] is None:
+        found = _request(config, lambda rollouts: rollouts.show())
+        if as_json and found != before:
+            print_json(found)
+        elif not as_json:
+            print_found(found, False, view.text_of(view.changed_lines(before, found)))
+        before = found
+        _pause_unless_ended(found)
+
+
+def _watch_table(config: Path) -> None:
+    from rich.console import Group as Lines  # slow to load
+    from rich.live import Live
+    from rich.text import Text
+
+    found: Mapping[str, Any] = {"ended_at": None}
+    with Live(auto_refresh=False) as live:
+        while found["ended_at"] is None:
+            found = _request(config, lambda rollouts: rollouts.show())
+            lines = Text("\n".join(view.text_of(view.rollout_lines(found))))
+            live.update(Lines(rich_table(view.HOST_COLUMNS, view.host_rows(found)), lines), refresh=True)
+            _pause_unless_ended(found)
+
+
+def _pause_unless_ended(found: Mapping[str, Any]) -> None:
+    if found["ended_at"] is None:
+        asyncio.run(asyncio.sleep(WATCH_S))

@@ -1,0 +1,134 @@
+"""Prints a rollout, its plan and the cluster, from what the API shows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from netboot.model.words import printable, shown_age
+
+HOST_COLUMNS: Final = ("HOST", "PART", "PHASE", "SINCE", "LIMIT", "NOTE")
+NODE_COLUMNS: Final = ("HOST", "ROLE", "STATE", "PHASE", "NOTE")
+PLAN_COLUMNS: Final = ("HOST", "PART", "INSTALL", "INSTALLED", "JOIN", "READY")
+_NONE: Final = "–"
+View = Mapping[str, Any]
+
+
+def host_rows(rollout: View) -> Iterator[Sequence[str]]:
+    """Yield a row for each host of a rollout."""
+    for each in rollout["hosts"]:
+        until = each["permitted_until"]
+        permit = [f"fetches its file until {_clock(until)}"] if until and each["phase"] == "joining" else []
+        notes = [each["reason"]] if each["reason"] else permit
+        attempts = [f"attempt {each['attempts']}"] if each["attempts"] > 1 else []
+        limit = _left(each["limit_at"]) if each["limit_at"] else _NONE
+        note = "; ".join([*notes, *attempts]) or _NONE
+        yield each["host"], each["part"], each["phase"], _age(each["since"]), limit, note
+
+
+def rollout_lines(rollout: View) -> Iterator[str]:
+    """Yield what is known of a rollout beside its hosts."""
+    counts = _counts(rollout)
+    reason = f" ({rollout['reason']})" if rollout["reason"] else ""
+    yield f"rollout {rollout['id']} is {rollout['state']}{reason}: {counts}"
+    options = rollout["options"]
+    power = "by BMC" if options["power"] else "by a person"
+    yield (
+        f"  began {_age(rollout['began_at'])} ago, by {rollout['actor']}; {options['max_parallel']} at a time, "
+        f"failure budget {options['failure_budget']}, power {power}"
+    )
+    for command in rollout["commands"]:
+        yield f"  {_command(command)}"
+    if rollout["api_problem"]:
+        yield f"  the API of the cluster: {rollout['api_problem']}"
+    if rollout["next_command"]:
+        yield f"next: {rollout['next_command']}"
+
+
+def plan_rows(plan: View) -> Iterator[Sequence[str]]:
+    """Yield a row for each host of a plan."""
+    for each in plan["schedule"]["hosts"]:
+        times = (each[key] for key in ("install_at", "installed_at", "join_at", "ready_at"))
+        yield each["host"], each["part"], *(_clock(at) if at else _NONE for at in times)
+
+
+def plan_lines(plan: View) -> Iterator[str]:
+    """Yield commands with their deadlines, then refusals and warnings."""
+    schedule = plan["schedule"]
+    for each in schedule["commands"]:
+        who = "" if each["is_configured"] else " (by a person)"
+        deadline = f"; its secrets end at {_clock(each['deadline'])} UTC" if each["deadline"] else ""
+        yield f"{_clock(each['at'])}  {each['kind']}{who}{deadline}"
+    if schedule["ends_at"]:
+        yield f"{_clock(schedule['ends_at'])}  every host is ready, if nothing fails and all takes what is usual"
+    yield from (f"warning: {warning}" for warning in plan["warnings"])
+    yield from (f"refused: {refusal}" for refusal in plan["refusals"])
+
+
+def node_rows(cluster: View) -> Iterator[Sequence[str]]:
+    """Yield a row for each node of the cluster."""
+    for node in cluster["nodes"]:
+        role = f"{node['role']} (init)" if node["is_init"] else node["role"]
+        state = f"{node['state']}, armed" if node["is_armed"] else node["state"]
+        yield node["host"], role, state, node["phase"] or _NONE, node["reason"] or _NONE
+
+
+def cluster_lines(cluster: View) -> Iterator[str]:
+    """Yield what is known of the cluster beside its nodes."""
+    yield f"cluster {cluster['name']}, API at {cluster['endpoint'] or 'an unknown address'}"
+    for each in cluster["deadlines"]:
+        yield f"  the secrets of the file for {each['use']} end {_deadline(each['at'])}"
+    rollout = cluster["rollout"]
+    if rollout is not None:
+        yield f"  rollout {rollout['id']} is {rollout['state']}: {_counts(rollout)}"
+    yield f"next: {cluster['next_command'] or 'nothing'}"
+
+
+def changed_lines(before: View | None, after: View) -> Iterator[str]:
+    """Yield a line for each host whose phase or reason changed, and for a changed state."""
+    known = {each["host"]: (each["phase"], each["reason"]) for each in before["hosts"]} if before is not None else {}
+    for each in after["hosts"]:
+        now = each["phase"], each["reason"]
+        if known.get(each["host"]) != now:
+            yield f"{each['host']}  {each['phase']}" + (f": {each['reason']}" if each["reason"] else "")
+    if before is None or (before["state"], before["next_command"]) != (after["state"], after["next_command"]):
+        yield f"rollout {after['id']} is {after['state']}" + (f" ({after['reason']})" if after["reason"] else "")
+        if after["next_command"]:
+            yield f"next: {after['next_command']}"
+
+
+def text_of(lines: Iterator[str]) -> list[str]:
+    """Return lines as a terminal may show them."""
+    return [printable(line) for line in lines]
+
+
+def _counts(rollout: View) -> str:
+    phases = [each["phase"] for each in rollout["hosts"]]
+    return ", ".join(f"{phases.count(phase)} {phase}" for phase in dict.fromkeys(phases))
+
+
+def _command(command: View) -> str:
+    again = f", again in {_left(command['next_at'])}" if command["next_at"] else ""
+    detail = f": {command['detail']}" if command["detail"] else ""
+    return f"{command['kind']} is {command['state']}{again}{detail}"
+
+
+def _clock(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%H:%M}"
+
+
+def _age(moment: str | None) -> str:
+    if moment is None:
+        return _NONE
+    return shown_age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def _left(moment: str) -> str:
+    left_s = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    return shown_age(left_s) if left_s > 0 else "over"
+
+
+def _deadline(moment: str) -> str:
+    at = datetime.fromisoformat(moment)
+    if at <= datetime.now(UTC):
+        return f"at {at:%Y-%m-%d %H:%M} UTC: they have ended"
+    return f"at {at:%Y-%m-%d %H:%M} UTC (in {_left(moment)})"
