@@ -36,7 +36,8 @@ def set_one_time_boot(machine: RedfishMachine, boot: NetworkBoot, *, uri: str | 
         if fault_of(error).fault is not BmcFault.REFUSED or not _is_once(machine, wanted):
             raise
     else:
-        _wait_until_in_force(machine, wanted)
+        if machine.quirks.values.reads_back:
+            _wait_until_in_force(machine, wanted)
 
 
 def write_boot_uri(machine: RedfishMachine, uri: str) -> BootUriResult:

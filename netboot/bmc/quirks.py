@@ -86,6 +86,7 @@ class QuirkSection(Section):
         None, "When BootSourceOverrideEnabled is sent."
     )
     send_mode: Annotated[SendMode, choice(SendMode)] | None = described(None, "Which BootSourceOverrideMode is sent.")
+    reads_back: Flag | None = described(None, "The boot is read again after it was set, until the BMC reports it.")
     http_once: Flag | None = described(None, "A one-time UEFI HTTP boot is possible.")
     boot_uri: Annotated[BootUriWay, choice(BootUriWay)] | None = described(
         None, "How a boot URL is written into the firmware."

@@ -67,17 +67,23 @@ def _send(machine: RedfishMachine, step: ResetStep) -> None:
 
 def _switch_off_and_on(machine: RedfishMachine) -> None:
     reset(machine, ResetAction.OFF)
+    try:
+        _switch_on_when_off(machine)
+    except Exception as error:
+        why = fault_of(error).reason
+        cure = "look at the machine, then netboot power on HOST"
+        raise BmcFaultError(BmcFault.FAILED, f"it was switched off and not on again: {why}", cure) from error
+
+
+def _switch_on_when_off(machine: RedfishMachine) -> None:
     for _ in range(_OFF_READS):
         machine.system.refresh()
         if power_state(machine) is PowerState.OFF:
             reset(machine, ResetAction.ON)
             return
         machine.pause(_OFF_PAUSE_S)
-    raise BmcFaultError(
-        BmcFault.NOT_IN_FORCE,
-        f"the machine was switched off and is {power_state(machine)} after {_OFF_READS * _OFF_PAUSE_S:g} s",
-        "look at the machine, then netboot power on HOST",
-    )
+    reason = f"it is {power_state(machine)} after {_OFF_READS * _OFF_PAUSE_S:g} s"
+    raise BmcFaultError(BmcFault.NOT_IN_FORCE, reason, "look at the machine")
 
 
 def _is_so_already(machine: RedfishMachine, action: ResetAction) -> bool:

@@ -10,11 +10,13 @@ from fixtures.redfish_answers import ANSWERS, AnsweringBmc, answering_bmc, answe
 from netboot.bmc.bmc_connection import BmcConnection
 from netboot.bmc.bmc_machine import BmcMachine
 from netboot.bmc.bmcs import Bmcs
+from netboot.bmc.quirks import read_quirks
 from netboot.errors import BmcError
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.bmc.probe import BootUriResult, Works
 from netboot.model.power.power import ResetAction
 
+SHIPPED = Path(__file__).resolve().parents[2] / "assets/bmc/quirks.yaml"
 URI = "http://192.0.2.10:8080/bootfiles/snponly.efi"
 DELL = "/redfish/v1/Systems/System.Embedded.1"
 
@@ -261,6 +263,61 @@ def test_a_machine_without_any_restart_is_switched_off_and_on(bmcs: Bmcs):
     call(bmcs, bmc, lambda machine: machine.power(ResetAction.CYCLE))
 
     assert [body for _, _, body in bmc.changes] == [{"ResetType": "ForceOff"}, {"ResetType": "On"}]
+
+
+def test_a_machine_that_stays_off_is_an_error_that_states_it(bmcs: Bmcs, no_pauses: list[float]):
+    bmc = answers_of("ami-asrockrack")
+    bmc.resources["/redfish/v1/Systems/Self/ResetActionInfo"]["Parameters"][0]["AllowableValues"] = ["On", "ForceOff"]
+    bmc.system["PowerState"] = "On"
+    bmc.rules.append(
+        {"method": "POST", "path": "/redfish/v1/Systems/Self/Actions/ComputerSystem.Reset", "has": '"On"',
+         "status": 500, "id": "Base.1.8.InternalError", "message": "no power"}
+    )  # fmt: skip
+
+    with pytest.raises(BmcError) as caught:
+        call(bmcs, bmc, lambda machine: machine.power(ResetAction.CYCLE))
+
+    assert str(caught.value) == (
+        "cannot change the power of cp1: it was switched off and not on again: the BMC failed (HTTP 500: no power); "
+        "look at the machine, then netboot power on cp1"
+    )
+    assert bmc.system["PowerState"] == "Off"
+
+
+def test_a_machine_that_does_not_go_off_is_not_switched_on(bmcs: Bmcs, no_pauses: list[float]):
+    bmc = answers_of("ami-asrockrack")
+    bmc.resources["/redfish/v1/Systems/Self/ResetActionInfo"]["Parameters"][0]["AllowableValues"] = ["On", "ForceOff"]
+    bmc.system["PowerState"] = "On"
+    bmc.is_slow = True
+
+    with pytest.raises(BmcError) as caught:
+        call(bmcs, bmc, lambda machine: machine.power(ResetAction.CYCLE))
+
+    assert caught.value.reason == "it was switched off and not on again: it is on after 30 s"
+    assert [body for _, _, body in bmc.changes] == [{"ResetType": "ForceOff"}]
+    assert no_pauses == [2.0] * 15
+
+
+def test_a_bmc_that_never_reports_the_boot_needs_a_quirk(bmcs: Bmcs, credentials: Path, tmp_path: Path):
+    (tmp_path / "own.yaml").write_text("quirks: [{name: mute, vendor: [Lenovo], reads_back: false}]\n")
+    rule = {
+        "method": "PATCH",
+        "path": "/redfish/v1/Systems/1",
+        "status": 200,
+        "id": "Base.1.0.Success",
+        "message": "ok",
+    }
+    accepting, trusted = answers_of("lenovo-sr650"), answers_of("lenovo-sr650")
+    accepting.rules, trusted.rules = [dict(rule)], [dict(rule)]
+    with_quirk = Bmcs(read_quirks(SHIPPED, tmp_path / "own.yaml"), credentials, timeout_s=5, parallel=1)
+
+    with pytest.raises(BmcError) as caught:
+        call(bmcs, accepting, lambda machine: machine.boot_once(NetworkBoot.PXE))
+    call(with_quirk, trusted, lambda machine: machine.boot_once(NetworkBoot.PXE))
+    with_quirk.close()
+
+    assert caught.value.fault == "not-in-force"
+    assert len(patches(trusted)) == 1
 
 
 def test_idrac_10_that_refuses_on_after_off_is_sent_it_again(bmcs: Bmcs, no_pauses: list[float]):

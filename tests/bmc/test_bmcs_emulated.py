@@ -1,14 +1,22 @@
 """Power and one-time boots by sushy-tools' emulator, a Redfish service that we did not write."""
 
 import asyncio
+import hashlib
+import io
+import ssl
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from fixtures.redfish_emulator import EmulatedMachine
+from fixtures.bmc_host import a_host
+from fixtures.certificates import server_pair
+from fixtures.redfish_emulator import EmulatedMachine, emulated_bmc
 
 from netboot.bmc.bmcs import Bmcs
+from netboot.bmc.probing.recorder import Recorder
 from netboot.errors import BmcError
-from netboot.model.bmc.bmc import Bmc, NetworkBoot
+from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust, NetworkBoot
 from netboot.model.host.host import Host
 from netboot.model.power.power import PowerState, ResetAction
 
@@ -72,9 +80,10 @@ def test_every_type_of_reset_is_refused(bmcs: Bmcs, host: Host, machine: Emulate
 
 
 def test_a_machine_boots_by_pxe_once(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
-    asyncio.run(bmcs.call(host, lambda each: each.boot_once(NetworkBoot.PXE)))
+    asyncio.run(bmcs.call(host, lambda each: [each.boot_once(NetworkBoot.PXE), each.power(ResetAction.ON)]))
+    asyncio.run(bmcs.call(host, lambda each: each.power(ResetAction.CYCLE)))
 
-    assert (machine.boot_device, machine.boot_mode) == ("Pxe", "UEFI")
+    assert (machine.boots, machine.boot_mode) == (["Pxe", "Hdd"], "UEFI")
 
 
 def test_a_boot_that_the_bmc_accepts_and_does_not_do_is_a_fault(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
@@ -110,3 +119,37 @@ def test_a_host_without_a_bmc_is_an_error(bmcs: Bmcs, host: Host):
         asyncio.run(bmcs.call(replace(host, bmc=None), lambda each: each.state()))
 
     assert str(caught.value) == "cannot use the BMC of cp1: no hosts file names it; set bmc.url"
+
+
+def test_a_bmc_with_tls_is_recognised_by_its_digest(bmcs: Bmcs, machine: EmulatedMachine, tmp_path: Path):
+    certificate, key = server_pair(tmp_path, "192.0.2.9")
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+
+    with emulated_bmc(machine, directory=tmp_path, certificate=(certificate, key)) as url:
+        pinned = a_host(Bmc(url, certificate=BmcCertificate(BmcTrust.PIN, sha256=digest)))
+        probe = asyncio.run(bmcs.call(pinned, lambda each: each.probe()))
+
+    assert probe.certificate_sha256 == digest
+    assert {row.ability.value: row.works.value for row in probe.abilities} == {
+        "login": "yes",
+        "machine": "yes",
+        "power-state": "yes",
+        "power-on": "offered",
+        "power-off": "offered",
+        "power-cycle": "offered",
+        "pxe-once": "offered",
+        "http-once": "offered",
+        "boot-uri": "offered",
+        "boot-progress": "no",
+    }
+
+
+def test_a_record_of_the_emulator_has_none_of_its_identities(bmcs: Bmcs, host: Host, machine: EmulatedMachine):
+    recorder = Recorder()
+    probe = asyncio.run(bmcs.call(host, lambda each: each.probe(recorder)))
+
+    with zipfile.ZipFile(io.BytesIO(recorder.archive(probe))) as archive:
+        whole = "".join([*archive.namelist(), *(archive.read(name).decode() for name in archive.namelist())])
+    assert machine.uuid not in whole
+    assert machine.macs[0] not in whole
+    assert "Sushy Emulator" in whole

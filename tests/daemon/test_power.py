@@ -19,6 +19,7 @@ pytestmark = pytest.mark.integration
 SETTINGS: Final = """\
 admin: {socket: control.sock}
 content: {directory: content}
+store: {url: "sqlite+aiosqlite:///netboot.db"}
 records: {directory: records}
 log: {format: json}
 bmc: {timeout_s: 5}
@@ -94,7 +95,7 @@ def test_commands_switch_a_machine_and_print_what_its_bmc_did(daemon: Daemon, ma
     assert daemon.netboot("power", "on", "w1") == "w1 is on already\n"
     assert daemon.netboot("power", "off", "w1", "--wait") == "w1: power off is done\n"
     assert daemon.netboot("power", "pxe", "w1", "--wait") == "w1: power pxe is done\n"
-    assert (machine.resets, machine.boot_device) == (["ForceOff", "On"], "Pxe")
+    assert (machine.resets, machine.boots) == (["ForceOff", "On"], ["Pxe"])
     assert "w1\ton\t–\tpxe done, by uid 0 at " in daemon.netboot("power", "status", "w1").replace("\tOSRunning", "\t–")
     assert "no BMC is declared for w2; set hosts.w2.bmc" in daemon.netboot("power", "cycle", "w1", "w2", status=1)
     assert machine.resets == ["ForceOff", "On"]
