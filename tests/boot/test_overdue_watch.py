@@ -152,6 +152,22 @@ def test_unregistered_machines_and_boots_that_wait_for_an_operator_are_never_ove
     with_watched_boots(scenario)
 
 
+def test_the_end_of_a_boot_is_not_overdue_while_its_host_is_held_by_a_rollout(
+    with_watched_boots: Callable[..., Any],
+):
+    async def scenario(boots: WatchedBoots) -> None:
+        boots.boot()
+        boots.script("install", S.SCRIPT)
+        boots.reaches(S.IGNITION, "boot.ignition_served")
+        boots.held.add("cp1")
+        assert await boots.wait(limit_s(S.READY) * 2) == []
+
+        boots.held.clear()
+        assert await boots.wait(2) == [("cp1", "ready")]
+
+    with_watched_boots(scenario)
+
+
 def test_a_host_that_is_renamed_or_removed_while_it_boots_is_not_overdue(with_watched_boots: Callable[..., Any]):
     async def scenario(boots: WatchedBoots) -> None:
         boots.boot()

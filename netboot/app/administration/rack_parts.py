@@ -69,4 +69,5 @@ def overdue_watch(
         on_unseen=services.local_boots.record_unseen,
         events=store.events,
         clock=clock,
+        is_held=store.join_gate.holds,
     )

@@ -18,7 +18,7 @@ from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.causes.cause import Cause
 from netboot.model.boot.expected_durations import Wait
 from netboot.model.clock import Clock
-from netboot.model.host.host import Host, HostSet
+from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.store.boots.boot_store import Boots
@@ -34,7 +34,8 @@ class OverdueWatch:
     """Compares the running boots of hosts with what is expected of them, once a second.
 
     It counts from its own start, and again after the clock was set: a step may have come in the time before.
-    `on_unseen` is called with a host whose installed system did not show itself after its first local boot.
+    `on_unseen` is called with a host whose installed system did not show itself after its first local boot. `is_held`:
+    a rollout lets a host join later, so that the report of its end is not waited for.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class OverdueWatch:
         on_unseen: Callable[[Host], None],
         events: EventBus,
         clock: Clock,
+        is_held: Callable[[HostName], bool] = lambda _: False,
     ) -> None:
         self._recorder, self._durations, self._boots, self._causes = recorder, durations, boots, causes
-        self._hosts, self._on_unseen = hosts, on_unseen
+        self._hosts, self._on_unseen, self._is_held = hosts, on_unseen, is_held
         self._events, self._clock = events, clock
         self._judged: set[_Key] = set()
         self._since, self._monotonic_epoch = clock.now(), self._epoch()
@@ -102,8 +104,9 @@ class OverdueWatch:
         for boot in self._recorder.running(self._clock.now()):
             host = hosts.by_mac(boot.mac)
             wait = self._durations.now.wait_of(boot) if host is not None and host.name == boot.host else None
-            if wait is not None:
-                yield boot, wait
+            if wait is None or (wait.step is Step.READY and host is not None and self._is_held(host.name)):
+                continue
+            yield boot, wait
 
     def _notice_set_clock(self) -> None:
         epoch = self._epoch()
