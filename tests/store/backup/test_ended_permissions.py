@@ -1,11 +1,13 @@
 """A restored store installs, wipes and serves nothing that was spent since the backup, unless --keep-armings."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.rollouts import a_rollout
 from store.backup.test_backup import AT, NEWEST_VERSION_STORED, ROOT, back_up, load_stored, restore, rows_at
 
 from netboot.events.event_log import EventLog
@@ -25,12 +27,14 @@ from netboot.model.install.machine_identity import (
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import WipeState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
+from netboot.model.rollout.rollout import Rollout, RolloutState
 from netboot.store.access.account_store import AccountStore
 from netboot.store.backup.ended_permissions import EndedPermissions
 from netboot.store.database import Database
 from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.power.power_intents import PowerIntents
+from netboot.store.rollouts.rollout_store import Rollouts
 
 CP1 = HostName("cp1")
 WHY = f"restored from a backup of {AT.isoformat()}"
@@ -168,3 +172,21 @@ def test_no_machine_is_reset_by_a_power_action_of_the_time_of_the_backup(store_u
         CP1: replace(requested, state=IntentState.CANCELLED, ended_at=AT, detail=WHY),
         HostName("w1"): replace(sending, state=IntentState.UNKNOWN, ended_at=AT, detail=WHY),
     }
+
+
+def test_a_rollout_of_the_time_of_the_backup_does_not_go_on(store_url: str, tmp_path: Path):
+    async def rollouts(work: Callable[[Rollouts], Awaitable[Rollout | None]]) -> Rollout | None:
+        database = await Database.open(store_url, key_file=tmp_path / "store.key")
+        try:
+            return await work(Rollouts(database))
+        finally:
+            await database.close()
+
+    begun = asyncio.run(rollouts(lambda stored: stored.create(a_rollout())))
+    back_up(store_url, tmp_path / "netboot.backup")
+    restore(store_url, tmp_path / "netboot.backup", keeps_armings=False)
+
+    assert begun is not None
+    assert asyncio.run(rollouts(Rollouts.active)) is None
+    ended = asyncio.run(rollouts(lambda stored: stored.get(begun.id)))
+    assert ended == replace(begun, state=RolloutState.CANCELLED, ended_at=AT)
