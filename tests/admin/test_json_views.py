@@ -1,5 +1,6 @@
 """The JSON of results and errors: no token, and a code that depends on no version of Python or of the daemon."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
@@ -12,6 +13,11 @@ from netboot.model.host.host import HostName
 from netboot.model.host.host_network import HostNetwork, Route
 from netboot.model.install.install import Install
 from netboot.model.install.token import Tokens
+from netboot.operate.rollout.decision.schedule import Durations, schedule
+from netboot.operate.rollout.rollout_uses import RolloutPlan
+from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
+
+USUAL = Durations(timedelta(minutes=10), timedelta(minutes=5), timedelta(minutes=2))
 
 
 def test_no_token_is_shown_whatever_value_contains_it():
@@ -56,3 +62,38 @@ def test_the_error_of_a_daemon_is_shown_as_it_was_received_and_always_has_a_code
         "error": "the daemon answered 502",
         "code": "failed",
     }
+
+
+def test_the_plan_of_a_rollout_has_its_times_as_text_and_its_margin_in_seconds():
+    made = schedule(a_rollout(0, 0), {}, {}, rules=EVERY_COMMAND, durations=USUAL)
+
+    view = json_view(RolloutPlan(made, 1, 0, [], ["read this"]))
+
+    assert view == {
+        "schedule": {
+            "hosts": [
+                {
+                    "host": "cp1",
+                    "part": "init",
+                    "install_at": shown_at(0),
+                    "installed_at": shown_at(10),
+                    "join_at": shown_at(15),
+                    "ready_at": shown_at(19),
+                }
+            ],
+            "commands": [
+                {"kind": "start", "at": shown_at(1), "is_configured": True, "deadline": None},
+                {"kind": "start-again", "at": shown_at(19), "is_configured": True, "deadline": None},
+            ],
+            "ends_at": shown_at(19),
+            "margin_s": 600,
+        },
+        "options_max_parallel": 1,
+        "options_failure_budget": 0,
+        "refusals": [],
+        "warnings": ["read this"],
+    }
+
+
+def shown_at(minutes: int) -> str:
+    return (BEGAN_AT + timedelta(minutes=minutes)).isoformat()
