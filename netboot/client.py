@@ -211,10 +211,11 @@ class ControlClient:
         body: object = None,
         *,
         data: bytes | None = None,
-        answer_s: float = ANSWER_S,
+        answer_s: float | None = None,
     ) -> Any:
-        text = f"the daemon on {self._place} does not answer yet; waiting {answer_s - SLOW_S:.0f} s more"
-        timeout = aiohttp.ClientTimeout(total=answer_s, connect=CONNECT_S)
+        total_s = ANSWER_S if answer_s is None else answer_s
+        text = f"the daemon on {self._place} does not answer yet; waiting {total_s - SLOW_S:.0f} s more"
+        timeout = aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S)
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._report, text)
         try:
             url = f"/api/v1/{path}"
