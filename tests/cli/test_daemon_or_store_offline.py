@@ -103,6 +103,7 @@ firmware          –
 rom_ipxe          keep
 local_boot        –
 install_require   –
+bmc               –
 declared_at       ./hosts.yaml:7:3
 state             registered, changed never
 armed             no

@@ -63,7 +63,7 @@ def examples() -> list[tuple[str, str]]:
     ]
     shipped = REPOSITORY / "assets/examples"
     return [
-        *(("hosts.yaml" if block.startswith("cluster") else "netboot.yaml", block) for block in blocks),
+        *(("hosts.yaml" if block.startswith("cluster: {name") else "netboot.yaml", block) for block in blocks),
         *((name, (shipped / name).read_text()) for name in ("netboot.yaml", "hosts.yaml")),
         ("netboot.yaml", SETTINGS),
         ("netboot.yaml", OPEN_SETTINGS),
