@@ -31,6 +31,7 @@ from netboot.operate.one_time_boots import RescueRequest
 from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostValues, RemovalRequest
+from netboot.operate.rollout.new_rollout import RolloutRequest
 from netboot.operate.running_daemon import RescanRequest
 from netboot.operate.selection import HostSelection
 
@@ -72,6 +73,10 @@ ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "power.read_all": (WORKERS,),
     "power.probes.probe": ("cp1",),
     "bmc_credentials.set": ("cp1", BmcCredentials("root", "secret")),
+    "rollouts.plan": (RolloutRequest(["cp1"], max_parallel=2, power=False),),
+    "rollouts.begin": (RolloutRequest(failure_budget=1, replace="w1"),),
+    "rollouts.cancel": (["cp1"],),
+    "rollouts.retry": ("cp1",),
     "access.users.add": (NewUser("alice", UserRole.ADMIN, "correct horse battery"),),
     "access.users.change": (UserEdit("alice", UserRole.READ_ONLY),),
     "access.users.remove": ("alice",),
