@@ -192,7 +192,7 @@ def yaml_blocks() -> list[str]:
 
 @pytest.mark.parametrize("block", yaml_blocks(), ids=lambda block: block.partition(":")[0])
 def test_every_example_of_the_documentation_is_valid(site, block):
-    is_hosts = block.startswith("cluster")
+    is_hosts = block.startswith("cluster: {name")
     site.write("hosts.yaml" if is_hosts else "netboot.yaml", block)
     site.write_ignition("ign/init.ign", action="init")
     for named in ("rack1.yaml", "rack2.yaml"):
