@@ -300,9 +300,9 @@ def test_whatever_fails_and_whenever_the_daemon_is_killed(
     for _ in range(6):  # an operator resumes and retries, a few times
         rollout = world.run(until=world.now - BEGAN_AT + timedelta(hours=8), step=timedelta(minutes=4))
         for each in rollout.hosts:
-            if rollout.is_active and each.phase is Phase.FAILED and random.random() < 0.7:
-                is_started = each.part is RolloutPart.INIT and rollout.api_answered_at is not None
-                rollout = rollout if is_started else outcomes.retried(rollout, each.host, at=world.now)
+            is_retried = each.phase is Phase.FAILED and outcomes.retry_refusal(rollout, each) is None
+            if rollout.is_active and is_retried and random.random() < 0.7:
+                rollout = outcomes.retried(rollout, each.host, at=world.now)
         if rollout.state is RolloutState.PAUSED:
             rollout = outcomes.resumed(rollout)
         world.rollout = rollout

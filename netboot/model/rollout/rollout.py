@@ -59,7 +59,7 @@ MOVES: Final[Mapping[Phase, frozenset[Phase]]] = {
     P.INSTALLED: _ENDS | {P.JOINING},
     P.JOINING: _ENDS | {P.READY, P.INSTALLED},  # back: its permit ended before the machine used it
     P.READY: frozenset(),
-    P.FAILED: frozenset({P.WAITING}),  # an operator retries it
+    P.FAILED: frozenset({P.WAITING, P.READY}),  # an operator retries it; it joined later than its limit
     P.CANCELLED: frozenset({P.WAITING}),
 }
 

@@ -12,6 +12,7 @@ from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutOp
 from netboot.operate.rollout.decision.host_moves import limit_of
 from netboot.operate.rollout.decision.next_actions import is_removed, may_join
 from netboot.operate.rollout.decision.observed import FileInPlace, Rules
+from netboot.operate.rollout.decision.outcomes import retry_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,9 @@ def next_command(rollout: Rollout) -> str | None:
     command = next((each for each in rollout.commands.values() if each.state is CommandState.NEEDS_PERSON), None)
     if command is not None:
         return command.detail
-    failed = next((each for each in rollout.hosts if each.phase is Phase.FAILED), None)
+    failed = next(
+        (each for each in rollout.hosts if each.phase is Phase.FAILED and retry_refusal(rollout, each) is None), None
+    )
     if rollout.state is RolloutState.PAUSED:
         cure = f"netboot cluster rollout retry {failed.host}, then " if failed is not None else ""
         return f"{cure}netboot cluster rollout resume"

@@ -27,6 +27,8 @@ def host_after(each: RolloutHost, rollout: Rollout, observed: Observed, *, rules
             moved = _installed(each, install, now)
         case Phase.JOINING:
             moved = _joining(each, install, rollout, observed, rules=rules, now=now)
+        case Phase.FAILED:
+            return _failed(each, install, rollout, observed, rules=rules, now=now)
         case _:
             return each
     return moved if moved.phase is not each.phase else _in_time(moved, install, rollout, rules=rules, now=now)
@@ -81,9 +83,24 @@ def _joining(
         return each
     if each.part is RolloutPart.INIT and not has_started(rollout):
         return replace(each, reason=_of_the_start(rollout))
-    if rules.has_ready_check and each.host not in observed.nodes_ready:
+    if not _is_node_ready(each, observed, rules):
         return replace(each, reason="cluster.commands.ready does not succeed yet")
     return each.moved_to(Phase.READY, at=now)
+
+
+def _failed(
+    each: RolloutHost, install: ObservedInstall, rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime
+) -> RolloutHost:
+    """Take a host that joined later than its limit: it is a node, and perhaps a member of etcd."""
+    if each.served_at is None or install.is_armed or install.state is not InstallState.READY:
+        return each
+    if each.part is RolloutPart.INIT and not has_started(rollout):  # its node is ready after the second start
+        return each.moved_to(Phase.READY, at=now) if rollout.api_answered_at is not None else each
+    return each.moved_to(Phase.READY, at=now) if _is_node_ready(each, observed, rules) else each
+
+
+def _is_node_ready(each: RolloutHost, observed: Observed, rules: Rules) -> bool:
+    return not rules.has_ready_check or each.host in observed.nodes_ready
 
 
 def has_started(rollout: Rollout) -> bool:

@@ -72,6 +72,7 @@ def interrupted(rollout: Rollout) -> Rollout:
 def _observe(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> Rollout:
     hosts = tuple(host_after(each, rollout, observed, rules=rules, now=now) for each in rollout.hosts)
     rollout = replace(rollout, hosts=hosts)
+    rollout = replace(rollout, forgiven=min(rollout.forgiven, rollout.failed))
     if rollout.api_answered_at is None and observed.api_answers and _may_answer(rollout):
         rollout = replace(rollout, api_answered_at=now)
     rollout = _with_files_set(rollout, observed, now)
@@ -118,7 +119,11 @@ def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[E
     if rules.has_ready_check:
         for each in rollout.hosts:
             is_up = each.served_at is not None and observed.install(each.host).state is InstallState.READY
-            if each.phase is Phase.JOINING and is_up and (each.part is not RolloutPart.INIT or has_started(rollout)):
+            if (
+                each.phase in (Phase.JOINING, Phase.FAILED)
+                and is_up
+                and (each.part is not RolloutPart.INIT or has_started(rollout))
+            ):
                 yield CheckNode(each.host)
 
 

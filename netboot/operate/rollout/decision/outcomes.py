@@ -92,14 +92,30 @@ def retried(rollout: Rollout, name: str, *, at: datetime) -> Rollout:
     each = _host(rollout, name)
     if each.phase not in (Phase.FAILED, Phase.CANCELLED):
         raise RolloutError(f"cannot retry {name} in the rollout: it is {each.phase}, not failed")
-    if each.part is RolloutPart.INIT and rollout.api_answered_at is not None:
-        raise RolloutError(
-            f"cannot retry {name} in the rollout: the cluster that it started answers, and its keys must not start "
-            "another one; remove that cluster and its files, or mend the node by hand, then begin a new rollout"
-        )
+    refusal = retry_refusal(rollout, each)
+    if refusal is not None:
+        raise RolloutError(f"cannot retry {name} in the rollout: {refusal}")
     was_failed = each.phase is Phase.FAILED
     rollout = rollout.with_host(each.retried(at=at))
     return replace(rollout, forgiven=max(rollout.forgiven - was_failed, 0))
+
+
+def retry_refusal(rollout: Rollout, each: RolloutHost) -> str | None:
+    """Return why a host must not be installed again by a retry, with the cure; None: it may be."""
+    if each.part is RolloutPart.INIT:
+        if rollout.api_answered_at is None:
+            return None  # nothing has joined what it began to start
+        return (
+            "the cluster that it started answers, and its keys must not start another one; remove that cluster and its "
+            "files, or mend the node by hand, then begin a new rollout"
+        )
+    if each.served_at is None:
+        return None
+    return (
+        f"it got the Ignition of its role at {each.served_at:%Y-%m-%d %H:%M} UTC and may be a node, whose loss may "
+        "cost the cluster its quorum; mend it by hand, or end this rollout (netboot cluster rollout cancel), then "
+        f"remove and install it: netboot cluster rollout --replace {each.host}"
+    )
 
 
 def confirmable(rollout: Rollout) -> CommandKind:
