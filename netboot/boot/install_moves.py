@@ -282,11 +282,16 @@ class InstallMoves:
 
         return await self.installs.finish(armed())
 
-    async def cancel(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
-        """End an arming; return the install before and after."""
-        return await self._change(
-            host, Install.cancelled, what="cancelled", cause=ChangeCause(note=reason, actor=actor)
-        )
+    async def cancel(
+        self, host: HostName, *, reason: str, actor: Actor | None = None, armed_at: datetime | None = None
+    ) -> Change:
+        """End an arming, with `armed_at` only the one of then; return the install before and after."""
+
+        def cancelled(install: Install) -> Install:
+            is_other = armed_at is not None and (install.arming is None or install.arming.at != armed_at)
+            return install if is_other else install.cancelled()
+
+        return await self._change(host, cancelled, what="cancelled", cause=ChangeCause(note=reason, actor=actor))
 
     async def retire(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
         """End an arming, and the tokens of every boot and of the node; return the install before and after."""

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutOptions, RolloutState
 from netboot.operate.rollout.decision import outcomes
-from netboot.operate.rollout.decision.effects import CheckNode
-from netboot.operate.rollout.decision.next_actions import next_step
+from netboot.operate.rollout.decision.effects import CheckNode, Disarm
+from netboot.operate.rollout.decision.next_actions import RolloutStep, interrupted, next_step
+from netboot.operate.rollout.decision.observed import Observed, ObservedInstall
 from netboot.operate.rollout.rollout_status import next_command
-from tests.fixtures.rollouts import EVERY_COMMAND, World, a_rollout, phases
+from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, World, a_rollout, phases
 
 
 def host(rollout: Rollout, name: str) -> RolloutHost:
@@ -92,3 +94,76 @@ def test_a_cluster_whose_api_answers_after_its_limit_is_completed():
     assert (before.phase, before.reason) == (Phase.FAILED, "the API of the cluster did not answer within 30 min")
     assert phases(rollout) == {"cp1": Phase.READY, "w1": Phase.READY}
     assert CommandKind.START_AGAIN in world.runs
+
+
+def cancelled_while_armed() -> Rollout:
+    """Return a rollout whose daemon was killed after an arming was stored, and its host cancelled meanwhile."""
+    first = next_step(a_rollout(0, 0), Observed(), rules=EVERY_COMMAND, now=BEGAN_AT)
+    return outcomes.cancelled(first.rollout, [], at=BEGAN_AT, reason="")
+
+
+def step_of(rollout: Rollout, **observed: object) -> RolloutStep:
+    return next_step(rollout, Observed(**observed), rules=EVERY_COMMAND, now=BEGAN_AT)  # type: ignore[arg-type] # by name
+
+
+def test_an_arming_that_was_stored_for_a_cancelled_host_is_found_by_its_reason():
+    rollout = interrupted(cancelled_while_armed())
+    armed = ObservedInstall(is_armed=True, armed_at=BEGAN_AT, armed_for="rollout 1, attempt 1")
+
+    found = step_of(rollout, installs={"cp1": armed})
+    under_way = step_of(rollout, arming={"cp1"})
+
+    assert (found.rollout.state, found.effects) == (RolloutState.RUNNING, (Disarm("cp1", BEGAN_AT),))
+    assert (under_way.rollout.state, under_way.effects) == (RolloutState.RUNNING, ())
+    assert step_of(rollout).rollout.state is RolloutState.CANCELLED
+
+
+def test_the_arming_of_another_request_is_not_cancelled():
+    armed_at = BEGAN_AT - timedelta(minutes=5)
+    rollout = interrupted(outcomes.armed(cancelled_while_armed(), "cp1", armed_at))
+    theirs = ObservedInstall(is_armed=True, armed_at=BEGAN_AT, armed_for="by hand")
+
+    assert step_of(rollout, installs={"cp1": theirs}).effects == ()
+
+
+def test_an_arming_of_an_operator_that_a_rollout_took_over_is_cancelled_with_its_host():
+    taken = ObservedInstall(InstallState.LOADING, True, BEGAN_AT, "1", armed_at=BEGAN_AT, armed_for="by hand")
+    adopted = step_of(a_rollout(0, 0), installs={"cp1": taken}).rollout
+    rollout = interrupted(outcomes.cancelled(adopted, [], at=BEGAN_AT, reason=""))
+
+    assert host(adopted, "cp1").phase is Phase.INSTALLING
+    assert step_of(rollout, installs={"cp1": taken}).effects == (Disarm("cp1", BEGAN_AT),)
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        (InstallState.LOADING, Phase.INSTALLING),
+        (InstallState.INSTALLED, Phase.INSTALLED),
+        (InstallState.FAILED, Phase.FAILED),
+    ],
+)
+def test_what_a_machine_does_after_its_arming_is_seen_although_the_clock_was_set_back(state, phase):
+    world = World(a_rollout(0, 0))
+    world.turn()
+    world.turn()
+    world.now -= timedelta(hours=1)
+    is_armed = state is InstallState.LOADING
+    world._move("cp1", state, is_armed=is_armed, ignition_sha256="2", note="no disk")
+
+    world.turn()
+
+    assert (host(world.rollout, "cp1").phase, host(world.rollout, "cp1").reason) == (
+        phase,
+        "no disk" if phase is Phase.FAILED else "",
+    )
+
+
+def test_an_install_before_the_arming_does_not_count_as_its_own():
+    world = World(a_rollout(0, 0))
+    installs = {"cp1": ObservedInstall(InstallState.FAILED, changed_at=BEGAN_AT, ignition_sha256="1", note="old")}
+    world.installs.update(installs)
+    world.turn()
+    world.turn()
+
+    assert host(world.rollout, "cp1").phase is Phase.POWERING

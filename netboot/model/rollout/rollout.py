@@ -162,6 +162,10 @@ class Rollout:
     def host(self, name: str) -> RolloutHost | None:
         return next((each for each in self.hosts if each.host == name), None)
 
+    def arming_reason(self, each: RolloutHost) -> str:
+        """Return the reason of the arming of a host in its attempt: by it, it is found in the store."""
+        return f"rollout {self.id}, attempt {each.attempts}"
+
     def of(self, part: RolloutPart) -> Iterator[RolloutHost]:
         return (each for each in self.hosts if each.part is part)
 

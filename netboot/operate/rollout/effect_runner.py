@@ -67,6 +67,11 @@ class EffectRunner:
             if effect not in self._running:
                 self._running[effect] = asyncio.create_task(self._run(effect, rollout))
 
+    @property
+    def arming(self) -> frozenset[HostName]:
+        """The hosts that are being armed."""
+        return frozenset(effect.host for effect in self._running if isinstance(effect, Arm))
+
     async def end(self) -> None:
         """Cancel what runs; commands are killed, and run again later."""
         running = list(self._running.values())
@@ -98,8 +103,9 @@ class EffectRunner:
                 return await self._arm(rollout, host)
             case PowerOn(host):
                 return await self._power_on(rollout, host)
-            case Disarm(host):
-                await self._parts.install_moves.cancel(host, reason=f"rollout {rollout.id}", actor=_actor(rollout))
+            case Disarm(host, armed_at):
+                reason, actor = f"rollout {rollout.id}", _actor(rollout)
+                await self._parts.install_moves.cancel(host, reason=reason, actor=actor, armed_at=armed_at)
                 return None
             case RunCommand(kind):
                 return await self._run_command(rollout, kind)
@@ -116,7 +122,7 @@ class EffectRunner:
                 assert_never(effect)
 
     async def _arm(self, rollout: Rollout, host: HostName) -> Move:
-        reason, moves = _reason(rollout, host), self._parts.install_moves
+        reason, moves = rollout.arming_reason(_host(rollout, host)), self._parts.install_moves
         made = [move for move in await moves.history(host) if move.what == "armed" and move.note == reason]
         if made:
             return partial(outcomes.armed, host=host, at=made[-1].at)
@@ -155,10 +161,6 @@ class EffectRunner:
         if problem is not None:
             with suppress(asyncio.TimeoutError):
                 await asyncio.sleep(API_S)
-
-
-def _reason(rollout: Rollout, host: HostName) -> str:
-    return f"rollout {rollout.id}, attempt {_host(rollout, host).attempts}"
 
 
 def _host(rollout: Rollout, host: HostName) -> RolloutHost:

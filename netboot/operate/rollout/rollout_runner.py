@@ -117,9 +117,10 @@ class RolloutRunner:
         return is_claimed
 
     async def _observed(self, rollout: Rollout) -> Observed:
+        arming = self._effects.arming  # before the installs: one that ends meanwhile is not missed
         installs = {each.host: await self._install(each) for each in rollout.hosts}
         files = await asyncio.to_thread(self._parts.files.in_place)
-        return Observed(installs, files, self._effects.api_answers, frozenset(self._effects.nodes_ready))
+        return Observed(installs, files, self._effects.api_answers, frozenset(self._effects.nodes_ready), arming)
 
     async def _install(self, each: RolloutHost) -> ObservedInstall:
         install, note = self._parts.install_moves.known(each.host), ""

@@ -4,6 +4,7 @@ An effect that is requested again is the same request: what does it must not do 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from netboot.model.host.host import HostName
 from netboot.model.rollout.command import CommandKind
@@ -25,9 +26,13 @@ class PowerOn:
 
 @dataclass(frozen=True, slots=True)
 class Disarm:
-    """Cancel the arming of a host that failed or was cancelled. Requested again until it is known to be done."""
+    """Cancel the arming of a host that failed or was cancelled. Requested again until it is known to be done.
+
+    `armed_at`: only this one; an operator may have armed it anew.
+    """
 
     host: HostName
+    armed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ def _waiting(each: RolloutHost, install: ObservedInstall, now: datetime) -> Roll
 def _installing(each: RolloutHost, install: ObservedInstall, now: datetime) -> RolloutHost:
     if each.armed_at is None:
         return each
-    has_changed = install.changed_at is not None and install.changed_at >= each.armed_at
+    has_changed = install.ignition_sha256 is not None  # each arming ends the token: no clock is needed
+    if install.state is InstallState.OFFERED:  # which precedes the token
+        has_changed = install.changed_at is not None and install.changed_at >= each.armed_at
     if install.state is InstallState.INSTALLED and has_changed:
         return each.moved_to(Phase.INSTALLED, at=now)
     if install.state is InstallState.READY and has_changed:

@@ -101,7 +101,9 @@ def _may_answer(rollout: Rollout) -> bool:
 
 
 def _is_over(rollout: Rollout, observed: Observed) -> bool:
-    if not all(each.is_over for each in rollout.hosts) or next(_disarms(rollout, observed), None) is not None:
+    if not all(each.is_over and each.host not in observed.arming for each in rollout.hosts):
+        return False
+    if next(_disarms(rollout, observed), None) is not None:
         return False
     return all(each.state is not CommandState.RUNNING for each in rollout.commands.values())
 
@@ -128,10 +130,11 @@ def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[E
 
 
 def _disarms(rollout: Rollout, observed: Observed) -> Iterator[Effect]:
+    """Yield the armings of hosts that are over: also those that were made while their hosts were cancelled."""
     for each in rollout.hosts:
-        is_ended = each.phase in (Phase.FAILED, Phase.CANCELLED) and each.armed_at is not None
-        if is_ended and observed.install(each.host).is_armed:
-            yield Disarm(each.host)
+        install = observed.install(each.host)
+        if each.phase in (Phase.FAILED, Phase.CANCELLED) and install.is_armed_by(rollout, each):
+            yield Disarm(each.host, install.armed_at)
 
 
 def _begin(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> tuple[Rollout, list[Effect]]:
@@ -243,8 +246,8 @@ def _begin_installs(rollout: Rollout, observed: Observed, now: datetime) -> Roll
     for each in sorted(waiting, key=lambda each: _ORDER[each.part])[:free]:
         install = observed.install(each.host)
         if install.is_armed and install.state in BOOTED:  # an operator armed it before
-            begun_at = install.changed_at or now
-            moved = replace(each.moved_to(Phase.INSTALLING, at=now), armed_at=begun_at, power=PowerStep.DONE)
+            armed_at = install.armed_at or now
+            moved = replace(each.moved_to(Phase.INSTALLING, at=now), armed_at=armed_at, power=PowerStep.DONE)
         else:
             moved = replace(each.moved_to(Phase.POWERING, at=now), attempts=each.attempts + 1)
         rollout = rollout.with_host(moved)

@@ -9,6 +9,7 @@ from netboot.model.host.host import HostName
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import Install, InstallState
 from netboot.model.rollout.command import CommandKind
+from netboot.model.rollout.rollout import Rollout, RolloutHost
 
 # A machine that fetched its file joins within this time: the secrets of a file are not given to it later.
 MARGIN: Final = timedelta(minutes=10)
@@ -16,7 +17,10 @@ MARGIN: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class ObservedInstall:
-    """The install of a host. `note`: why it failed; `hold`: why a person confirms its machine first."""
+    """The install of a host. `note`: why it failed; `hold`: why a person confirms its machine first.
+
+    `armed_at`, `armed_for`: when and with which reason it was armed. A new arming ends its tokens.
+    """
 
     state: InstallState = InstallState.REGISTERED
     is_armed: bool = False
@@ -24,11 +28,19 @@ class ObservedInstall:
     ignition_sha256: str | None = None  # of the token of its last boot into the installer
     note: str = ""
     hold: str | None = None
+    armed_at: datetime | None = None
+    armed_for: str = ""
 
     @classmethod
     def of(cls, install: Install, ignition_sha256: str | None, note: str = "") -> "ObservedInstall":
         hold = f"{install.hold.what}; {install.hold.cure(install.host)}" if install.hold is not None else None
-        return cls(install.state, install.is_armed, install.changed_at, ignition_sha256, note, hold)
+        at, reason = (install.arming.at, install.arming.reason) if install.arming is not None else (None, "")
+        return cls(install.state, install.is_armed, install.changed_at, ignition_sha256, note, hold, at, reason)
+
+    def is_armed_by(self, rollout: Rollout, each: RolloutHost) -> bool:
+        """Return whether its arming is that of the host's attempt, or the one that the rollout adopted."""
+        is_adopted = self.armed_at is not None and self.armed_at == each.armed_at
+        return self.is_armed and (is_adopted or self.armed_for == rollout.arming_reason(each))
 
 
 NOTHING_SEEN: Final = ObservedInstall()
@@ -52,12 +64,13 @@ class FileInPlace:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """`nodes_ready`: those for which `cluster.commands.ready` succeeded; `secrets_of`: see `FileInPlace`."""
+    """`nodes_ready`: those for which `cluster.commands.ready` succeeded; `arming`: those that are being armed."""
 
     installs: Mapping[HostName, ObservedInstall] = field(default_factory=dict)
     files: Mapping[RoleUse, FileInPlace] = field(default_factory=dict)
     api_answers: bool = False
     nodes_ready: Collection[HostName] = frozenset()
+    arming: Collection[HostName] = frozenset()
 
     def install(self, host: HostName) -> ObservedInstall:
         return self.installs.get(host, NOTHING_SEEN)

@@ -177,7 +177,7 @@ class _Model:
         host = HostName(subject)
         match what:
             case "installed":
-                self.installs[host] = ObservedInstall(InstallState.INSTALLED, changed_at=self.now)
+                self.installs[host] = ObservedInstall(InstallState.INSTALLED, changed_at=self.now, ignition_sha256=host)
             case "requests":
                 each = self.rollout.host(host)
                 if each is not None:
