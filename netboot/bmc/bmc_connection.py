@@ -6,6 +6,8 @@ Sessions of a BMC are few (8 on some), so each call ends its own. Nothing is fet
 import logging
 import threading
 from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from netboot.bmc.transport import BmcTransport
 
 ON_ANSWER = Callable[[Any], None]  # with a requests.Response
+Allow = Callable[[], Future[None]]
 _LOGOUT_S: Final = 3.0
+_WAIT_S: Final = 0.1  # between two looks whether the call is ended
 
 
 class _NoInternet:
@@ -50,6 +54,7 @@ class BmcConnection:
         self._aborted = threading.Event()
         self._username = self._password = ""
         self.on_answer = on_answer
+        self.allow: Allow | None = None  # of the changes that follow
 
     def root(self) -> Any:
         """Return sushy's service root, logged in; raise BmcFaultError or an error of sushy."""
@@ -85,7 +90,18 @@ class BmcConnection:
     def pause(self, seconds: float) -> None:
         """Wait between two requests; raise BmcFaultError if the call is ended meanwhile."""
         if self._aborted.wait(seconds):
-            raise BmcFaultError(BmcFault.TIMEOUT, "the BMC did not do it in time", "look at the BMC's own page")
+            raise _late()
+
+    def _wait_until_allowed(self) -> None:
+        """Wait for what judges a change on the event loop; raise what it raises, or BmcFaultError at the call's end."""
+        if self.allow is None:
+            return
+        judged = self.allow()
+        while not futures.wait([judged], timeout=_WAIT_S).done:
+            if self._aborted.is_set():
+                judged.cancel()
+                raise _late()
+        judged.result()
 
     def secrets(self) -> tuple[str, ...]:
         """Return user and password, to hide them where a BMC repeats them."""
@@ -135,12 +151,17 @@ class BmcConnection:
             connector=connector,
             public_connector=_NoInternet(),
         )
+        self._transport.before_change = self._wait_until_allowed
         self._transport.counts_changes = True
         return root
 
     def _answered(self, response: Any) -> None:
         if self.on_answer is not None:
             self.on_answer(response)
+
+
+def _late() -> BmcFaultError:
+    return BmcFaultError(BmcFault.TIMEOUT, "the BMC did not do it in time", "look at the BMC's own page")
 
 
 def _login(sushy: Any, sushy_auth: Any, credentials: BmcCredentials) -> Any:

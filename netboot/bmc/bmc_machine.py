@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
+from netboot.bmc.bmc_connection import Allow
 from netboot.bmc.boot_override import set_one_time_boot, write_boot_uri
 from netboot.bmc.probing.probing import probe_machine
 from netboot.bmc.probing.recorder import Recorder
@@ -58,9 +59,18 @@ class BmcMachine:
         return None if state is None else str(state.value)
 
     @_operation("change the power")
-    def power(self, action: ResetAction) -> None:
-        """Switch on, switch off at once, or restart; return when the BMC has accepted it."""
-        reset(self._machine, action)
+    def power(self, action: ResetAction, allow: Allow | None = None) -> None:
+        """Switch on, switch off at once, or restart; return when the BMC has accepted it.
+
+        `allow`, called in this thread, begins what judges each request immediately before it is sent, also one that is
+        sent again; if that fails, it is not sent.
+        """
+        connection = self._machine.connection
+        connection.allow = allow
+        try:
+            reset(self._machine, action)
+        finally:
+            connection.allow = None
 
     @_operation("set the one-time network boot")
     def boot_once(self, boot: NetworkBoot) -> None:

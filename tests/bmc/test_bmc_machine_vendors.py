@@ -1,6 +1,7 @@
 """What differs per vendor, by sets of answers that were written from public reports: requests, and tables of probes."""
 
 import asyncio
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from netboot.bmc.bmc_connection import BmcConnection
 from netboot.bmc.bmc_machine import BmcMachine
 from netboot.bmc.bmcs import Bmcs
 from netboot.bmc.quirks import read_quirks
-from netboot.errors import BmcError
+from netboot.errors import BmcError, TransitionError
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.bmc.probe import BootUriResult, Works
 from netboot.model.power.power import ResetAction
@@ -332,6 +333,30 @@ def test_idrac_10_that_refuses_on_after_off_is_sent_it_again(bmcs: Bmcs, no_paus
 
     assert [body for _, _, body in bmc.changes] == [{"ResetType": "On"}] * 3
     assert (no_pauses, bmc.system["PowerState"]) == ([5, 5], "On")
+
+
+def test_each_reset_is_judged_after_the_login_also_one_that_is_sent_again(bmcs: Bmcs):
+    """An install may begin while a BMC waits, so that a restart is not allowed any longer."""
+    bmc, judged = answers_of("dell-r760"), list[tuple[int, int]]()
+    bmc.rules.append(
+        {"method": "POST", "path": f"{DELL}/Actions/ComputerSystem.Reset", "times": 9, "status": 409,
+         "id": "Base.1.18.ActionParameterValueConflict", "message": "conflict"}
+    )  # fmt: skip
+
+    def allow() -> Future[None]:
+        judged.append((bmc.logins, len(bmc.changes)))
+        found = Future[None]()
+        if len(judged) == 3:
+            found.set_exception(TransitionError("it is installing"))
+        else:
+            found.set_result(None)
+        return found
+
+    with pytest.raises(BmcError):
+        call(bmcs, bmc, lambda machine: machine.power(ResetAction.CYCLE, allow))
+
+    assert judged == [(1, 0), (1, 1), (1, 2)]
+    assert [body for _, _, body in bmc.changes] == [{"ResetType": "ForceRestart"}] * 2
 
 
 def test_the_boot_progress_is_read(bmcs: Bmcs):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from netboot.bmc.quirks import KnownQuirks
 from netboot.errors import BmcError
 from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.host import Host, HostName
-from netboot.model.power.power import PowerState
+from netboot.model.power.power import PowerState, ResetAction
 
 
 def host(name: str, url: str, credentials: Path) -> Host:
@@ -134,6 +135,25 @@ def test_a_call_that_nobody_waits_for_is_ended(quirks: KnownQuirks, credentials:
     with wrong_bmc(answer) as (url, _):
         assert asyncio.run(run(url)) is PowerState.ON
     assert within(10, began)
+
+
+def test_a_call_whose_time_is_over_is_ended_while_its_reset_is_judged(quirks: KnownQuirks, credentials: Path):
+    """The event loop may wait for the store; no thread waits for it for ever."""
+    bmc, judged = answers_of("dell-r760"), Future[None]()
+
+    async def run(url: str) -> object:
+        bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)
+        called = host("w1", url, credentials)
+        call = bmcs.call(called, lambda machine: machine.power(ResetAction.CYCLE, lambda: judged), limit_s=0.5)
+        error = (await asyncio.gather(call, return_exceptions=True))[0]
+        bmcs.close()
+        return error
+
+    with answering_bmc(bmc) as url:
+        error = asyncio.run(run(url))
+
+    assert isinstance(error, BmcError)
+    assert (error.fault, error.is_outcome_unknown, judged.cancelled(), bmc.changes) == ("timeout", False, True, [])
 
 
 def test_after_the_end_no_call_is_taken(bmcs: Bmcs, credentials: Path):

@@ -7,6 +7,7 @@ it. It is never sent again.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import BmcError, StoreError
+from netboot.errors import BmcError, StoreError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.clock import Clock
@@ -55,6 +56,16 @@ class _Reset:
     note: str
 
 
+@dataclass(slots=True)
+class _Sending:
+    """A reset under way: its intent as it is stored, and why it is not sent, or not again."""
+
+    intent: PowerIntent
+    action: ResetAction
+    prevented: StoreError | TransitionError | None = None
+    is_overtaken: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class PowerSender:
     """Runs intents that this appliance owns. `boot_uri` of a host is what its firmware boots with `http-uri`."""
@@ -77,12 +88,10 @@ class PowerSender:
         if isinstance(prepared, _End):
             await self._end(intent, prepared)
             return
-        sending = await self.intents.move(intent, IntentState.SENDING, at=self.clock.now())
-        if sending is None:
-            return  # another appliance has taken it over
-        self._emit("power.sent", sending, {"reset": prepared.action.value})
-        await self.store_events()  # before the machine changes
-        await self._end(sending, await self._reset(sending, prepared))
+        sending = _Sending(intent, prepared.action)
+        end = await self._reset(sending, prepared)
+        if not sending.is_overtaken:
+            await self._end(sending.intent, end)
 
     async def resolve(self, intent: PowerIntent) -> None:
         """End an intent whose appliance ended while it sent the reset."""
@@ -109,8 +118,6 @@ class PowerSender:
             return _End(IntentState.FAILED, str(error))
         if action is None:
             return _End(IntentState.DONE, f"{host.name} is {intent.action} already")
-        if (why := await self._refusal(intent)) is not None:  # the BMC may have taken a minute
-            return _End(IntentState.CANCELLED, why)
         return _Reset(host, action, note)
 
     def _host(self, intent: PowerIntent) -> Host | str:
@@ -124,15 +131,56 @@ class PowerSender:
         install = await self.install_moves.read(intent.host)
         return refusal(intent.action, install, is_forced=intent.is_forced)
 
-    async def _reset(self, intent: PowerIntent, prepared: _Reset) -> _End:
-        self.observed.pop(intent.host, None)  # it changes now
+    async def _reset(self, sending: _Sending, prepared: _Reset) -> _End:
+        loop = asyncio.get_running_loop()
+
+        def allow() -> Future[None]:
+            return asyncio.run_coroutine_threadsafe(self._allow(sending), loop)
+
         try:
-            await self.bmcs.call(prepared.host, lambda machine: machine.power(prepared.action))
+            await self.bmcs.call(prepared.host, lambda machine: machine.power(prepared.action, allow))
         except BmcError as error:
-            if error.is_outcome_unknown:
-                return await self._end_by_state(intent, prepared.host, error.reason)
-            return _End(IntentState.FAILED, str(error))
+            return await self._end_of_failed(sending, prepared.host, error)
         return _End(IntentState.DONE, prepared.note)
+
+    async def _allow(self, sending: _Sending) -> None:
+        """Judge a reset immediately before it is sent, or sent again; before the first time store that it is sent.
+
+        The call before may have waited minutes for its turn, and the BMC for its login. Raises for what is not sent.
+        """
+        before, is_first = sending.intent, sending.intent.state is IntentState.REQUESTED
+        try:
+            if (why := await self._refusal(before)) is not None:
+                raise TransitionError(why)
+            if is_first:
+                stored = await self.intents.move(before, IntentState.SENDING, at=self.clock.now())
+            else:
+                stored = await self.intents.get(before.id)
+            if stored is None or not (is_first or stored == before):
+                sending.is_overtaken = True
+                raise TransitionError("another appliance has taken it over")
+        except (StoreError, TransitionError) as error:
+            sending.prevented = error
+            raise
+        if is_first:
+            sending.intent = stored
+            self.observed.pop(stored.host, None)  # it changes now
+            self._emit("power.sent", stored, {"reset": sending.action.value})
+            await self.store_events()  # before the machine changes
+
+    async def _end_of_failed(self, sending: _Sending, host: Host, error: BmcError) -> _End:
+        """Return the end of an action whose call failed, or that was not allowed; raise the error of the store."""
+        prevented, is_sent = sending.prevented, sending.intent.state is IntentState.SENDING
+        reason = f"it was not sent again: {prevented}" if prevented is not None else error.reason
+        if error.is_outcome_unknown:
+            return await self._end_by_state(sending.intent, host, reason)
+        if prevented is None:
+            return _End(IntentState.FAILED, str(error))
+        if is_sent:  # and refused: only such a one is sent again
+            return _End(IntentState.FAILED, reason)
+        if isinstance(prevented, StoreError):
+            raise prevented
+        return _End(IntentState.CANCELLED, str(prevented))
 
     async def _end_by_state(self, intent: PowerIntent, host: Host, reason: str) -> _End:
         """Return the end of an intent that was done or not, by the state of the machine if a state shows that."""

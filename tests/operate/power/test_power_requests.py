@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -10,13 +11,13 @@ import pytest
 from fixtures.fake_bmcs import FakeBmcs, bmc_error
 from fixtures.services import BuiltServices, WithServices
 
-from netboot.errors import StoreError
+from netboot.errors import StoreError, TransitionError
 from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.host.host import Host, HostName
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState
-from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState, ResetAction
 from netboot.operate.power.power_request import ObservedPower, PowerRefusedError, PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
@@ -179,21 +180,20 @@ def test_a_host_can_declare_how_it_boots_from_the_network(with_services: WithSer
 
 def test_the_intent_and_its_event_are_stored_before_the_reset_is_sent(with_services: WithServices):
     async def work(rack: Rack) -> None:
-        seen = []
+        seen, loop = {}, asyncio.get_running_loop()
 
         async def stored() -> tuple[list[IntentState], list[str]]:
             names = [event.name for event in await rack.services.event_log.after(0)]
-            return [each.state for each in await rack.intents.open()], names
+            return [each.state for each in await rack.intents.open()], names[-1:]
 
-        async def call(host: Host, what: Callable[[Any], Any], **_limit: float) -> Any:
-            seen.append(await stored())
-            return what(rack.bmcs.of(host.name))
+        def before(call: str) -> None:
+            seen[call] = asyncio.run_coroutine_threadsafe(stored(), loop).result(10)
 
-        rack.bmcs.call = call
+        rack.bmcs.of("cp1").before = before
         await rack.ends_of(A.PXE)
 
-        assert [states for states, _ in seen] == [[IntentState.REQUESTED], [IntentState.SENDING]]
-        assert seen[1][1][-1] == "power.sent"
+        assert seen["boot_once"][0] == seen["state"][0] == [IntentState.REQUESTED]
+        assert seen["power"] == ([IntentState.SENDING], ["power.sent"])
 
     with_rack(with_services, work)
 
@@ -245,19 +245,72 @@ def test_a_reset_in_the_first_boot_is_refused_for_all_hosts_of_a_request_unless_
     with_rack(with_services, work)
 
 
-def test_a_host_that_comes_into_its_first_boot_after_the_request_is_not_reset(with_services: WithServices):
+@pytest.mark.parametrize("state", [InstallState.INSTALLING, InstallState.INSTALLED])
+@pytest.mark.parametrize("calls_before", [0, 1])
+def test_a_host_whose_install_goes_on_while_its_bmc_is_waited_for_is_not_reset(
+    with_services: WithServices, state: InstallState, calls_before: int
+):
+    """The first call sets the next boot, the second one resets; each may wait minutes for its turn and its login."""
+
     async def work(rack: Rack) -> None:
-        original = rack.bmcs.call
+        original, calls = rack.bmcs.call, iter(range(9))
 
         async def call(host: Host, what: Callable[[Any], Any], **_limit: float) -> Any:
-            await rack.become(InstallState.INSTALLED)  # while its BMC takes its time
+            if next(calls) == calls_before:
+                await rack.become(state)
             return await original(host, what)
 
         rack.bmcs.call = call
         (end,) = await rack.ends_of(A.CYCLE)
 
-        assert (end.state, rack.bmcs.of("cp1").sent) == (IntentState.CANCELLED, [])
-        assert "first boot" in end.detail
+        assert (end.state, end.sent_at, rack.bmcs.of("cp1").sent) == (IntentState.CANCELLED, None, [])
+        assert f"cp1 is {state}" in end.detail
+        assert [event.name for event in await rack.events()] == ["power.requested", "power.ended"]
+
+    with_rack(with_services, work)
+
+
+def test_a_reset_that_is_sent_again_is_judged_again(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        machine, loop, sent = rack.bmcs.of("cp1"), asyncio.get_running_loop(), []
+
+        def power(action: ResetAction, allow: Callable[[], Future[None]]) -> None:
+            allow().result(10)
+            sent.append(action)  # and the BMC answers that it is to be sent again
+            asyncio.run_coroutine_threadsafe(rack.become(InstallState.INSTALLING), loop).result(10)
+            with pytest.raises(TransitionError):
+                allow().result(10)
+            raise bmc_error()
+
+        machine.power = power
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert (end.state, len(sent)) == (IntentState.FAILED, 1)
+        assert end.detail.startswith("it was not sent again: cp1 is installing")
+
+    with_rack(with_services, work)
+
+
+def test_a_reset_that_another_appliance_has_judged_meanwhile_is_not_sent_again(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        machine, loop = rack.bmcs.of("cp1"), asyncio.get_running_loop()
+
+        async def taken_over() -> None:
+            (mine,) = await rack.intents.open()
+            other = await rack.intents.claim(mine, "another")
+            await rack.intents.move(other, IntentState.UNKNOWN, at=rack.services.clock.now())
+
+        def power(action: ResetAction, allow: Callable[[], Future[None]]) -> None:
+            allow().result(10)
+            asyncio.run_coroutine_threadsafe(taken_over(), loop).result(10)
+            with pytest.raises(TransitionError):
+                allow().result(10)
+            raise bmc_error()
+
+        machine.power = power
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert (end.state, end.owner) == (IntentState.UNKNOWN, "another")
 
     with_rack(with_services, work)
 
