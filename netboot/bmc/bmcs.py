@@ -39,6 +39,11 @@ class Bmcs:
         self._locks: dict[str, asyncio.Lock] = {}  # by URL
         self._open: set[BmcConnection] = set()
 
+    @property
+    def longest_s(self) -> float:
+        """How long a call without a limit of its own may take, from its begin to the end of its connection."""
+        return _QUEUED_S + self._timeout_s * _REQUESTS_OF_A_CALL + _ENDING_S
+
     def close(self) -> None:
         """Take no further call, and end those under way."""
         for connection in tuple(self._open):

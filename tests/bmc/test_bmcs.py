@@ -103,6 +103,16 @@ def test_a_call_that_waits_too_long_for_its_turn_is_an_error(
     assert same.reason == "requests to this and other BMCs took more than 0.1 s"
 
 
+def test_how_long_a_call_may_take_depends_on_the_time_of_a_request(quirks: KnownQuirks, credentials: Path):
+    found = []
+    for timeout_s in (30, 300):
+        bmcs = Bmcs(quirks, credentials, timeout_s=timeout_s, parallel=1)
+        found.append(bmcs.longest_s)
+        bmcs.close()
+
+    assert found == [245, 1325]
+
+
 def test_a_call_that_nobody_waits_for_is_ended(quirks: KnownQuirks, credentials: Path):
     async def run(url: str) -> PowerState:
         bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)

@@ -61,6 +61,7 @@ def power_requests(
         sender,
         owner=store.database.writer,
         running_ids=appliances.running_ids,
+        is_shared=store.database.is_shared,
         new_id=lambda: clock.random_bytes(6).hex(),
     )
 

@@ -41,7 +41,7 @@ CHECK_S: Final = 5.0  # between two readings of what is open
 UNKNOWN_S: Final = 60.0  # between two readings of what is unknown, while nothing is open
 STATUS_S: Final = 20.0  # that reading the state of a machine may take; clients wait 30 s
 STOP_S: Final = 5.0  # that actions have at a stop
-TAKEN_OVER_AFTER: Final = timedelta(minutes=2)  # what another appliance was sending
+MARGIN_S: Final = 60.0  # beyond the longest call to a BMC: the clocks of two appliances may differ
 SHOWN: Final = 10  # intents of a host
 
 log = structlog.get_logger()
@@ -50,7 +50,8 @@ log = structlog.get_logger()
 class PowerRequests:
     """The use cases. Methods raise UnknownHostError, StoreError.
 
-    `owner` is the id of this appliance; `running_ids` are those that run, None: that is not known yet.
+    `owner` is the id of this appliance; `running_ids` are those that run, None: that is not known yet. `is_shared`:
+    others may use the store.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class PowerRequests:
         *,
         owner: str,
         running_ids: Callable[[], Collection[str] | None],
+        is_shared: bool,
         new_id: Callable[[], str],
     ) -> None:
         self._sender, self._intents, self._events = sender, sender.intents, sender.events
         self.probes = BmcProbes(sender.bmcs, sender.hosts, sender.events)
         self._owner, self._running_ids, self._new_id = owner, running_ids, new_id
+        self._is_shared = is_shared
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the intent
         self._unknown: dict[HostName, PowerIntent] = {}  # the newest of a host, if it is not known whether it was done
         self._open, self._unknown_due_s = 0, 0.0
@@ -187,11 +190,11 @@ class PowerRequests:
         running = self._running_ids()
         if running is None or intent.owner in running:
             return None
-        # SQLite has one daemon; of PostgreSQL's others, one may only be cut off from the store, and send
-        is_alone = set(running) == {self._owner}
-        is_recent = intent.sent_at is not None and self._sender.clock.now() - intent.sent_at < TAKEN_OVER_AFTER
-        if is_recent and not is_alone:
-            return None
+        # SQLite has one daemon; of PostgreSQL's others, one that counts as lost may only be cut off from the store
+        if self._is_shared and intent.sent_at is not None:
+            longest = timedelta(seconds=self._sender.bmcs.longest_s + MARGIN_S)
+            if self._sender.clock.now() - intent.sent_at < longest:
+                return None
         return await self._intents.claim(intent, self._owner)
 
     async def _work(self, intent: PowerIntent) -> None:

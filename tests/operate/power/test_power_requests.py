@@ -84,7 +84,11 @@ class OvertakenIntents(PowerIntents):
 
 
 def built(
-    services: BuiltServices, *, running: Sequence[str] | None = (OWN,), others: Sequence[PowerIntent] = ()
+    services: BuiltServices,
+    *,
+    running: Sequence[str] | None = (OWN,),
+    is_shared: bool = False,
+    others: Sequence[PowerIntent] = (),
 ) -> Rack:
     """Build the use cases; `running` are the appliances that run, `others` what another one stores first."""
     for name in (CP1, W1):
@@ -113,7 +117,7 @@ def built(
         pause=no_pause,
     )
     ids = iter(map(str, range(1, 100)))
-    power = PowerRequests(sender, owner=OWN, running_ids=lambda: running, new_id=lambda: next(ids))
+    power = PowerRequests(sender, owner=OWN, running_ids=lambda: running, is_shared=is_shared, new_id=lambda: next(ids))
     return Rack(services, bmcs, intents, power)
 
 
@@ -490,20 +494,21 @@ def test_a_request_of_ten_minutes_ago_is_not_sent_any_more(with_services: WithSe
 
 
 @pytest.mark.parametrize(
-    ("running", "age_s", "is_taken"),
+    ("running", "is_shared", "age_s", "is_taken"),
     [
-        pytest.param(None, 600, False, id="not-known-yet"),
-        pytest.param(["killed", OWN], 600, False, id="it-runs"),
-        pytest.param(["another", OWN], 10, False, id="it-may-only-be-cut-off"),
-        pytest.param(["another", OWN], 180, True, id="it-has-ended"),
-        pytest.param([OWN], 1, True, id="nobody-else-runs"),
+        pytest.param(None, True, 600, False, id="not-known-yet"),
+        pytest.param(["killed", OWN], True, 600, False, id="it-runs"),
+        pytest.param([OWN], True, 300, False, id="it-may-only-be-cut-off"),
+        pytest.param(["another", OWN], True, 300, False, id="it-may-only-be-cut-off-beside-another-one"),
+        pytest.param([OWN], True, 306, True, id="no-call-to-a-bmc-takes-so-long"),
+        pytest.param([OWN], False, 1, True, id="the-store-has-one-daemon"),
     ],
 )
 def test_what_another_appliance_was_sending_is_taken_over_when_it_has_ended(
-    with_services: WithServices, running, age_s, is_taken
+    with_services: WithServices, running, is_shared, age_s, is_taken
 ):
     async def scenario(services: BuiltServices) -> None:
-        rack = built(services, running=running)
+        rack = built(services, running=running, is_shared=is_shared)
         old = left_behind(rack, IntentState.SENDING, A.CYCLE, age=timedelta(seconds=age_s))
         await rack.intents.add([old])
 
