@@ -117,8 +117,12 @@ class BmcConnection:
             return
         self._transport.begin_end(_LOGOUT_S)
         auth, root._auth = root._auth, None
+        limit = threading.Timer(_LOGOUT_S, self._transport.abort)  # of an answer that comes byte by byte
+        limit.daemon = True
+        limit.start()
         with suppress(Exception):  # the call has its result already
             auth.close()
+        limit.cancel()
 
     def _open(self) -> Any:
         try:

@@ -103,7 +103,7 @@ class BmcTransport(BaseAdapter):
                 self._socket = None
             connection.close()
         self._refuse_answer(request.method or "", response)
-        if is_change:
+        if is_change and not _may_be_done(response.status_code):
             self.is_outcome_unknown = False
         return response
 
@@ -244,6 +244,14 @@ class BmcTransport(BaseAdapter):
                 return BmcFaultError(
                     BmcFault.UNREACHABLE, reason, "correct bmc.url, or look for the BMC's cable and address"
                 )
+
+
+def _may_be_done(status: int) -> bool:
+    """Return whether a BMC that answers with this error may have done what was requested.
+
+    It may fail afterwards, or its proxy may not wait for it. 501 states that it was not done (RFC 9110 §15.6.2).
+    """
+    return status >= 500 and status != http.HTTPStatus.NOT_IMPLEMENTED
 
 
 def _context(certificate: BmcCertificate) -> ssl.SSLContext:

@@ -16,11 +16,14 @@ from fixtures.redfish_answers import answering_bmc, answers_of
 from fixtures.redfish_emulator import PASSWORD
 from fixtures.wrong_bmc import ROOT, WrongBmc, within, wrong_bmc
 
+from netboot.bmc import bmc_connection
+from netboot.bmc import bmcs as bmcs_module
 from netboot.bmc.bmcs import Bmcs
 from netboot.bmc.quirks import KnownQuirks
 from netboot.bmc.transport import LARGEST_ANSWER_BYTES
 from netboot.errors import BmcError
 from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust
+from netboot.model.host.host import Host
 from netboot.model.power.power import PowerState, ResetAction
 
 SYSTEM = {
@@ -399,6 +402,31 @@ def test_a_handshake_that_does_not_end_is_left_in_time(hurried: Bmcs):
     assert within(5, began)
 
 
+def test_a_bmc_that_never_ends_its_answers_keeps_no_thread(hurried: Bmcs, monkeypatch: pytest.MonkeyPatch):
+    """It sends byte by byte: the answer until the call is ended, then the one to the logout."""
+    monkeypatch.setattr(bmc_connection, "_LOGOUT_S", 0.5)
+    monkeypatch.setattr(bmcs_module, "_QUEUED_S", 5.0)
+    sessions = {"SessionService": {"@odata.id": "/s"}, "Links": {"Sessions": {"@odata.id": "/s/s"}}}
+
+    def answer(bmc: WrongBmc) -> None:
+        if bmc.path.rstrip("/") == "/redfish/v1":
+            bmc.send(200, {**ROOT, **sessions})
+        elif bmc.command == "POST":
+            bmc.send(201, {}, **{"X-Auth-Token": "t", "Location": "/s/s/1"})
+        else:
+            dripping_body(bmc)
+
+    async def free(host: Host) -> str:
+        return await hurried.call(host, lambda _: "free")
+
+    with wrong_bmc(answer) as (url, seen):
+        error = failure(hurried, Bmc(url))
+
+        assert asyncio.run(free(replace(HOST, bmc=Bmc(url)))) == "free"
+    assert error.fault == "timeout"
+    assert [path for method, path, _ in seen if method == "DELETE"] == ["/s/s/1"]
+
+
 @pytest.mark.parametrize("answer", [hanging, closed, cut], ids=lambda answer: answer.__name__)
 def test_an_action_whose_answer_does_not_arrive_is_unknown_and_sent_once(hurried: Bmcs, answer):
     def answered(bmc: WrongBmc) -> None:
@@ -430,14 +458,33 @@ def test_an_action_that_is_answered_with_a_page_or_a_redirect_is_no_success(bmcs
         assert "/login" not in [path for _, path, _ in seen]
 
 
-def test_an_action_that_fails_is_not_sent_again(bmcs: Bmcs):
+@pytest.mark.parametrize(
+    ("status", "fault", "is_unknown"),
+    [
+        (400, "refused", False),
+        (409, "refused", False),
+        (500, "failed", True),
+        (501, "not-supported", False),
+        (502, "failed", True),
+        (503, "busy", True),
+        (504, "failed", True),
+    ],
+)
+def test_an_action_that_fails_may_be_done_and_is_not_sent_again(bmcs: Bmcs, status: int, fault: str, is_unknown: bool):
     def answered(bmc: WrongBmc) -> None:
-        (failing if bmc.command == "POST" else served)(bmc)
+        if bmc.command == "POST":
+            bmc.send(status, {})
+        else:
+            served(bmc)
 
-    with wrong_bmc(answered) as (url, seen):
+    system = {**SYSTEM, "Actions": {"#ComputerSystem.Reset": {
+        "target": "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset", "ResetType@Redfish.AllowableValues": ["On"]
+    }}}  # fmt: skip
+    with wrong_bmc(answered) as (url, seen), pytest.MonkeyPatch.context() as patched:
+        patched.setitem(RESOURCES, "/redfish/v1/Systems/1", system)
         error = failure(bmcs, Bmc(url), lambda machine: machine.power(ResetAction.ON))
 
-    assert (error.fault, error.is_outcome_unknown) == ("failed", False)
+    assert (error.fault, error.is_outcome_unknown) == (fault, is_unknown)
     assert len([method for method, _, _ in seen if method == "POST"]) == 1
 
 
