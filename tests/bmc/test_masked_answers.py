@@ -1,12 +1,14 @@
 """What is hidden in the answers of a BMC: by key, by form, and wherever a known identity occurs."""
 
 import json
+import time
 
 import pytest
+from fixtures.wrong_bmc import within
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.bmc.probing.masked_answers import MaskedAnswers
+from netboot.bmc.probing.masked_answers import LONGEST_TEXT, MaskedAnswers
 
 
 def masked(answer: object, *secrets: str) -> object:
@@ -53,6 +55,63 @@ def test_forms_are_replaced_by_others_of_the_same_form():
     assert found["IPv4Addresses"][0]["Address"].startswith("198.18.0.")
     assert found["IPv6Addresses"][0]["Address"].startswith("2001:db8::")
     assert (found["FirmwareVersion"], found["BiosVersion"], found["Disabled"]) == ("7.10.30.00", "1.2.3.4", "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_hidden"),
+    [
+        ("2001:db8::7", True),
+        ("2001:0db8:0000:0000:0000:ff00:0042:8329", True),
+        ("see [fe80::1a2b:3c4d%eth0].", True),
+        ("2001:db8::7/64", True),
+        ("1:2:3:4:5:6:7:8", True),
+        ("12:30:45", False),
+        ("1:2:3:4:5:6:7:8:9", False),
+        ("fe80::xyz", False),
+        ("::1", False),
+    ],
+)
+def test_what_is_an_address_of_ipv6(text: str, is_hidden: bool):
+    found = masked({"Text": text})
+
+    assert (found != {"Text": text}) is is_hidden
+    assert ("2001:db8::1" in json.dumps(found)) is is_hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1:2:" + "a" * 40 + "g", "1:" * 30_000 + "g", "-----BEGIN " * 10_000, "1." * 30_000, "0a" * 30_000],
+    ids=["digits", "groups", "pem", "numbers", "hexadecimal"],
+)
+def test_no_text_takes_long(text: str):
+    """A search holds the interpreter: the daemon would answer nobody."""
+    answers = {f"/redfish/v1/{number}": {"Text": text, text: "x"} for number in range(20)}
+
+    began = time.monotonic()
+    MaskedAnswers(answers).answers()
+
+    assert within(2, began)
+
+
+def test_of_too_many_identities_the_first_answers_are_kept():
+    answers = {
+        f"/redfish/v1/{number}": {"Serials": [{"SerialNumber": f"{number:03}-{each:05}"} for each in range(900)]}
+        for number in range(20)
+    }
+
+    began = time.monotonic()
+    found = MaskedAnswers(answers).answers()
+
+    assert within(5, began)
+    assert list(found) == ["/redfish/v1/0", "/redfish/v1/1"]
+    assert "00899" not in json.dumps(found)
+
+
+def test_a_long_text_is_hidden_as_a_whole():
+    assert masked({"Text": "x" * LONGEST_TEXT, "Long": "x" * (LONGEST_TEXT + 1)}) == {
+        "Text": "x" * LONGEST_TEXT,
+        "Long": "hidden",
+    }
 
 
 def test_paths_and_links_stay_together():
