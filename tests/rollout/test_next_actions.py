@@ -191,6 +191,24 @@ def test_a_file_that_a_person_set_is_used_and_one_that_ends_soon_is_not():
     assert world.rollout.command(K.JOIN_WORKER).is_done
 
 
+def test_no_file_is_given_while_its_command_replaces_it():
+    """The record of the new file is written first: until the file follows, the old one is judged by its own time."""
+    rollout = a_rollout(0, 1, has_cluster=True, api_answered_at=BEGAN_AT)
+    waiting = replace(rollout.hosts[1], phase=Phase.INSTALLED, requested_at=BEGAN_AT, changed_at=BEGAN_AT)
+    rollout = replace(rollout, hosts=(waiting,))
+    running = rollout.with_command(rollout.command(K.JOIN_WORKER).begun(BEGAN_AT))
+    observed = Observed(
+        {waiting.host: ObservedInstall(InstallState.INSTALLED)},
+        {RoleUse.WORKER: FileInPlace("old", BEGAN_AT + TOKEN_LIFE)},
+    )
+
+    step = next_step(running, observed, rules=EVERY_COMMAND, now=BEGAN_AT)
+    done = outcomes.command_done(step.rollout, K.JOIN_WORKER, BEGAN_AT)
+
+    assert (step.rollout, step.effects) == (running, ())
+    assert phases(next_step(done, observed, rules=EVERY_COMMAND, now=BEGAN_AT).rollout) == {"w1": Phase.JOINING}
+
+
 def test_a_command_that_fails_is_repeated_twice_then_the_rollout_is_paused():
     rollout = a_rollout(0, 0, api_answered_at=BEGAN_AT)
     init = replace(rollout.hosts[0], phase=Phase.JOINING, served_at=BEGAN_AT, changed_at=BEGAN_AT)

@@ -40,6 +40,7 @@ _USE_OF: Final = {
     RolloutPart.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
     RolloutPart.WORKER: RoleUse.WORKER,
 }
+_MADE_BY: Final = {use: kind for kind, use in FILE_OF.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +211,10 @@ def _at_gate(rollout: Rollout, part: RolloutPart) -> Iterator[RolloutHost]:
 
 
 def _permit(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
-    """Let hosts join for which the file of their role is in place."""
+    """Let hosts join for which the file of their role is in place; it is being replaced while its command runs."""
     for part, use in _USE_OF.items():
+        if rollout.command(_MADE_BY[use]).state is CommandState.RUNNING:
+            continue
         file = observed.file(use, now)
         for each in list(_at_gate(rollout, part)):
             if file is None or not may_join(rollout, part):
