@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from fixtures.daemon import Daemon, wait_until
 from fixtures.html_page import HtmlPage
-from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, emulated_bmc
+from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, HeldReset, emulated_bmc
 
 from netboot.bmc.credentials import BmcCredentials, write_credentials
 
@@ -27,17 +27,6 @@ bmc: {timeout_s: 5}
 W1: Final = "/api/v1/hosts/w1/power"
 HTML: Final = ("-H", "Accept: text/html")
 ENDS: Final = ("done", "failed", "unknown", "cancelled")
-
-
-class Held:
-    """A reset that the BMC is sent and answers later: a daemon is killed meanwhile."""
-
-    def __init__(self) -> None:
-        self.has_come, self.may_end = threading.Event(), threading.Event()
-
-    def __call__(self, _kind: str) -> None:
-        self.has_come.set()
-        assert self.may_end.wait(30)
 
 
 @pytest.fixture
@@ -123,7 +112,7 @@ def test_each_action_is_in_the_audit_trail_with_its_actor(daemon: Daemon):
 def test_a_daemon_that_is_killed_while_it_sends_a_reset_does_not_send_it_again(
     daemon: Daemon, machine: EmulatedMachine, action: str, end: str
 ):
-    machine.on_reset = held = Held()
+    machine.on_reset = held = HeldReset()
     intent = request(daemon, action)
     assert held.has_come.wait(30), daemon.log
     daemon.kill()
