@@ -104,7 +104,7 @@ class Daemon:
             daemon=self,
             power=self._power,
         )
-        self._rollouts = rollouts_of(store, settings.cluster, self._administration, registry, clock=clock)
+        self._rollouts = rollouts_of(store, settings.cluster, self._administration, registry, metrics, clock=clock)
         self._shared, self._hook_uses = self._shared_changes(), store.hook_uses(clock.now)
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
         self._overdue_watch = overdue_watch(store, self._services, seen, daemon=self)

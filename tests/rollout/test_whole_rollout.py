@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from fixtures.daemon import wait_until
 from fixtures.rollout_rack import STAND_IN, RolloutRack, rollout_rack, write_rollout_files
 
 pytestmark = pytest.mark.integration
 
+JOINS = ("join-control-plane", "join-worker")
 EVERY = ("cp1", "cp2", "w1", "w2")
 
 
@@ -27,6 +29,18 @@ def test_blank_machines_become_a_cluster(tmp_path: Path):
         assert found["state"] == "ended"
         assert set(cluster.phases().values()) == {"ready"}
         assert all(node.is_ready for node in cluster.nodes.values())
+        assert counters(cluster, "rollout_commands_total") == {
+            f'command="{command}",outcome="done"': 1 for command in ("start", "start-again", *JOINS)
+        }
+        wait_until(lambda: set(counters(cluster, "rollout_hosts").values()) == {0} or None)
+
+
+def counters(cluster: RolloutRack, name: str) -> dict[str, float]:
+    """Read a metric by its labels."""
+    lines = [
+        line for line in cluster.rack.api_text("/metrics").decode().splitlines() if line.startswith(f"netboot_{name}{{")
+    ]
+    return {line.split("{")[1].split("}")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
 def begin(cluster: RolloutRack, *arguments: str) -> None:
@@ -67,11 +81,13 @@ def test_a_machine_that_fails_pauses_the_rollout_until_it_is_retried(tmp_path: P
         begin(cluster, "cp1", "w1", "w2")
         cluster.go(lambda: cluster.rollout()["state"] == "paused")
         shown = cluster.rack.netboot("cluster", "rollout", "show")
+        phases = wait_until(lambda: ((found := counters(cluster, "rollout_hosts"))['phase="failed"'] and found) or None)
         cluster.nodes["w2"].reinstalls()
         cluster.rack.netboot("cluster", "rollout", "retry", "w2")
         cluster.rack.netboot("cluster", "rollout", "resume")
         cluster.go(cluster.is_over)
 
+        assert sum(phases.values()) == 3, phases
         assert "(1 hosts failed, and the failure budget is 0)" in shown
         assert "next: netboot cluster rollout retry w2, then netboot cluster rollout resume" in shown
         assert "the disk is broken" in shown

@@ -2,7 +2,8 @@
 //
 // An event of the daemon, and every three seconds while something has `data-running`, fetches the page again.
 // Elements with an id and `data-live` are replaced if they changed; in an element with `data-live-list`, children
-// are added, removed and put in order by their ids. What the operator selects, opens, focuses and types stays.
+// are added, removed and put in order by their ids. An element with `data-live-key` is replaced when its key changes:
+// it shows something else then. What the operator selects, opens, focuses and types stays.
 "use strict";
 
 (() => {
@@ -50,6 +51,10 @@
   }
 
   function update(fresh) {
+    for (const old of document.querySelectorAll("[data-live-key]")) {
+      const other = fresh.getElementById(old.id);
+      if (other && other.dataset.liveKey !== old.dataset.liveKey) replace(old, other);
+    }
     for (const list of document.querySelectorAll("[data-live-list]")) {
       const other = fresh.getElementById(list.id);
       if (other) updateList(list, other);
@@ -97,6 +102,8 @@
   function keep(old, shown) {
     const opened = new Map([...old.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
     for (const each of shown.querySelectorAll("details[id]")) if (opened.has(each.id)) each.open = opened.get(each.id);
+    const typed = new Map([...old.querySelectorAll("input[id]:not([type=file])")].filter((each) => each.value !== each.defaultValue).map((each) => [each.id, each.value]));
+    for (const each of shown.querySelectorAll("input[id]")) if (typed.has(each.id)) each.value = typed.get(each.id);
     const checked = new Map([...old.querySelectorAll("input[type=checkbox]")].map((each) => [keyOf(each), each.checked]));
     for (const each of shown.querySelectorAll("input[type=checkbox]")) if (checked.has(keyOf(each))) each.checked = checked.get(keyOf(each));
   }

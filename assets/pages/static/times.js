@@ -1,4 +1,4 @@
-// Keeps the ages of times right: `5 min ago`.
+// Keeps the ages of times right: `5 min ago`, and counts down to others: `12 min 30 s`.
 "use strict";
 
 function age(seconds) {
@@ -14,3 +14,19 @@ setInterval(() => {
     if (each.textContent !== text) each.textContent = text;
   }
 }, 5000);
+
+function left(seconds) {
+  for (const [size, name, rest, restName] of [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]]) {
+    if (seconds < size) continue;
+    const more = Math.floor(seconds % size / rest);
+    return `${Math.floor(seconds / size)} ${name}` + (more ? ` ${more} ${restName}` : "");
+  }
+  return seconds > 0 ? `${Math.floor(seconds)} s` : "over";
+}
+
+setInterval(() => {
+  for (const each of document.querySelectorAll("time[data-left]")) {
+    const text = left((Date.parse(each.dateTime) - Date.now()) / 1000);
+    if (each.textContent !== text) each.textContent = text;
+  }
+}, 1000);

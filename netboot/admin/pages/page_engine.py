@@ -17,6 +17,7 @@ from netboot.admin.access.requester import requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.page_files import PageFiles
 from netboot.admin.pages.shell import Flash, Shell, navigation_at
+from netboot.admin.texts.ages import shown_left
 from netboot.errors import ConfigError, NetbootError, StoreError
 from netboot.model.access.access_rule import Need
 from netboot.model.words import shown_age, shown_seconds, shown_size
@@ -56,6 +57,7 @@ class PageEngine:
         self._templates.filters |= {
             "ago": self._ago,
             "clock": _clock,
+            "left": self._left,
             "seconds": shown_seconds,
             "size": shown_size,
         }
@@ -102,6 +104,9 @@ class PageEngine:
 
     def _ago(self, at: datetime) -> str:
         return f"{shown_age((self._now() - at).total_seconds())} ago"
+
+    def _left(self, at: datetime) -> str:
+        return shown_left((at - self._now()).total_seconds())
 
     async def _shell(self, request: web.Request) -> Shell:
         requester = requester_of(request)

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from netboot.content.library.uploads import UploadState
 from netboot.model.install.install import InstallState
+from netboot.model.rollout.rollout import Phase, RolloutState
 from netboot.operate.content.verifications import VerificationState
 from netboot.operate.updates.updates_board import UpdateState
 
@@ -18,6 +19,7 @@ NAVIGATION: Final = (
     ("/content", "Content"),
     ("/updates", "Updates"),
     ("/cluster", "Cluster"),
+    ("/rollout", "Rollout"),
     ("/activity", "Activity"),
     ("/throughput", "Throughput"),
     ("/appliance", "Appliance"),
@@ -41,6 +43,10 @@ _COLOURS: Final[Mapping[str, str]] = {
     UpdateState.CURRENT: "green",
     UpdateState.STAGED: "amber",
     UpdateState.RESTARTING: "blue",
+    Phase.POWERING: "blue",
+    Phase.NEEDS_PERSON: "amber",
+    Phase.JOINING: "blue",
+    RolloutState.PAUSED: "amber",
 }
 
 

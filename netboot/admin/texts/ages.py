@@ -15,3 +15,13 @@ def ago(moment: str | None) -> str:
     if moment is None:
         return "never"
     return f"{shown_age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
+
+
+def shown_left(seconds: float) -> str:
+    """Write how long something still lasts in two units: `1 h 52 min`, `12 min 30 s`; `over` once it has ended."""
+    whole = int(seconds)
+    for size, name, rest, rest_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            more = whole % size // rest
+            return f"{whole // size} {name}" + (f" {more} {rest_name}" if more else "")
+    return f"{whole} s" if seconds > 0 else "over"

@@ -55,6 +55,8 @@ from netboot.admin.pages.machines.machine_pages import MachinePages
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.power.power_pages import PowerPages
 from netboot.admin.pages.rack.rack_page import RackPage
+from netboot.admin.pages.rollout.rollout_page import RolloutPage
+from netboot.admin.pages.rollout.rollout_requests import RolloutRequests
 from netboot.admin.pages.updates.updates_page import UpdatesPage
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.facts_here import check_command, facts_here
@@ -158,9 +160,11 @@ class AdminParts:
             ThroughputPages(self.throughput, engine, now=self.now),
             ContentPage(self.content, engine, plan=self.updates.plan),
             ImagePages(self.content, engine),
-            RackPage(self.rack, engine, updates=self.updates.board),
+            RackPage(self.rack, engine, updates=self.updates.board, rollouts=self.rollouts.board),
             UpdatesPage(self.updates.board, engine),
             ClusterPage(self.administration, engine, now=self.now),
+            RolloutPage(self.rollouts, engine, hosts=self.registry.hosts, now=self.now),
+            RolloutRequests(self.rollouts, engine, hosts=self.registry.hosts),
             LoginPages(self.access.logins, engine),
             UsersPages(self.access, engine),
         ]

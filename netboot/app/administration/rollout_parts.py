@@ -24,6 +24,7 @@ from netboot.operate.rollout.rollout_runner import Owner, RolloutRunner
 from netboot.operate.rollout.rollout_uses import RolloutUses
 from netboot.settings.cluster_setting import ClusterCommands, ClusterSettings
 from netboot.store.changes.notification import Changed
+from netboot.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,14 @@ def rollouts_of(
     settings: ClusterSettings,
     administration: Administration,
     registry: LiveRegistry,
+    metrics: Metrics,
     *,
     clock: Clock,
 ) -> RolloutParts:
     """Build the rollouts of a daemon."""
     rules, install_moves = _rules(settings), administration.arming.install_moves
     changes, files = (
-        RolloutChanges(store.rollouts, store.events),
+        RolloutChanges(store.rollouts, store.events, metrics),
         ClusterFiles(registry.hosts, ca_file=settings.ca_file),
     )
 
@@ -68,6 +70,7 @@ def rollouts_of(
     owner = Owner(store.database.writer, is_alone=not store.database.is_shared)
     runner = RolloutRunner(parts, store.join_gate, rules=rules, owner=owner)
     store.changes.follow(Changed.ROLLOUT, runner.read_changed)
+    metrics.read_gauges(runner.readings)
     new = NewRollouts(
         registry.hosts,
         administration.arming,

@@ -10,6 +10,7 @@ from netboot.model.actor import Actor
 from netboot.model.rollout.command import CommandState
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutState
 from netboot.store.rollouts.rollout_store import Rollouts
+from netboot.telemetry.metrics import Metrics
 
 ATTEMPTS: Final = 50  # each of them follows the write of another one
 Move = Callable[[Rollout], Rollout]
@@ -20,8 +21,8 @@ _ENDS: Final = {CommandState.DONE, CommandState.FAILED, CommandState.NEEDS_PERSO
 class RolloutChanges:
     """The only way to change a rollout. Methods raise StoreError, and what a move raises."""
 
-    def __init__(self, rollouts: Rollouts, events: EventBus) -> None:
-        self.rollouts, self._events = rollouts, events
+    def __init__(self, rollouts: Rollouts, events: EventBus, metrics: Metrics) -> None:
+        self.rollouts, self._events, self._metrics = rollouts, events, metrics
 
     async def save(self, before: Rollout, after: Rollout) -> Rollout | None:
         """Store the next state of a rollout; None if it was changed meanwhile."""
@@ -64,6 +65,7 @@ class RolloutChanges:
             data = {**by, "command": kind.value, "outcome": command.state.value, "reason": command.detail or None}
             level = logging.INFO if command.state is CommandState.DONE else logging.WARNING
             self._events.emit("rollout.command_ended", data, level=level)
+            self._metrics.count("rollout_commands", command=kind.value, outcome=command.state.value)
         if before.state is not after.state:
             self._emit_state(after, by)
 

@@ -5,6 +5,8 @@ by compare-and-set before its effects begin.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +17,13 @@ import structlog
 from netboot.boot.documents.join_gate import JoinGate
 from netboot.errors import StoreError
 from netboot.model.install.install import InstallState
-from netboot.model.rollout.rollout import OVER, Rollout, RolloutHost
+from netboot.model.rollout.rollout import OVER, Phase, Rollout, RolloutHost
 from netboot.model.words import first_line
 from netboot.operate.rollout.decision.next_actions import interrupted, next_step
 from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
 from netboot.operate.rollout.effect_runner import EffectParts, EffectRunner
 from netboot.store.sealing.sealing import token_digest
+from netboot.telemetry.metrics import Reading
 
 TICK_S: Final = 1.0
 CLAIM: Final = timedelta(seconds=15)
@@ -45,11 +48,17 @@ class RolloutRunner:
         self._effects = EffectRunner(parts, on_done=self._wake.set)
         self._mine: int | None = None  # the rollout that this daemon runs
         self._claimed_at: datetime | None = None
+        self._phases: Counter[Phase] = Counter()  # of the hosts of the active rollout, also if another one runs it
 
     @property
     def api_problem(self) -> str | None:
         """Why the API of the cluster did not answer last; None: it did, or was not checked here."""
         return self._effects.api_problem
+
+    def readings(self) -> Iterator[Reading]:
+        """Read how many hosts of the active rollout are in each phase."""
+        for phase in Phase:
+            yield Reading("rollout_hosts", self._phases[phase], (phase.value,))
 
     async def read_changed(self, _subjects: object = None) -> None:
         """Note that a rollout was changed, here or by another appliance."""
@@ -75,6 +84,7 @@ class RolloutRunner:
     async def _turn(self) -> float | None:
         """Do one step of the active rollout; return after how long the next one follows, None: after a change."""
         rollout = await self._rollouts.active()
+        self._phases = Counter(each.phase for each in rollout.hosts) if rollout is not None else Counter()
         if rollout is None or not await self._claimed(rollout):
             if self._mine is not None:
                 self._mine = None

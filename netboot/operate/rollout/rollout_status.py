@@ -170,12 +170,17 @@ def next_command(rollout: Rollout) -> str | None:
         (each for each in rollout.hosts if each.phase is Phase.FAILED and retry_refusal(rollout, each) is None), None
     )
     if rollout.state is RolloutState.PAUSED:
-        cure = f"netboot cluster rollout retry {failed.host}, then " if failed is not None else ""
-        return f"{cure}netboot cluster rollout resume"
+        return retry_steps(failed.host, rollout.state) if failed is not None else "netboot cluster rollout resume"
     person = next((each for each in rollout.hosts if each.phase is Phase.NEEDS_PERSON), None)
     if person is not None:
         return f"{person.host}: {person.reason}"
-    return f"netboot cluster rollout retry {failed.host}" if failed is not None else None
+    return retry_steps(failed.host, rollout.state) if failed is not None else None
+
+
+def retry_steps(host: HostName, state: RolloutState) -> str:
+    """Return how a failed host is installed again."""
+    then = ", then netboot cluster rollout resume" if state is RolloutState.PAUSED else ""
+    return f"netboot cluster rollout retry {host}{then}"
 
 
 def cluster_status(

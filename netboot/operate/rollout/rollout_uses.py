@@ -18,9 +18,11 @@ from netboot.operate.rollout.decision.schedule import Durations, Schedule, sched
 from netboot.operate.rollout.new_rollout import JudgedRollout, NewRollouts, RolloutRequest
 from netboot.operate.rollout.ocne.ocne_commands import CommandFailed, OcneCommands
 from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
+from netboot.operate.rollout.rollout_board import RolloutBoard, RolloutRefusals
 from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
 from netboot.operate.rollout.rollout_runner import RolloutRunner
 from netboot.operate.rollout.rollout_status import ClusterStatus, RolloutStatus, cluster_status, rollout_status
+from netboot.store.rollouts.rollout_store import already_active
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ class RolloutUses:
         await self.runner.read_changed()
         return self._status(stored)
 
+    async def refuse_second(self) -> None:
+        """Raise RolloutError if a rollout is active, as `begin` does."""
+        active = await self.changes.rollouts.active()
+        if active is not None:
+            raise already_active(active.id)
+
     async def show(self, rollout_id: int | None = None) -> RolloutStatus:
         """Show a rollout, the newest one without an id."""
         return self._status(await self._rollout(rollout_id))
@@ -86,6 +94,20 @@ class RolloutUses:
     async def all(self) -> list[RolloutStatus]:
         """List the rollouts that are kept, the newest first."""
         return [self._status(each) for each in await self.changes.rollouts.newest()]
+
+    async def board(self) -> RolloutBoard:
+        """Show the active rollout with what may be requested of it, and the one that ended last."""
+        kept = await self.changes.rollouts.newest(limit=2)
+        active = next((each for each in kept if each.is_active), None)
+        ended = next((each for each in kept if not each.is_active), None)
+        files = await asyncio.to_thread(self.files.in_place)
+        return RolloutBoard(
+            self._status(active) if active is not None else None,
+            RolloutRefusals.of(active) if active is not None else None,
+            self._status(ended) if ended is not None else None,
+            {use: file.until for use, file in files.items() if file.until is not None},
+            self.commands.settings.commands,
+        )
 
     async def pause(self, *, reason: str, actor: Actor) -> RolloutStatus:
         """Begin nothing new; what has begun continues."""
@@ -100,6 +122,14 @@ class RolloutUses:
         return await self._change(
             lambda rollout: outcomes.cancelled(rollout, hosts, at=self.now(), reason=reason), actor
         )
+
+    async def judge_cancel(self, hosts: Sequence[str]) -> None:
+        """Raise RolloutError if `cancel` would be refused now."""
+        outcomes.cancelled(await self._active(), hosts, at=self.now(), reason="")
+
+    async def judge_retry(self, host: str) -> None:
+        """Raise RolloutError if `retry` would be refused now."""
+        outcomes.retried(await self._active(), host, at=self.now())
 
     async def retry(self, host: str, *, actor: Actor) -> RolloutStatus:
         """Install a failed or cancelled host again."""

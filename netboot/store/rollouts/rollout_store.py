@@ -51,13 +51,13 @@ class Rollouts:
         async with self._database.transaction() as connection:
             active = await connection.scalar(select(_rollouts.id).where(_rollouts.active == 1))
             if active is not None:
-                raise _is_active(active)
+                raise already_active(active)
             try:
                 added = await connection.execute(
                     insert(tables.rollouts).values(**rollout_columns(rollout), version=1).returning(_rollouts.id)
                 )
             except IntegrityError as error:  # another appliance was first
-                raise _is_active("another") from error
+                raise already_active("another") from error
             stored = replace(rollout, id=added.scalar_one(), version=1)
             await self._write_parts(connection, None, stored)
             await _prune(connection)
@@ -183,7 +183,8 @@ async def _prune(connection: AsyncConnection) -> None:
             await connection.execute(delete(table).where(key.in_(gone)))
 
 
-def _is_active(rollout: object) -> RolloutError:
+def already_active(rollout: object) -> RolloutError:
+    """Return the refusal of a second rollout; `rollout`: the id of the active one."""
     return RolloutError(
         f"rollout {rollout} is active, and there is one at a time; netboot cluster rollout show, "
         "or netboot cluster rollout cancel"

@@ -59,7 +59,7 @@ class ConfirmationPages:
             seen=str(form.get("seen", "")),
         )
         form_page = replace(await self._confirmation(request, names, back), answers=answers)
-        if (fault := _fault(form_page)) is not None:
+        if (fault := fault_of(form_page)) is not None:
             return await self._answer(request, replace(form_page, faults=[fault]), status=422)
         if not form_page.is_granted:
             return await self._answer(request, form_page, status=409)  # the page has the reasons of each host
@@ -99,7 +99,7 @@ class ConfirmationPages:
         )
 
 
-def _fault(form_page: Confirmation) -> str | None:
+def fault_of(form_page: Confirmation) -> str | None:
     """Return why a form is not accepted as it was filled in."""
     if form_page.answers.seen != form_page.seen:
         return "A host changed since this page was made. Read it again, and confirm what it shows now."

@@ -103,7 +103,7 @@ def boot_gantt(shown: ShownBoot, expected: ExpectedDurations, now: datetime) -> 
     end_s = max((row.end_s for row in rows), default=0.0)
     usual_end_s = max((row.usual_end_s for row in rows), default=0.0)
     span_s = max(end_s, min(usual_end_s, end_s * _WIDER), 1.0)
-    return BootGantt(_label(record, rows, end_s), tuple(_drawn(row, span_s) for row in rows), tuple(_ticks(span_s)))
+    return BootGantt(_label(record, rows, end_s), tuple(_drawn(row, span_s) for row in rows), tuple(ticks_of(span_s)))
 
 
 def _reached(shown: ShownBoot, expected: ExpectedDurations) -> Iterable[_Row]:
@@ -150,21 +150,23 @@ def _drawn(row: _Row, span_s: float) -> GanttRow:
         row.kind,
         row.at,
         shown_seconds(row.begin_s),
-        _bar(row.begin_s, row.end_s, span_s),
-        _bar(row.begin_s, row.usual_end_s, span_s) if usual is not None else None,
+        bar_of(row.begin_s, row.end_s, span_s),
+        bar_of(row.begin_s, row.usual_end_s, span_s) if usual is not None else None,
         f"{row.took}, overdue" if is_overdue and row.took else row.took,
         usual_text(usual.median_s, usual.limit_s, usual.boots) if usual is not None else "",
         row.text,
     )
 
 
-def _bar(begin_s: float, end_s: float, span_s: float) -> GanttBar:
+def bar_of(begin_s: float, end_s: float, span_s: float) -> GanttBar:
+    """Draw what lasts from one second to another on an axis of `span_s` seconds."""
     start = min(100 * begin_s / span_s, 100 - _NARROWEST)
     width = min(max(100 * (end_s - begin_s) / span_s, _NARROWEST), 100 - start)
     return GanttBar(round(start, 2), round(width, 2))
 
 
-def _ticks(span_s: float) -> Iterable[GanttTick]:
+def ticks_of(span_s: float) -> Iterable[GanttTick]:
+    """Mark an axis of `span_s` seconds at round numbers."""
     every_s = next((each for each in _TICKS_S if span_s / each <= _MOST_TICKS), _TICKS_S[-1])
     for number in range(1, int(span_s // every_s) + 1):
         yield GanttTick(round(100 * number * every_s / span_s, 2), shown_seconds(number * every_s))

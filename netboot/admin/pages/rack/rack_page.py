@@ -1,5 +1,6 @@
 """The first page: counts by state, what needs attention, the rack as a table; and the table as CSV."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 from aiohttp import web
@@ -8,10 +9,13 @@ from netboot.admin.access.needs import needs
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.rack.rack_filter import RackFilter
 from netboot.admin.pages.rack.rack_view import rack_view, usual
+from netboot.admin.pages.rollout.rollout_page import ReadRollouts, rollouts_or_none
+from netboot.admin.pages.rollout.rollout_views import rollout_attention
 from netboot.admin.pages.updates.updates_page import ReadBoard, board_or_none
 from netboot.admin.pages.updates.updates_views import update_attention
 from netboot.admin.texts.csv_rows import csv_rows
 from netboot.model.access.access_rule import Need
+from netboot.model.install.install import InstallState
 from netboot.operate.rack.rack_overview import RackOverview
 from netboot.operate.rack.rack_row import HostRow
 
@@ -33,8 +37,8 @@ _COLUMNS = (
 
 
 class RackPage:
-    def __init__(self, rack: RackOverview, engine: PageEngine, *, updates: ReadBoard) -> None:
-        self._rack, self._engine, self._updates = rack, engine, updates
+    def __init__(self, rack: RackOverview, engine: PageEngine, *, updates: ReadBoard, rollouts: ReadRollouts) -> None:
+        self._rack, self._engine, self._updates, self._rollouts = rack, engine, updates, rollouts
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/", self.show), web.get("/rack.csv", self.export), web.post("/rack.csv", self.export)]
@@ -43,7 +47,9 @@ class RackPage:
         """Show the rack, filtered and sorted by the query."""
         board = await board_or_none(self._updates)
         updates = update_attention(board) if board is not None else ()
-        page = rack_view(await self._rack.read(), RackFilter.of_query(request.query), updates)
+        rack, rollouts = await asyncio.gather(self._rack.read(), rollouts_or_none(self._rollouts))
+        ready = {row.host.name for row in rack.rows if row.install.state is InstallState.READY}
+        page = rack_view(rack, RackFilter.of_query(request.query), updates, rollout_attention(rollouts, ready))
         return await self._engine.answer(request, "rack.html.j2", page=page, usual=usual)
 
     @needs(Need.READ)

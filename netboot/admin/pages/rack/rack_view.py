@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from netboot.admin.pages.actions.action_urls import LABELS, host_url
+from netboot.admin.pages.attention_row import AttentionRow
 from netboot.admin.pages.rack.rack_filter import ARMED, RackFilter
 from netboot.admin.pages.updates.updates_views import UPDATES_PATH, UpdateAttention
 from netboot.model.boot.causes.cause import CauseSeverity
@@ -62,21 +63,6 @@ class ColumnLink:
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionRow:
-    """What needs attention: one cause, its cure, and one thing to do."""
-
-    key: str
-    subject: str
-    subject_url: str
-    sentence: str
-    cure: str
-    is_error: bool
-    since: datetime | None
-    label: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
 class BulkButton:
     """An action for the selected hosts."""
 
@@ -110,10 +96,12 @@ class RackView:
         return any(row.boot is not None for row in self.rows)
 
 
-def rack_view(rack: Rack, wanted: RackFilter, updates: Iterable[UpdateAttention] = ()) -> RackView:
-    """Make the page of a filter; `updates` is what of them needs attention."""
+def rack_view(
+    rack: Rack, wanted: RackFilter, updates: Iterable[UpdateAttention] = (), rollout: Iterable[AttentionRow] = ()
+) -> RackView:
+    """Make the page of a filter; `updates` and `rollout` are what of them needs attention."""
     rows = rack.rows
-    attention = _attention(rack, updates)
+    attention = _attention(rack, updates, rollout)
     bulk = [*BULK, *(POWER_ACTIONS if any(row.host.bmc is not None for row in rows) else ())]
     return RackView(
         _counts(rows, wanted),
@@ -169,9 +157,9 @@ def _column(key: str, label: str, wanted: RackFilter) -> ColumnLink:
     return ColumnLink(label, url, "descending" if is_descending else "ascending")
 
 
-def _attention(rack: Rack, updates: Iterable[UpdateAttention]) -> list[AttentionRow]:
+def _attention(rack: Rack, updates: Iterable[UpdateAttention], rollout: Iterable[AttentionRow]) -> list[AttentionRow]:
     """List what needs attention: errors first, then what is overdue, each the longest first; then the updates."""
-    found = [_row(row) for row in rack.rows if row.attention is not None]
+    found = [*(_row(row) for row in rack.rows if row.attention is not None), *rollout]
     found.sort(key=lambda row: (not row.is_error, row.since.timestamp() if row.since else math.inf, row.subject))
     return [*found, *map(_update_row, updates), *_unregistered(rack.unregistered)]
 

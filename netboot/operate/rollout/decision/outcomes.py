@@ -78,9 +78,8 @@ def cancelled(rollout: Rollout, names: Collection[str], *, at: datetime, reason:
     """Return a rollout without these hosts, without any host if none is named; raise RolloutError."""
     _refuse_ended(rollout, "cancel")
     wanted = [_host(rollout, name) for name in names] or [each for each in rollout.hosts if not each.is_over]
-    over = next((each for each in wanted if each.is_over), None)
-    if over is not None:
-        raise RolloutError(f"cannot cancel {over.host} in the rollout: it is {over.phase}")
+    for each in wanted:
+        _refuse(cancel_refusal(each))
     for each in wanted:
         rollout = rollout.with_host(each.moved_to(Phase.CANCELLED, at=at, reason=reason or "by an operator"))
     return rollout
@@ -90,14 +89,23 @@ def retried(rollout: Rollout, name: str, *, at: datetime) -> Rollout:
     """Return a rollout that installs a failed or cancelled host again; raise RolloutError."""
     _refuse_ended(rollout, "retry")
     each = _host(rollout, name)
-    if each.phase not in (Phase.FAILED, Phase.CANCELLED):
-        raise RolloutError(f"cannot retry {name} in the rollout: it is {each.phase}, not failed")
-    refusal = retry_refusal(rollout, each)
-    if refusal is not None:
-        raise RolloutError(f"cannot retry {name} in the rollout: {refusal}")
+    _refuse(full_retry_refusal(rollout, each))
     was_failed = each.phase is Phase.FAILED
     rollout = rollout.with_host(each.retried(at=at))
     return replace(rollout, forgiven=max(rollout.forgiven - was_failed, 0))
+
+
+def cancel_refusal(each: RolloutHost) -> str | None:
+    """Return why a host cannot leave its active rollout; None: it can."""
+    return f"cannot cancel {each.host} in the rollout: it is {each.phase}" if each.is_over else None
+
+
+def full_retry_refusal(rollout: Rollout, each: RolloutHost) -> str | None:
+    """Return the sentence with which a retry of a host of an active rollout is refused now; None: it is not."""
+    if each.phase not in (Phase.FAILED, Phase.CANCELLED):
+        return f"cannot retry {each.host} in the rollout: it is {each.phase}, not failed"
+    refusal = retry_refusal(rollout, each)
+    return f"cannot retry {each.host} in the rollout: {refusal}" if refusal is not None else None
 
 
 def retry_refusal(rollout: Rollout, each: RolloutHost) -> str | None:
@@ -138,6 +146,11 @@ def _host(rollout: Rollout, name: str) -> RolloutHost:
     if each is None:
         raise RolloutError(f"{name} is not in the rollout; netboot cluster rollout show lists its hosts")
     return each
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise RolloutError(reason)
 
 
 def _refuse_ended(rollout: Rollout, what: str) -> None:

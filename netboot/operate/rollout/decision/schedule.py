@@ -81,6 +81,12 @@ class Schedule:
     margin_s: int = int(MARGIN.total_seconds())
 
 
+def secrets_end(use: RoleUse, made_at: datetime) -> datetime | None:
+    """Return when the first secret of a file ends that a command has made; None: it has none that ends."""
+    secret = _FIRST_SECRET.get(use)
+    return made_at + LIFETIMES[secret] if secret is not None else None
+
+
 def schedule(
     rollout: Rollout,
     installs: Mapping[HostName, ObservedInstall],
@@ -192,8 +198,7 @@ class _Model:
     def _ran(self, kind: CommandKind) -> None:
         use, deadline = FILE_OF.get(kind), None
         if use is not None:
-            secret = _FIRST_SECRET.get(use)
-            deadline = self.now + LIFETIMES[secret] if secret is not None else None
+            deadline = secrets_end(use, self.now)
             self.files[use] = FileInPlace(f"{kind} {self._count}", deadline)
         self.commands.append(PlannedCommand(kind, self.now, kind in self.rules.configured, deadline))
         done = outcomes.command_done(self.rollout, kind, self.now)
