@@ -114,7 +114,7 @@ class Bmcs:
 
     def _connection(self, host: Host, bmc: Bmc, limit_s: float) -> BmcConnection:
         path = credentials_path(host, self.credentials)
-        return BmcConnection(bmc, lambda: read_credentials(path), timeout_s=self._timeout_s, deadline_s=limit_s)
+        return BmcConnection(bmc, lambda: read_credentials(path, bmc), timeout_s=self._timeout_s, deadline_s=limit_s)
 
 
 def _run(connection: BmcConnection, machine: RedfishMachine, what: Callable[[BmcMachine], T]) -> T:

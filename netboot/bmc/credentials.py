@@ -1,6 +1,7 @@
 """Reads and writes the files with the user and password of a BMC: YAML, for their owner alone.
 
-No message, and no representation of a value, contains the password.
+A file names the BMCs that get them, by URL and certificate: who may only change hosts can lead them nowhere else. No
+message, and no representation of a value, contains the password.
 """
 
 import os
@@ -14,12 +15,14 @@ from typing import Final
 
 from netboot.bmc.bmc_fault import BmcFault, BmcFaultError
 from netboot.model.access.secret_file import cure_of, is_credential
+from netboot.model.bmc.bmc import Bmc, one_url
 from netboot.model.host.host import Host
+from netboot.model.words import one_line
 from netboot.yamlfile.faults import Faults
-from netboot.yamlfile.nodes import Scalar, find
+from netboot.yamlfile.nodes import Listing, Node, Scalar, find
 from netboot.yamlfile.positions import parse
 
-_LARGEST_FILE: Final = 4096  # bytes
+_LARGEST_FILE: Final = 1 << 16  # bytes; one of a group lists its BMCs
 _LONGEST: Final = 255  # characters of a user or a password
 _OTHERS: Final = 0o077
 _ABOVE_THE_FILE: Final = 0o007  # a credential of systemd is root's, and its group's by an access control list
@@ -40,8 +43,11 @@ def credentials_path(host: Host, directory: Path) -> Path:
     return named or directory / host.name
 
 
-def read_credentials(path: Path) -> BmcCredentials:
-    """Read a file; raise BmcFaultError for one that is missing, readable for others, or has no user and password."""
+def read_credentials(path: Path, bmc: Bmc) -> BmcCredentials:
+    """Read a file for a BMC; raise BmcFaultError.
+
+    A file is refused that others may read, that has no user and password, or that does not name this BMC.
+    """
     try:
         # without O_NONBLOCK a FIFO instead of the file would block the thread
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
@@ -58,17 +64,26 @@ def read_credentials(path: Path) -> BmcCredentials:
         raise _fault(f"other users may read {path} (mode {mode})", f"chmod 600 {path}, and change the password")
     if found.st_uid not in {0, os.geteuid(), path.parent.stat().st_uid}:
         raise _fault(f"{path} belongs to another user than its directory", f"chown netboot: {path}")
-    return _parsed(path, data)
+    return _parsed(path, data, bmc)
 
 
-def write_credentials(path: Path, credentials: BmcCredentials) -> None:
-    """Write a file for the owner of its directory alone, in place of one that exists; raise BmcFaultError."""
+def write_credentials(path: Path, credentials: BmcCredentials, bmc: Bmc) -> None:
+    """Write a file for a BMC, and for the owner of its directory alone, in place of one that exists.
+
+    Raises BmcFaultError.
+    """
     if is_credential(path):
         raise _fault(f"{path} is a credential of systemd", "change the file that LoadCredential= names, and restart")
     for noun, text in (("user", credentials.username), ("password", credentials.password)):
         if len(text) > _LONGEST or not _TEXT.fullmatch(text):
             raise _fault(f"this is no {noun}", f"write 1 to {_LONGEST} characters without control characters")
-    text = "".join(f"{name}: {_quoted(getattr(credentials, name))}\n" for name in ("username", "password"))
+    values = {
+        "username": credentials.username,
+        "password": credentials.password,
+        "url": bmc.url,
+        "certificate": bmc.certificate.text,
+    }
+    text = "".join(f"{name}: {_quoted(value)}\n" for name, value in values.items())
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,8 +113,8 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _parsed(path: Path, data: bytes) -> BmcCredentials:
-    cure = "write two lines, as username: admin and password: 'SECRET'"
+def _parsed(path: Path, data: bytes, bmc: Bmc) -> BmcCredentials:
+    cure = "write username: admin and password: 'SECRET', url and certificate of the BMC, each on a line of its own"
     if len(data) > _LARGEST_FILE:
         raise _fault(f"{path} has more than {_LARGEST_FILE} bytes", cure)
     faults = Faults()
@@ -110,7 +125,34 @@ def _parsed(path: Path, data: bytes) -> BmcCredentials:
     username, password = (_text(find(tree, (name,))) for name in ("username", "password"))
     if faults or not username or not password:  # the faults can show lines of the file
         raise _fault(f"{path} has no username and password", cure)
+    _refuse_other(path, tree, bmc)
     return BmcCredentials(username, password)
+
+
+def _refuse_other(path: Path, tree: Node | None, bmc: Bmc) -> None:
+    """Refuse to use a file for a BMC that it does not name: hosts files could lead its password anywhere."""
+    urls, certificates = (_texts(find(tree, (name,))) for name in ("url", "certificate"))
+    if bmc.url in map(_one_url, urls) and bmc.certificate.text in certificates:
+        return
+    named = f"is for {one_line(', '.join(urls))} ({one_line(', '.join(certificates)) or 'no certificate'})"
+    cure = (
+        f"if the hosts files are right, netboot bmc credentials HOST; or write url: {bmc.url} and certificate: "
+        f"{bmc.certificate.text} into it"
+    )
+    is_for = named if urls else "names no url, which gets the password"
+    raise _fault(f"{path} {is_for}, and not for {bmc.url} ({bmc.certificate.text})", cure)
+
+
+def _one_url(text: str) -> str:
+    try:
+        return one_url(text)
+    except ValueError:
+        return text
+
+
+def _texts(node: Node | None) -> list[str]:
+    """List a text, or the texts of a list."""
+    return [text for each in (node.items if isinstance(node, Listing) else (node,)) if (text := _text(each))]
 
 
 def _text(node: object) -> str:

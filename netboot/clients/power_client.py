@@ -66,7 +66,7 @@ class BmcCredentialsClient:
     def __init__(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self._request = request
 
-    async def set(self, host: str, credentials: BmcCredentials) -> View:
+    async def set(self, host: str, credentials: BmcCredentials, *, url: str | None = None) -> View:
         """Have the credentials of a host's BMC written."""
-        body = {"username": credentials.username, "password": credentials.password}
+        body = {"username": credentials.username, "password": credentials.password, "url": url}
         return dict(await self._request("PUT", f"hosts/{quote(host, safe='')}/bmc/credentials", body))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from fixtures.bmc_host import a_host
-from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, emulated_bmc
+from fixtures.operated_bmcs import OperatedBmcs
+from fixtures.redfish_emulator import EmulatedMachine, emulated_bmc
 
 from netboot.bmc.bmcs import Bmcs
-from netboot.bmc.credentials import BmcCredentials, write_credentials
 from netboot.bmc.quirks import KnownQuirks, read_quirks
 from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.host import Host
@@ -35,14 +35,12 @@ def host(machine: EmulatedMachine, tmp_path: Path) -> Iterator[Host]:
 
 @pytest.fixture
 def credentials(tmp_path: Path) -> Path:
-    """The directory with the credentials of the host cp1."""
-    directory = tmp_path / "bmc.d"
-    write_credentials(directory / "cp1", BmcCredentials(USER, PASSWORD))
-    return directory
+    """The directory of the credentials."""
+    return tmp_path / "bmc.d"
 
 
 @pytest.fixture
 def bmcs(quirks: KnownQuirks, credentials: Path) -> Iterator[Bmcs]:
-    known = Bmcs(quirks, credentials, timeout_s=5, parallel=4)
+    known = OperatedBmcs(quirks, credentials, timeout_s=5, parallel=4)
     yield known
     known.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.bmc_host import a_host
+from fixtures.operated_bmcs import OperatedBmcs
 from fixtures.redfish_answers import ANSWERS, AnsweringBmc, answering_bmc, answers_of
 
 from netboot.bmc.bmc_connection import BmcConnection
@@ -310,7 +311,7 @@ def test_a_bmc_that_never_reports_the_boot_needs_a_quirk(bmcs: Bmcs, credentials
     }
     accepting, trusted = answers_of("lenovo-sr650"), answers_of("lenovo-sr650")
     accepting.rules, trusted.rules = [dict(rule)], [dict(rule)]
-    with_quirk = Bmcs(read_quirks(SHIPPED, tmp_path / "own.yaml"), credentials, timeout_s=5, parallel=1)
+    with_quirk = OperatedBmcs(read_quirks(SHIPPED, tmp_path / "own.yaml"), credentials, timeout_s=5, parallel=1)
 
     with pytest.raises(BmcError) as caught:
         call(bmcs, accepting, lambda machine: machine.boot_once(NetworkBoot.PXE))

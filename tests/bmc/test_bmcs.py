@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.bmc_host import a_host
+from fixtures.operated_bmcs import OperatedBmcs
 from fixtures.redfish_answers import answering_bmc, answers_of
 from fixtures.wrong_bmc import WrongBmc, within, wrong_bmc
 
@@ -21,8 +22,8 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.power.power import PowerState, ResetAction
 
 
-def host(name: str, url: str, credentials: Path) -> Host:
-    return replace(a_host(Bmc(url, credentials=credentials / "cp1")), name=HostName(name))
+def host(name: str, url: str) -> Host:
+    return replace(a_host(Bmc(url)), name=HostName(name))
 
 
 class Counting:
@@ -46,8 +47,8 @@ class Counting:
 def test_a_bmc_gets_one_call_at_a_time_and_all_together_a_few(quirks: KnownQuirks, credentials: Path):
     async def run(urls: list[str]) -> int:
         counting = Counting()
-        bmcs = Bmcs(quirks, credentials, timeout_s=5, parallel=3)
-        calls = [bmcs.call(host(f"w{index}", url, credentials), counting) for index, url in enumerate(urls)]
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=5, parallel=3)
+        calls = [bmcs.call(host(f"w{index}", url), counting) for index, url in enumerate(urls)]
         await asyncio.gather(*calls)
         bmcs.close()
         assert counting.ended == len(urls)
@@ -59,10 +60,10 @@ def test_a_bmc_gets_one_call_at_a_time_and_all_together_a_few(quirks: KnownQuirk
 
 def test_a_bmc_that_hangs_does_not_hold_others_back(quirks: KnownQuirks, credentials: Path):
     async def run(hung: str, sound: str) -> list[object]:
-        bmcs = Bmcs(quirks, credentials, timeout_s=0.3, parallel=2)
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=0.3, parallel=2)
         results = await asyncio.gather(
-            bmcs.call(host("w1", hung, credentials), lambda machine: machine.state()),
-            *(bmcs.call(host(f"w{n}", sound, credentials), lambda machine: machine.state()) for n in range(2, 5)),
+            bmcs.call(host("w1", hung), lambda machine: machine.state()),
+            *(bmcs.call(host(f"w{n}", sound), lambda machine: machine.state()) for n in range(2, 5)),
             return_exceptions=True,
         )
         bmcs.close()
@@ -82,17 +83,17 @@ def test_a_call_that_waits_too_long_for_its_turn_is_an_error(
     release = threading.Event()
 
     async def run() -> list[object]:
-        bmcs = Bmcs(quirks, credentials, timeout_s=5, parallel=1)
-        first = asyncio.create_task(bmcs.call(host("w1", "http://192.0.2.1", credentials), lambda _: release.wait(5)))
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=5, parallel=1)
+        first = asyncio.create_task(bmcs.call(host("w1", "http://192.0.2.1"), lambda _: release.wait(5)))
         await asyncio.sleep(0)
         same, other = await asyncio.gather(
-            bmcs.call(host("w2", "http://192.0.2.1", credentials), lambda _: None),
-            bmcs.call(host("w3", "http://192.0.2.3", credentials), lambda _: None),
+            bmcs.call(host("w2", "http://192.0.2.1"), lambda _: None),
+            bmcs.call(host("w3", "http://192.0.2.3"), lambda _: None),
             return_exceptions=True,
         )
         release.set()
         done = await first
-        after = await bmcs.call(host("w2", "http://192.0.2.1", credentials), lambda _: "free")
+        after = await bmcs.call(host("w2", "http://192.0.2.1"), lambda _: "free")
         bmcs.close()
         return [same, other, done, after]
 
@@ -106,7 +107,7 @@ def test_a_call_that_waits_too_long_for_its_turn_is_an_error(
 def test_how_long_a_call_may_take_depends_on_the_time_of_a_request(quirks: KnownQuirks, credentials: Path):
     found = []
     for timeout_s in (30, 300):
-        bmcs = Bmcs(quirks, credentials, timeout_s=timeout_s, parallel=1)
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=timeout_s, parallel=1)
         found.append(bmcs.longest_s)
         bmcs.close()
 
@@ -115,8 +116,8 @@ def test_how_long_a_call_may_take_depends_on_the_time_of_a_request(quirks: Known
 
 def test_a_call_that_nobody_waits_for_is_ended(quirks: KnownQuirks, credentials: Path):
     async def run(url: str) -> PowerState:
-        bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)
-        hung = host("w1", url, credentials)
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=20, parallel=1)
+        hung = host("w1", url)
         call = asyncio.create_task(bmcs.call(hung, lambda machine: machine.state()))
         await asyncio.to_thread(requested.wait, 5)
         call.cancel()
@@ -152,8 +153,8 @@ def test_a_call_whose_time_is_over_is_ended_while_its_reset_is_judged(quirks: Kn
     bmc, judged = answers_of("dell-r760"), Future[None]()
 
     async def run(url: str) -> object:
-        bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)
-        called = host("w1", url, credentials)
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=20, parallel=1)
+        called = host("w1", url)
         call = bmcs.call(called, lambda machine: machine.power(ResetAction.CYCLE, lambda: judged), limit_s=0.5)
         error = (await asyncio.gather(call, return_exceptions=True))[0]
         bmcs.close()
@@ -170,15 +171,15 @@ def test_after_the_end_no_call_is_taken(bmcs: Bmcs, credentials: Path):
     bmcs.close()
 
     with pytest.raises(BmcError) as caught:
-        asyncio.run(bmcs.call(host("w1", "http://192.0.2.1", credentials), lambda _: None))
+        asyncio.run(bmcs.call(host("w1", "http://192.0.2.1"), lambda _: None))
 
     assert (caught.value.fault, caught.value.is_outcome_unknown) == ("timeout", False)
 
 
 def test_the_end_shuts_the_connections(quirks: KnownQuirks, credentials: Path):
     async def run(url: str) -> object:
-        bmcs = Bmcs(quirks, credentials, timeout_s=20, parallel=1)
-        call = asyncio.create_task(bmcs.call(host("w1", url, credentials), lambda machine: machine.state()))
+        bmcs = OperatedBmcs(quirks, credentials, timeout_s=20, parallel=1)
+        call = asyncio.create_task(bmcs.call(host("w1", url), lambda machine: machine.state()))
         await asyncio.to_thread(requested.wait, 5)
         bmcs.close()
         return (await asyncio.gather(call, return_exceptions=True))[0]
@@ -200,7 +201,7 @@ def test_without_sushy_the_error_names_the_extra(bmcs: Bmcs, credentials: Path, 
     monkeypatch.setitem(__import__("sys").modules, "sushy", None)
 
     with pytest.raises(BmcError) as caught:
-        asyncio.run(bmcs.call(host("w1", "http://192.0.2.1", credentials), lambda machine: machine.state()))
+        asyncio.run(bmcs.call(host("w1", "http://192.0.2.1"), lambda machine: machine.state()))
 
     assert str(caught.value) == (
         "cannot read the power state of w1: sushy is not installed; install it: pip install 'netboot-ocne[bmc]'"

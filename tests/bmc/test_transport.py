@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from fixtures.bmc_host import a_host
 from fixtures.certificates import server_pair
+from fixtures.operated_bmcs import OperatedBmcs
 from fixtures.redfish_answers import answering_bmc, answers_of
 from fixtures.redfish_emulator import PASSWORD
 from fixtures.wrong_bmc import ROOT, WrongBmc, within, wrong_bmc
@@ -19,6 +20,7 @@ from fixtures.wrong_bmc import ROOT, WrongBmc, within, wrong_bmc
 from netboot.bmc import bmc_connection
 from netboot.bmc import bmcs as bmcs_module
 from netboot.bmc.bmcs import Bmcs
+from netboot.bmc.credentials import BmcCredentials, write_credentials
 from netboot.bmc.quirks import KnownQuirks
 from netboot.bmc.transport import LARGEST_ANSWER_BYTES
 from netboot.errors import BmcError
@@ -40,7 +42,7 @@ HOST = a_host(Bmc("https://192.0.2.1"))
 @pytest.fixture
 def hurried(quirks: KnownQuirks, credentials: Path):
     """BMCs with a request of 0.3 s, so a call of 1.2 s."""
-    bmcs = Bmcs(quirks, credentials, timeout_s=0.3, parallel=2)
+    bmcs = OperatedBmcs(quirks, credentials, timeout_s=0.3, parallel=2)
     yield bmcs
     bmcs.close()
 
@@ -177,6 +179,17 @@ def test_missing_credentials_reach_no_bmc(bmcs: Bmcs, tmp_path: Path):
 
     assert (error.fault, seen) == ("credentials", [])
     assert error.cure == "netboot bmc credentials cp1 writes it"
+
+
+def test_credentials_of_another_bmc_reach_none(bmcs: Bmcs, tmp_path: Path):
+    """Who changes hosts files may name any URL, no certificate, and the file of another host."""
+    own = tmp_path / "bmc.d" / "cp2"
+    write_credentials(own, BmcCredentials("root", PASSWORD), Bmc("https://192.0.2.2"))
+    with wrong_bmc(served) as (url, seen):
+        error = failure(bmcs, Bmc(url, credentials=own, certificate=BmcCertificate(BmcTrust.NONE)))
+
+    assert (error.fault, seen) == ("credentials", [])
+    assert error.reason == f"{own} is for https://192.0.2.2 (verify), and not for {url} (none)"
 
 
 # --- other servers

@@ -78,7 +78,7 @@ def test_the_addresses_of_olvm_are_given_to_the_hosts(rack: CommandLine):
 def test_json_has_the_document_the_notes_and_the_places(rack: CommandLine):
     out = str(rack.directory / "hosts.d/rack1.yaml")
     notes = [
-        "user and password of its BMC are not taken over: netboot bmc credentials rack1-node07",
+        "user and password of its BMC are not taken over: verify its url, then netboot bmc credentials rack1-node07",
         "rootDeviceHints.minSizeGigabytes not taken over: deviceName names one disk",
     ]
     found = {

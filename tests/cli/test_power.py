@@ -34,16 +34,24 @@ def test_power_needs_a_daemon_and_hosts(netboot: CommandLine):
 
 
 def test_credentials_are_written_without_a_daemon_too_and_not_printed(netboot: CommandLine):
+    text = netboot.hosts.read_text()
+    netboot.hosts.write_text(text.replace('00:01",', '00:01", bmc: "https://192.0.2.201:443",'))
     written = typed(netboot, "it's: a #secret\nmore", "bmc", "credentials", "cp1", "--username", "root")
 
     file = netboot.config.parent / "bmc.d" / "cp1"
-    assert written.stdout == f"the BMC credentials of cp1 are in {file}\n"
+    assert written.stdout == (
+        f"the BMC credentials of cp1 are in {file}\nfor https://192.0.2.201 (certificate: verify)\n"
+    )
     assert "secret" not in written.stderr
     assert (file.read_text(), file.stat().st_mode & 0o777) == (
-        "username: 'root'\npassword: 'it''s: a #secret'\n",
+        "username: 'root'\npassword: 'it''s: a #secret'\nurl: 'https://192.0.2.201'\ncertificate: 'verify'\n",
         0o600,
     )
     assert typed(netboot, "secret", "bmc", "credentials", "w99", "--username", "root").exit_code == 1
+    without = typed(netboot, "secret", "bmc", "credentials", "w1", "--username", "root")
+    assert str(without.exception) == (
+        "cannot write the credentials for the BMC of w1: no hosts file names it; set hosts.w1.bmc first"
+    )
 
 
 def test_an_action_is_described_by_its_end():

@@ -13,6 +13,7 @@ from fixtures.html_page import HtmlPage
 from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, HeldReset, emulated_bmc
 
 from netboot.bmc.credentials import BmcCredentials, write_credentials
+from netboot.model.bmc.bmc import Bmc
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +45,7 @@ def daemon(tmp_path: Path, machine: EmulatedMachine) -> Iterator[Daemon]:
             f'hosts: {{w1: {{role: worker, mac: 52:54:00:aa:bb:01, bmc: "{url}"}}, '
             "w2: {role: worker, mac: 52:54:00:aa:bb:02}}\n"
         )
-        write_credentials(tmp_path / "bmc.d" / "w1", BmcCredentials(USER, PASSWORD))
+        write_credentials(tmp_path / "bmc.d" / "w1", BmcCredentials(USER, PASSWORD), Bmc(url))
         try:
             found.start()
             yield found

@@ -187,7 +187,7 @@ def use_bmc(rack: Rack) -> None:
     file, password = rack.directory / "bmc-password", PLANTED["password of a BMC"]
     file.write_text(password)
     printed = rack.netboot("bmc", "credentials", "cp1", "--username", "root", "--password-file", str(file))
-    assert printed.endswith("bmc.d/cp1\n")
+    assert printed.endswith("bmc.d/cp1\nfor http://127.0.0.1:9 (certificate: verify)\n")
     body = json.dumps({"username": "root", "password": {"text": password}})
     assert rack.curl_api("-X", "PUT", "-d", body, "/api/v1/hosts/cp1/bmc/credentials").status in {400, 401}
     rack.netboot("bmc", "credentials", "w9", "--username", "root", "--password-file", str(file), status=1)

@@ -12,6 +12,7 @@ from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, MachineDr
 from postgresql import Server
 
 from netboot.bmc.credentials import BmcCredentials, write_credentials
+from netboot.model.bmc.bmc import Bmc
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,7 @@ def boxes(tmp_path: Path, postgresql_server: Server, machine: EmulatedMachine) -
     ):
         for box in made:
             box.write_hosts(f'hosts: {{w1: {{role: worker, mac: 52:54:00:12:34:56, bmc: "{url}"}}}}\n')
-            write_credentials(box.directory / "bmc.d" / "w1", BmcCredentials(USER, PASSWORD))
+            write_credentials(box.directory / "bmc.d" / "w1", BmcCredentials(USER, PASSWORD), Bmc(url))
             box.start()
         yield made
 

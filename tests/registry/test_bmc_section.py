@@ -1,5 +1,6 @@
 """The key `bmc` of hosts: which values are taken, how layers merge, and which machines two hosts cannot share."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,11 @@ def test_a_wrong_value_names_its_cure_and_no_password(site, text: str, expected:
         ("{url: https://192.0.2.1, system: 2}", "https://192.0.2.1", True),
         ("{url: https://192.0.2.1, system: 1}", "{url: https://192.0.2.1, system: 1}", True),
         ("{url: https://192.0.2.1, system: 1}", "{url: https://192.0.2.1, system: 2}", False),
+        ("https://192.0.2.1", "https://192.0.2.1:443/", True),
+        ("http://192.0.2.1:80", "http://192.0.2.1", True),
+        ("https://192.0.2.1", "https://192.0.2.1:80", False),
+        ("'https://[2001:db8::1]'", "'https://[2001:DB8:0::0:1]:0443'", True),
+        ("{url: https://192.0.2.1, system: 1}", "{url: https://192.0.2.1, system: /redfish/v1/Systems/1/}", True),
         ("https://192.0.2.1", "https://192.0.2.1:8443", False),
     ],
 )
@@ -149,7 +155,9 @@ def test_two_hosts_are_not_one_machine_of_a_bmc(site, first: str, second: str, i
     with pytest.raises(ConfigError) as caught:
         site.load()
     [problem] = caught.value.problems
-    assert problem.what in {"https://192.0.2.1 is the BMC of w1 already", "https://192.0.2.1 is the BMC of w2 already"}
+    url = re.search(r"https?://(\[[^]]*\]|[^:,}'/]*)", first)
+    assert url is not None
+    assert problem.what in {f"{url[0]} is the BMC of {name} already" for name in ("w1", "w2")}
     assert problem.cure == "give each host its own BMC, or hosts of one BMC each their own bmc.system"
 
 

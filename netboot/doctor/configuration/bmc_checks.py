@@ -36,17 +36,17 @@ def check_bmcs(hosts: HostSet, directory: Path, *, quirks: Path | None) -> Check
 
 
 def _unusable_credentials(users: list[Host], directory: Path) -> Iterator[str]:
-    """Yield a fault of each file, once for all its hosts."""
-    hosts: dict[Path, list[Host]] = {}
+    """Yield each fault of a file once for all its hosts."""
+    faults: dict[tuple[str, str], list[Host]] = {}
     for host in users:
-        hosts.setdefault(credentials_path(host, directory), []).append(host)
-    for path, (first, *others) in hosts.items():
-        if os.access(path, os.R_OK) or not (os.access(path, os.F_OK) or is_elsewhere(path)):
+        path = credentials_path(host, directory)
+        if host.bmc and (os.access(path, os.R_OK) or not (os.access(path, os.F_OK) or is_elsewhere(path))):
             try:
-                read_credentials(path)
+                read_credentials(path, host.bmc)
             except BmcFaultError as error:
-                cure = error.cure.replace("HOST", first.name)
-                yield f"hosts.{first.name}.bmc: {error.reason}{and_others(others)}; {cure}"
+                faults.setdefault((error.reason, error.cure), []).append(host)
+    for (reason, cure), (first, *others) in faults.items():
+        yield f"hosts.{first.name}.bmc: {reason}{and_others(others)}; {cure.replace('HOST', first.name)}"
 
 
 def _warnings(users: list[Host]) -> Iterator[str]:

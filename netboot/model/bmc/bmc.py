@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv6Address
 from pathlib import Path
+from typing import Final, assert_never
+from urllib.parse import urlsplit
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 class NetworkBoot(StrEnum):
@@ -30,6 +35,19 @@ class BmcCertificate:
     ca_file: Path | None = None
     sha256: str = ""
 
+    @property
+    def text(self) -> str:
+        """How a hosts file has it, with the absolute path of a CA."""
+        match self.trust:
+            case BmcTrust.CA_FILE:
+                return str((self.ca_file or Path()).absolute())
+            case BmcTrust.PIN:
+                return f"sha256:{self.sha256}"
+            case BmcTrust.SYSTEM | BmcTrust.NONE:
+                return self.trust.value
+            case _:
+                assert_never(self.trust)
+
 
 @dataclass(frozen=True, slots=True)
 class Bmc:
@@ -48,3 +66,13 @@ class Bmc:
     @property
     def is_encrypted(self) -> bool:
         return self.url.startswith("https:")
+
+
+def one_url(text: str) -> str:
+    """Write the URL of a BMC in its one form: in small letters, without the port of its scheme; raise ValueError."""
+    parts = urlsplit(text.lower().rstrip("/"))
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{IPv6Address(host)}]"
+    is_usual = parts.port in {None, _PORTS.get(parts.scheme)}
+    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{parts.port}")

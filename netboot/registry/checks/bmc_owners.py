@@ -17,7 +17,8 @@ def check_bmcs(hosts: Mapping[HostName, Merged[HostSection]], faults: Faults) ->
         if bmc.url is None:
             _check_unused(host, faults)
             continue
-        owner = owners.setdefault((bmc.url, bmc.system), name)
+        system = bmc.system and bmc.system.rstrip("/").rpartition("/")[2]  # a path ends with the id
+        owner = owners.setdefault((bmc.url, system), name)
         if bmc.system is None:
             alone.setdefault(bmc.url, name)
         if owner != name:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust, NetworkBoot
+from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust, NetworkBoot, one_url
 from netboot.yamlfile.faults import beside, shown
 from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import Section, described, refuse
@@ -36,8 +36,8 @@ def is_bmc_url(text: str) -> bool:
     """Return whether a host can have this URL of a BMC."""
     try:
         parts = urlsplit(text) if _BMC_URL.fullmatch(text) else None
-        return parts is not None and parts.port != 0 and not parts.path.strip("/")
-    except ValueError:  # a port beyond 65535
+        return parts is not None and parts.port != 0 and not parts.path.strip("/") and bool(one_url(text))
+    except ValueError:  # a port beyond 65535, or no address of IPv6
         return False
 
 
@@ -54,7 +54,7 @@ def _bmc_url(scalar: Scalar) -> str:
         raise refuse("has a path", f"write {server}, and the path of the machine as system")
     if not is_bmc_url(server):
         raise refuse("is not the URL of a BMC", "write it as https://192.0.2.201; user and password are in a file")
-    return server.lower()
+    return one_url(server)
 
 
 def read_certificate(scalar: Scalar) -> BmcCertificate:
@@ -87,7 +87,8 @@ class BmcSection(Section):
     url: BmcUrl | None = described(None, "Where it is, such as https://192.0.2.201.")
     system: BmcSystem | None = described(None, "Which of its machines: id or path in Redfish; without, the one.")
     credentials: SecretFile | None = described(
-        None, "The file with `username` and `password`; without, the host's in the directory `bmc.credentials`."
+        None,
+        "The file with `username`, `password`, `url` and `certificate`; without, the host's in `bmc.credentials`.",
     )
     certificate: Certificate | None = described(
         None, "`verify`, `none`, `sha256:` with its digest, or the file of a CA in PEM."

@@ -12,6 +12,8 @@ from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.mac import Mac
 
+W1 = Bmc("https://192.0.2.1")
+
 
 def hosts(*bmcs: Bmc | None) -> HostSet:
     """Return hosts w1, w2 and so on with these BMCs."""
@@ -29,9 +31,20 @@ def test_hosts_without_bmcs_need_nothing(tmp_path: Path):
 
 
 def test_what_is_sound_has_no_finding(tmp_path: Path):
-    write_credentials(tmp_path / "w1", BmcCredentials("a", "b"))
+    write_credentials(tmp_path / "w1", BmcCredentials("a", "b"), W1)
 
-    assert check_bmcs(hosts(Bmc("https://192.0.2.1")), tmp_path, quirks=None) == CheckReport()
+    assert check_bmcs(hosts(W1), tmp_path, quirks=None) == CheckReport()
+
+
+def test_credentials_of_another_bmc(tmp_path: Path):
+    write_credentials(tmp_path / "w1", BmcCredentials("a", "b"), W1)
+    other = Bmc("https://192.0.2.9", credentials=tmp_path / "w1")
+
+    assert check_bmcs(hosts(W1, other), tmp_path, quirks=None).problems == [
+        f"hosts.w2.bmc: {tmp_path}/w1 is for https://192.0.2.1 (verify), and not for https://192.0.2.9 (verify); "
+        "if the hosts files are right, netboot bmc credentials w2; "
+        "or write url: https://192.0.2.9 and certificate: verify into it"
+    ]
 
 
 def test_a_missing_file_is_reported_once_for_all_its_hosts(tmp_path: Path):
@@ -48,7 +61,7 @@ def test_a_missing_file_is_reported_once_for_all_its_hosts(tmp_path: Path):
 
 
 def test_sushy_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    write_credentials(tmp_path / "w1", BmcCredentials("a", "b"))
+    write_credentials(tmp_path / "w1", BmcCredentials("a", "b"), W1)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
 
     assert check_bmcs(hosts(Bmc("https://192.0.2.1")), tmp_path, quirks=None).problems == [
@@ -57,13 +70,11 @@ def test_sushy_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_where_a_password_can_be_read(tmp_path: Path):
-    for name in ("w1", "w2"):
-        write_credentials(tmp_path / name, BmcCredentials("a", "b"))
-    found = check_bmcs(
-        hosts(Bmc("https://192.0.2.1", certificate=BmcCertificate(BmcTrust.NONE)), Bmc("http://192.0.2.2")),
-        tmp_path,
-        quirks=None,
-    )
+    users = hosts(Bmc("https://192.0.2.1", certificate=BmcCertificate(BmcTrust.NONE)), Bmc("http://192.0.2.2"))
+    for host in users:
+        assert host.bmc is not None
+        write_credentials(tmp_path / host.name, BmcCredentials("a", "b"), host.bmc)
+    found = check_bmcs(users, tmp_path, quirks=None)
 
     assert (found.problems, found.warnings) == (
         [],

@@ -16,7 +16,7 @@ METAL3 = """\
 # Not in such a file, so to be written under defaults: boot_media, release.
 hosts:
   # 1.yaml:10:9: BareMetalHost metal3/rack1-node07
-  # user and password of its BMC are not taken over: netboot bmc credentials rack1-node07
+  # user and password of its BMC are not taken over: verify its url, then netboot bmc credentials rack1-node07
   # rootDeviceHints.minSizeGigabytes not taken over: deviceName names one disk
   rack1-node07:
     role: worker

@@ -12,7 +12,7 @@ kind: BareMetalHost
 metadata: {{name: w1}}
 spec: {{bootMACAddress: "52:54:00:aa:bb:07", bmc: {bmc}}}
 """
-CREDENTIALS = "user and password of its BMC are not taken over: netboot bmc credentials w1"
+CREDENTIALS = "user and password of its BMC are not taken over: verify its url, then netboot bmc credentials w1"
 NOT_REDFISH = "BMC not taken over: its address is not of Redfish"
 NO_PATH = "BMC not taken over: the path in its address is not of Redfish"
 

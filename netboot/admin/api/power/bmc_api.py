@@ -33,9 +33,12 @@ class BmcApi:
 
     @operation(WrittenCredentials, body=CredentialsBody, errors=[UnknownHostError, BmcError])
     async def set_credentials(self, request: web.Request) -> web.Response:
-        """Write the user and password of a host's BMC into its file, from where nothing shows them again."""
+        """Write the user and password of a host's BMC into its file, from where nothing shows them again.
+
+        Only the BMC at `url`, which has `certificate`, gets them.
+        """
         body = await read_body(request, CredentialsBody)
         credentials = BmcCredentials(body.username, body.password)
         name = request.match_info["host"]
         files = self._administration.bmc_credentials
-        return json_answer(await files.set(name, credentials, actor=actor_of(request)))
+        return json_answer(await files.set(name, credentials, url=body.url, actor=actor_of(request)))

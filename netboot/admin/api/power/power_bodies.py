@@ -67,7 +67,8 @@ class ProbeBody(RequestModel):
 
 
 class CredentialsBody(RequestModel):
-    """The user of a BMC, and its password."""
+    """The user of a BMC, and its password. `url`: of the BMC; refused if the host has another one by now."""
 
     username: _Text
     password: _Text = Field(repr=False)
+    url: _Text | None = None

@@ -43,7 +43,8 @@ class PowerPages:
         host, form = await self._host(request), await request.post()
         credentials = BmcCredentials(str(form.get("username", "")).strip(), str(form.get("password", "")))
         try:
-            await self._administration.bmc_credentials.set(host.name, credentials, actor=actor_of(request))
+            url, actor = str(form.get("bmc", "")), actor_of(request)
+            await self._administration.bmc_credentials.set(host.name, credentials, url=url, actor=actor)
         except BmcError as error:
             return await self._answer(request, host, credentials.username, error)
         return self._engine.back(host_url(host.name), done=f"The credentials of the BMC of {host.name} are set")
@@ -58,6 +59,7 @@ class PowerPages:
             host.name,
             host_url(host.name),
             host.bmc.url if host.bmc is not None else "",
+            host.bmc.certificate.text if host.bmc is not None else "",
             username,
             (printable(str(error)),) if error is not None else (),
         )

@@ -46,6 +46,7 @@ class CredentialsView:
     name: str
     url: str
     bmc: str
+    certificate: str
     username: str = ""
     faults: tuple[str, ...] = ()
 

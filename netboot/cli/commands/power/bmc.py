@@ -64,6 +64,9 @@ def probe(config: Path, host: str, output: Path | None, as_json: bool) -> None:
 def credentials(config: Path, host: str, username: str, password_file: Any, as_json: bool) -> None:
     """Write the user and the password of the BMC of HOST into its file, in place of what it has.
 
+    The file has url and certificate of the BMC too: nothing else gets the password. After a change of one of them, set
+    it again.
+
     Without --password-file the password is requested, or read from standard input if that is no terminal. Nothing of
     netboot prints a password, and nothing but this file has it.
     """
@@ -75,4 +78,8 @@ def credentials(config: Path, host: str, username: str, password_file: Any, as_j
         return await daemon.bmc_credentials.set(host, BmcCredentials(username, password))
 
     found = run_with_administration(config, write, work="wrote the file")
-    print_found(found, as_json, [f"the BMC credentials of {host} are in {found['file']}"])
+    lines = [
+        f"the BMC credentials of {host} are in {found['file']}",
+        f"for {found['url']} (certificate: {found['certificate']})",
+    ]
+    print_found(found, as_json, lines)

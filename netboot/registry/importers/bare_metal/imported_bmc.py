@@ -39,4 +39,5 @@ def imported_bmc(found: ForeignObject, name: Scalar) -> tuple[Node | None, Seque
     if isinstance(unverified, Scalar) and unverified.as_boolean():
         values["certificate"] = replace(unverified, text="none")
     bmc = values["url"] if len(values) == 1 else table(address.place, values)
-    return bmc, [f"user and password of its BMC are not taken over: netboot bmc credentials {name.text}"]
+    cure = f"verify its url, then netboot bmc credentials {name.text}"
+    return bmc, [f"user and password of its BMC are not taken over: {cure}"]
