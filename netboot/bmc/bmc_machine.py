@@ -8,6 +8,7 @@ from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
 from netboot.bmc.bmc_connection import Allow
+from netboot.bmc.bmc_fault import BmcFault
 from netboot.bmc.boot_override import set_one_time_boot, write_boot_uri
 from netboot.bmc.probing.probing import probe_machine
 from netboot.bmc.probing.recorder import Recorder
@@ -50,6 +51,16 @@ class BmcMachine:
     def state(self) -> PowerState:
         """Return the state that the BMC reports now."""
         return power_state(self._machine)
+
+    @_operation("use the BMC")
+    def verify_host(self) -> None:
+        """Raise BmcError if the machine has the MACs of its cards, and none of them is the host's."""
+        try:
+            self._machine.own_card()
+        except Exception as error:
+            if fault_of(error).fault is BmcFault.MACHINE:
+                raise
+            # one that fails to list them is like one without a list; if it fails as a whole, the next request does
 
     @_operation("read the boot progress")
     def boot_progress(self) -> str | None:

@@ -9,6 +9,7 @@ from netboot.bmc.bmc_fault import BmcFault, BmcFaultError
 from netboot.bmc.quirks import KnownQuirks, MachineKind, Quirks
 from netboot.bmc.redfish_faults import message_ids, message_of
 from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.model.words import one_line
 
 T = TypeVar("T")
@@ -67,6 +68,25 @@ class RedfishMachine:
         members = self.system.ethernet_interfaces.get_members()
         return [(str(each.identity), self._text(each.mac_address).lower()) for each in members[:_MOST_CARDS]]
 
+    def own_card(self) -> tuple[str, str] | None:
+        """Return the id and the MAC of a card that the host has; None: the BMC or the host has no MAC of Ethernet.
+
+        Raises BmcFaultError if the machine has other cards: a wrong address would power another machine.
+        """
+        own = {mac for mac in self.host.macs if not mac.is_infiniband}
+        cards = [(identity, mac) for identity, text in self.cards() if (mac := _mac(text)) is not None]
+        if not own or not cards:
+            return None
+        for card in cards:
+            if card[1] in own:
+                return card
+        listed = ", ".join(mac for _, mac in cards[:8])
+        raise BmcFaultError(
+            BmcFault.MACHINE,
+            one_line(f"its cards have the MACs {listed}, none of the host"),
+            "correct bmc.url or mac",
+        )
+
     def repeat(self, request: Callable[[], T]) -> T:
         """Send a request; again after an answer that the quirks name."""
         left = {each.message: each.times for each in self.quirks.values.retry or ()}
@@ -88,3 +108,11 @@ class RedfishMachine:
     @staticmethod
     def _text(value: object) -> str:
         return one_line(value) if isinstance(value, str) else ""
+
+
+def _mac(text: str) -> Mac | None:
+    """Read what a BMC reports as a MAC; some report zeros, or words."""
+    try:
+        return Mac.parse(text)
+    except ValueError:
+        return None

@@ -16,7 +16,7 @@ from netboot.bmc.quirks import read_quirks
 from netboot.errors import BmcError, TransitionError
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.bmc.probe import BootUriResult, Works
-from netboot.model.power.power import ResetAction
+from netboot.model.power.power import PowerState, ResetAction
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets/bmc/quirks.yaml"
 URI = "http://192.0.2.10:8080/bootfiles/snponly.efi"
@@ -336,6 +336,13 @@ def test_idrac_10_that_refuses_on_after_off_is_sent_it_again(bmcs: Bmcs, no_paus
     assert (no_pauses, bmc.system["PowerState"]) == ([5, 5], "On")
 
 
+def test_a_bmc_that_fails_to_list_its_cards_is_like_one_without_a_list(bmcs: Bmcs):
+    bmc = answers_of("dell-r760")
+    bmc.system["EthernetInterfaces"] = {"@odata.id": f"{DELL}/Missing"}
+
+    assert call(bmcs, bmc, lambda machine: [machine.verify_host(), machine.state()]) == [None, PowerState.ON]
+
+
 def test_each_reset_is_judged_after_the_login_also_one_that_is_sent_again(bmcs: Bmcs):
     """An install may begin while a BMC waits, so that a restart is not allowed any longer."""
     bmc, judged = answers_of("dell-r760"), list[tuple[int, int]]()
@@ -469,7 +476,7 @@ def test_the_methods_of_a_machine_are_the_interface():
     """Other packages call these."""
     names = [name for name in vars(BmcMachine) if not name.startswith("_")]
 
-    assert names == ["state", "boot_progress", "power", "boot_once", "write_boot_uri", "probe", "failed"]
+    assert names == ["state", "verify_host", "boot_progress", "power", "boot_once", "write_boot_uri", "probe", "failed"]
 
 
 def test_the_sets_say_where_they_come_from():

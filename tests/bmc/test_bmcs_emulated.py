@@ -18,6 +18,7 @@ from netboot.bmc.probing.recorder import Recorder
 from netboot.errors import BmcError
 from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust, NetworkBoot
 from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.model.power.power import PowerState, ResetAction
 
 
@@ -99,6 +100,37 @@ def test_a_boot_that_the_bmc_accepts_and_does_not_do_is_a_fault(bmcs: Bmcs, host
 
 def test_a_bmc_without_boot_progress_reports_none(bmcs: Bmcs, host: Host):
     assert asyncio.run(bmcs.call(host, lambda each: each.boot_progress())) is None
+
+
+@pytest.mark.parametrize(
+    ("macs", "is_verified"),
+    [
+        (("52:54:00:00:00:99", "52-54-00-AA-BB-01"), True),
+        ((), True),
+        (("00:00:00:00:00:00", "not available"), True),
+        (("00:00:00:00:00:00", "52:54:00:00:00:99", "52:54:00:00:00:98"), False),
+    ],
+)
+def test_a_machine_whose_cards_are_others_is_not_that_of_the_host(
+    bmcs: Bmcs, host: Host, machine: EmulatedMachine, macs: tuple[str, ...], is_verified: bool
+):
+    machine.macs = macs
+    if is_verified:
+        asyncio.run(bmcs.call(host, lambda each: each.verify_host()))
+        return
+
+    with pytest.raises(BmcError) as caught:
+        asyncio.run(bmcs.call(host, lambda each: each.verify_host()))
+    assert str(caught.value) == (
+        "cannot use the BMC of cp1: its cards have the MACs 52:54:00:00:00:99, 52:54:00:00:00:98, none of the host; "
+        "correct bmc.url or mac"
+    )
+
+
+def test_a_host_without_a_card_of_ethernet_is_not_compared(bmcs: Bmcs, host: Host):
+    infiniband = replace(host, macs=(Mac.parse("b8:ce:f6:03:00:31:33:3e"),))
+
+    asyncio.run(bmcs.call(infiniband, lambda each: each.verify_host()))
 
 
 def test_a_machine_that_the_bmc_does_not_have_is_named(bmcs: Bmcs, host: Host, machine: EmulatedMachine):

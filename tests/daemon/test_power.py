@@ -91,6 +91,16 @@ def test_commands_switch_a_machine_and_print_what_its_bmc_did(daemon: Daemon, ma
     assert machine.resets == ["ForceOff", "On"]
 
 
+def test_another_machine_at_the_address_of_a_bmc_is_not_changed(daemon: Daemon, machine: EmulatedMachine):
+    """Its address was written for another host: the install of that one was not judged."""
+    machine.macs = ("52:54:00:aa:bb:02",)
+
+    printed = daemon.netboot("power", "pxe", "w1", "--force", status=1)
+
+    assert "its cards have the MACs 52:54:00:aa:bb:02, none of the host; correct bmc.url or mac" in printed
+    assert (machine.resets, machine.boot_device) == ([], "Hdd")
+
+
 def test_each_action_is_in_the_audit_trail_with_its_actor(daemon: Daemon):
     intent = request(daemon, "cycle")
     ended(daemon, intent)

@@ -32,7 +32,7 @@ def boxes(tmp_path: Path, postgresql_server: Server, machine: EmulatedMachine) -
         two_boxes(tmp_path, postgresql_server.new_database()) as made,
     ):
         for box in made:
-            box.write_hosts(f'hosts: {{w1: {{role: worker, mac: 52:54:00:12:34:56, bmc: "{url}"}}}}\n')
+            box.write_hosts(f'hosts: {{w1: {{role: worker, mac: 52:54:00:aa:bb:01, bmc: "{url}"}}}}\n')
             write_credentials(box.directory / "bmc.d" / "w1", BmcCredentials(USER, PASSWORD), Bmc(url))
             box.start()
         yield made

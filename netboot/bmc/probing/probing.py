@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from netboot.bmc.bmc_fault import BmcFaultError
 from netboot.bmc.boot_override import boot_value, named_attributes, offers_boot_uri
 from netboot.bmc.probing.recorder import Recorder
 from netboot.bmc.quirks import BootUriWay
@@ -66,16 +67,14 @@ def _rows(machine: RedfishMachine) -> Iterator[ProbedAbility]:
 
 
 def _identity(machine: RedfishMachine) -> _Row:
-    """Compare the cards of the BMC's machine with those of the host: a wrong address would power another machine."""
-    cards = [(identity, mac) for identity, mac in machine.cards() if mac]
-    macs = {str(mac).lower() for mac in machine.host.macs}
-    for identity, mac in cards:
-        if mac in macs:
-            return Works.YES, one_line(f"its card {identity} has the MAC {mac} of the host")
-    if not cards:
+    """Compare the cards of the BMC's machine with those of the host."""
+    try:
+        card = machine.own_card()
+    except BmcFaultError as fault:
+        return Works.NO, one_line(str(fault))
+    if card is None:
         return Works.UNKNOWN, "the BMC lists no MACs: verify that it is the one of this host"
-    listed = ", ".join(mac for _, mac in cards[:8])
-    return Works.NO, one_line(f"its cards have the MACs {listed}, none of the host; correct bmc.url or mac")
+    return Works.YES, one_line(f"its card {card[0]} has the MAC {card[1]} of the host")
 
 
 def _power_state(machine: RedfishMachine) -> _Row:

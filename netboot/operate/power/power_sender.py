@@ -243,9 +243,10 @@ def intent_data(intent: PowerIntent) -> dict[str, str | bool | None]:
 def _prepare(machine: "BmcMachine", intent: PowerIntent) -> tuple[ResetAction | None, str]:
     """Set the one-time network boot, which may be repeated; return the reset that remains, and what else is to be done.
 
-    Runs in a thread.
+    Runs in a thread. A machine that is not the host's is left as it is: nobody has judged its install.
     """
     note = ""
+    machine.verify_host()
     if intent.network_boot is NetworkBoot.HTTP_URI and intent.uri is not None:
         written = machine.write_boot_uri(intent.uri)
         note = "; ".join(written.remaining)

@@ -374,7 +374,7 @@ def test_a_request_that_is_repeated_with_its_id_sends_nothing_again(with_service
     with_rack(with_services, work)
 
 
-@pytest.mark.parametrize("call", ["boot_once", "state", "power"])
+@pytest.mark.parametrize("call", ["verify_host", "boot_once", "state", "power"])
 def test_what_a_bmc_refuses_has_failed_and_is_not_repeated(with_services: WithServices, call):
     async def work(rack: Rack) -> None:
         machine, calls = rack.bmcs.of("cp1"), []
