@@ -1,16 +1,19 @@
 """What an operator requests of the power of hosts, why it is refused, and what is known of a machine's power. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from netboot.errors import NetbootError
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
-from netboot.model.install.install import Install
+from netboot.model.install.install import Install, InstallState, Move
 from netboot.model.power.power import PowerAction, PowerIntent, PowerState
 from netboot.model.power.refusal import refusal
 from netboot.operate.selection import EVERY_HOST, HostSelection
+
+WRITING: Final = timedelta(hours=1)  # that an installer may write its disk
 
 Reasons = Mapping[HostName, Sequence[str]]
 
@@ -90,6 +93,24 @@ def under_way(intent: PowerIntent) -> str:
     """Return why a host with an open intent gets no other one."""
     by = f"requested by {intent.actor.name} at {intent.requested_at:%H:%M:%S}"
     return f"power {intent.action} of {intent.host}, {by}, has not ended; netboot power status {intent.host}"
+
+
+def judged_install(install: Install, moves: Sequence[Move], *, now: datetime) -> Install:
+    """Return an install as power actions judge it: one whose disk is written may have been offered a boot meanwhile.
+
+    Anybody on the boot LAN can request one with the MAC of the host, so that counts only `WRITING` after the report
+    that its disk is written, or when it is armed anew. `moves`: its history, oldest first.
+    """
+    if install.state is not InstallState.OFFERED:
+        return install
+    for number, move in reversed([*enumerate(moves)]):
+        if move.what == "armed":
+            return install
+        if move.before is not move.after:
+            began = next((each.at for each in reversed(moves[:number]) if each.after is not each.before), move.at)
+            is_written = move.before is InstallState.INSTALLING and now - began < WRITING
+            return replace(install, state=InstallState.INSTALLING) if is_written else install
+    return install
 
 
 def possible_action(

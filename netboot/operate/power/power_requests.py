@@ -106,7 +106,7 @@ class PowerRequests:
         """Return the power of a host as it was read last, its actions, and its newest intents."""
         host = self._sender.hosts().named(name)
         intents = await self._intents.of_host(host.name, limit=SHOWN)
-        install = await self._sender.install_moves.read(host.name)
+        install = await self._sender.install_of(host.name)
         open_ = next((each for each in intents if each.is_open), None)
         actions = [possible_action(action, host, install, open_) for action in PowerAction]
         return HostPower(host.name, host.bmc is not None, self.observed(host.name), actions, intents)
@@ -230,7 +230,7 @@ class PowerRequests:
         open_ = {each.host: each for each in await self._intents.open()}
         found = {}
         for host in hosts:
-            install = await self._sender.install_moves.read(host.name)
+            install = await self._sender.install_of(host.name)
             judged = possible_action(request.action, host, install, open_.get(host.name))
             is_without_url = request.network_boot_of(host) is NetworkBoot.HTTP_URI and not self._sender.boot_uri(host)
             if is_without_url:

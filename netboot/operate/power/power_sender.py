@@ -20,10 +20,11 @@ from netboot.events.event_bus import EventBus
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.install.install import Install, InstallState
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
 from netboot.model.words import one_line
-from netboot.operate.power.power_request import ObservedPower, no_bmc
+from netboot.operate.power.power_request import ObservedPower, judged_install, no_bmc
 from netboot.store.power.power_intents import PowerIntents
 from netboot.telemetry.metrics import Metrics
 
@@ -102,6 +103,13 @@ class PowerSender:
         else:
             await self._end(intent, await self._end_by_state(intent, host, reason))
 
+    async def install_of(self, host: HostName) -> Install:
+        """Read the install by which an action on a host is judged."""
+        install = await self.install_moves.read(host)
+        if install.state is not InstallState.OFFERED:
+            return install
+        return judged_install(install, await self.install_moves.history(host), now=self.clock.now())
+
     async def _prepared(self, intent: PowerIntent) -> _Reset | _End:
         """Judge an intent again, and do what comes before its reset."""
         if abs(self.clock.now() - intent.requested_at) > LONGEST_WAIT:
@@ -128,7 +136,7 @@ class PowerSender:
         return host if host.bmc is not None else no_bmc(host.name)
 
     async def _refusal(self, intent: PowerIntent) -> str | None:
-        install = await self.install_moves.read(intent.host)
+        install = await self.install_of(intent.host)
         return refusal(intent.action, install, is_forced=intent.is_forced)
 
     async def _reset(self, sending: _Sending, prepared: _Reset) -> _End:

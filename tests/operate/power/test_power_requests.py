@@ -11,12 +11,13 @@ import pytest
 from fixtures.fake_bmcs import FakeBmcs, bmc_error
 from fixtures.services import BuiltServices, WithServices
 
+from netboot.boot.install_moves import ChangeCause
 from netboot.errors import StoreError, TransitionError
 from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.host.host import Host, HostName
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install, InstallState
+from netboot.model.install.install import Install, InstallEvent, InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState, ResetAction
 from netboot.operate.power.power_request import ObservedPower, PowerRefusedError, PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
@@ -315,6 +316,47 @@ def test_a_reset_that_another_appliance_has_judged_meanwhile_is_not_sent_again(w
         (end,) = await rack.ends_of(A.CYCLE)
 
         assert (end.state, end.owner) == (IntentState.UNKNOWN, "another")
+
+    with_rack(with_services, work)
+
+
+def test_a_forged_request_for_a_boot_allows_no_reset_while_the_disk_is_written(with_services: WithServices):
+    """Anybody on the boot LAN can send a DISCOVER with the MAC of the host, which is `offered` then."""
+
+    async def work(rack: Rack) -> None:
+        moves, clock = rack.services.install_moves, rack.services.clock
+        await moves.arm_all([CP1], reason="test", attempts=2)
+        await rack.become(InstallState.LOADING)
+        await moves.move(CP1, InstallEvent.REPORTED_STARTED, cause=ChangeCause())
+        clock.pass_(600)
+        offered = await moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
+        refused = await rack.refusal_of(A.CYCLE, "cp1")
+        shown = {each.action: bool(each.reasons) for each in (await rack.power.of_host("cp1")).actions}
+        clock.pass_(3001)
+        (later,) = await rack.ends_of(A.CYCLE)
+
+        assert (offered.state, offered.is_armed) == (InstallState.OFFERED, True)
+        assert refused.reasons["cp1"][0].startswith("cp1 is installing: its installer is writing the disk")
+        assert shown == {A.ON: False, A.OFF: True, A.CYCLE: True, A.PXE: True}
+        assert later.state is IntentState.DONE
+
+    with_rack(with_services, work)
+
+
+@pytest.mark.parametrize("state", [InstallState.LOADING, InstallState.INSTALLING])
+def test_a_host_that_is_armed_anew_or_was_not_written_may_be_reset(with_services: WithServices, state: InstallState):
+    async def work(rack: Rack) -> None:
+        moves = rack.services.install_moves
+        await moves.arm_all([CP1], reason="test", attempts=2)
+        await rack.become(state)
+        await moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
+        if state is InstallState.INSTALLING:
+            await moves.cancel(CP1, reason="test")
+            assert "--force" in str(await rack.refusal_of(A.CYCLE, "cp1"))
+            await moves.arm_all([CP1], reason="again", attempts=1)
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert end.state is IntentState.DONE
 
     with_rack(with_services, work)
 
