@@ -54,7 +54,7 @@ class Bmc:
     """One BMC that speaks Redfish.
 
     `system`: the id or path of the machine, if the BMC has several. `credentials`: the file; None: the host's file in
-    `bmc.credentials`. `network_boot`: how the machine boots from the network; None: what its firmware can do.
+    `bmc.credentials`. `network_boot`: how the machine boots from the network; None: by PXE.
     """
 
     url: str  # https://192.0.2.201, without a path

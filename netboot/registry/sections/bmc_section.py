@@ -28,7 +28,7 @@ class NetworkBootChoice(StrEnum):
 
     @property
     def chosen(self) -> NetworkBoot | None:
-        """The way; None: what the firmware can do."""
+        """The way; None: no hosts file chooses one, so PXE."""
         return None if self is NetworkBootChoice.AUTO else NetworkBoot(self.value)
 
 
