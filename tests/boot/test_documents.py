@@ -1,6 +1,12 @@
 """`netboot check` names everything that one host's documents lack, not only the first fault."""
 
 import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +66,7 @@ def test_a_host_without_a_release_is_reported_once(tmp_path: Path):
 
 ROLE_FILES = assets_directory() / "examples" / "ign"
 MAC = Mac.parse("52:54:00:aa:bb:11")
+IGNITION_VALIDATE = shutil.which("ignition-validate") or "/usr/lib/dracut/modules.d/30ignition/ignition-validate"
 TOKENS = Tokens("a" * 32, "b" * 32, "c" * 32)
 
 
@@ -70,6 +77,23 @@ def ignition_of(role_file: Path, *, templates: Path | None = None) -> None:
         Engine([templates, *directories] if templates else directories), HostContent(role_file.parent)
     )
     asyncio.run(documents.ignition.render(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
+
+
+def test_the_wrapper_of_a_held_host_is_one_that_older_ignition_reads(tmp_path: Path):
+    """Its role's file, and the version of that, are not known yet."""
+    host = Host(HostName("w1"), Role.WORKER, (MAC,))
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(tmp_path))
+    base_url, file = "http://192.0.2.10:8080", tmp_path / "wrapper.ign"
+
+    file.write_bytes(asyncio.run(documents.ignition.render_held(host, TOKENS, mac=MAC, base_url=base_url)))
+
+    config = json.loads(file.read_text())["ignition"]
+    assert config["version"] == "3.3.0"
+    assert [(part["source"], part["verification"]) for part in config["config"]["merge"]] == [
+        (f"{base_url}/ign/{TOKENS.ignition}/{part}", {}) for part in ("role", "overlay")
+    ]
+    judged = subprocess.run([IGNITION_VALIDATE, file], check=False, capture_output=True, text=True, timeout=20)
+    assert (judged.returncode, judged.stderr) == (0, "")
 
 
 def test_a_role_file_that_was_damaged_after_the_reload_is_never_served(tmp_path: Path):

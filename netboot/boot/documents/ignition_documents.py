@@ -25,7 +25,7 @@ from netboot.model.install.token import Tokens
 from netboot.render import embedded_ignition, ignition
 from netboot.render.template_engine import Engine
 
-HELD_VERSION: Final = "3.4.0"  # as ocne writes it; OCK 1.33 reads it
+HELD_VERSION: Final = "3.3.0"  # before the role's file is known: older than that of ocne, which each Ignition reads
 
 
 class IgnitionPart(StrEnum):
