@@ -231,3 +231,28 @@ def test_a_program_that_is_missing_is_named(cluster: Cluster):
     failed = asyncio.run(commands.run(K.DRAIN, host="w1"))
 
     assert failed == CommandFailed("/nonexistent/kubectl: No such file or directory")
+
+
+def test_a_second_start_that_prints_an_ignition_file_has_made_another_cluster(cluster: Cluster):
+    failed = cluster.run(lambda commands: commands.run(K.START_AGAIN))
+    again = cluster.run(lambda commands: commands.run(K.START_AGAIN))
+
+    assert isinstance(failed, CommandFailed)
+    assert failed.is_final, "another run would find the kubeconfig of that cluster, and succeed"
+    assert failed.reason.startswith("the second start made the keys of another cluster")
+    assert "cluster.home /srv/ocne has no kubeconfig of this cluster" in failed.reason
+    assert again == CommandDone()
+
+
+def test_what_a_start_printed_before_it_failed_is_not_taken_and_kept(cluster: Cluster):
+    (cluster.state / "fail-late").touch()
+    printed, kept = cluster.ign / "init.ign.printed", cluster.ign / "init.ign.printed.failed"
+
+    failed = cluster.run(lambda commands: commands.run(K.START))
+
+    assert failed == CommandFailed(f"{sys.executable}: exit code 1: Error: cannot write the kubeconfig")
+    assert (printed.exists(), json.loads(kept.read_bytes())["ignition"]["version"]) == (False, "3.4.0")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    cluster.started()
+    assert [run["arguments"] for run in cluster.runs()] == [["cluster", "start"]] * 2, "it was run again"
+    assert sorted(path.name for path in cluster.ign.iterdir()) == ["init.ign", "init.ign.taken"]

@@ -149,8 +149,8 @@ class EffectRunner:
         match found:
             case CommandDone():
                 return partial(outcomes.command_done, kind=kind, at=now())
-            case CommandFailed(reason):
-                return partial(outcomes.command_failed, kind=kind, detail=reason, at=now())
+            case CommandFailed(reason, is_final):
+                return partial(outcomes.command_failed, kind=kind, detail=reason, at=now(), is_final=is_final)
             case Printed(count):
                 return partial(outcomes.command_printed, kind=kind, printed=count, at=now())
 

@@ -42,9 +42,14 @@ def command_done(rollout: Rollout, kind: CommandKind, at: datetime) -> Rollout:
     return rollout.with_command(command.done(at)) if command.state is CommandState.RUNNING else rollout
 
 
-def command_failed(rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime) -> Rollout:
+def command_failed(
+    rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime, is_final: bool = False
+) -> Rollout:
+    """Return a rollout after a command failed; `is_final`: it is not repeated by itself."""
     command = rollout.command(kind)
-    return rollout.with_command(command.failed(detail, at)) if command.state is CommandState.RUNNING else rollout
+    if command.state is not CommandState.RUNNING:
+        return rollout
+    return rollout.with_command(command.failed(detail, at, is_final=is_final))
 
 
 def command_printed(rollout: Rollout, kind: CommandKind, printed: int, *, at: datetime) -> Rollout:

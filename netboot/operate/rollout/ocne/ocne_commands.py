@@ -8,6 +8,7 @@ No token and no key is logged or is an argument of a program.
 import asyncio
 import fcntl
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,13 @@ READY_S: Final = 30.0
 _WATCH_S: Final = 0.5  # between two looks at the size of an output
 _SHOWN_LINES: Final = 3  # of the end of a failed command's standard error
 
+_IGNITION: Final = re.compile(rb'\s*\{\s*"ignition"\s*:')  # ocne 2.3.3 prints it first
+_ANOTHER_CLUSTER: Final = (
+    "the second start made the keys of another cluster and printed an Ignition file, because cluster.home {home} has "
+    "no kubeconfig of this cluster; put the kubeconfig of this cluster in the place of the one that it wrote there, "
+    "then netboot cluster rollout resume"
+)
+
 TakeFile = Callable[[IgnitionRequest], Awaitable[object]]
 
 
@@ -53,7 +61,10 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
+    """`is_final`: it must not be repeated before a person mended something."""
+
     reason: str
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,11 @@ class OcneCommands:
                 return await self._run_for_file(kind, use)
             command = [*self.settings.commands[kind], *([host] if host is not None else [])]
             ended = await self._ended(command, timeout_s=self.settings.timeout_s)
-            return CommandFailed(_why(command, ended, self.settings.timeout_s)) if ended.status != 0 else CommandDone()
+            if ended.status != 0:
+                return CommandFailed(_why(command, ended, self.settings.timeout_s))
+            if kind is CommandKind.START_AGAIN and _IGNITION.match(ended.output):
+                return CommandFailed(_ANOTHER_CLUSTER.format(home=self.settings.home), is_final=True)
+            return CommandDone()
         except (OSError, ValueError, NetbootError) as error:
             return CommandFailed(_sentence(error))
 
@@ -128,6 +143,8 @@ class OcneCommands:
         command = self.settings.commands[kind]
         with await asyncio.to_thread(_opened, printed) as file:
             ended = await self._watched(command, file.fileno())
+        if ended.status is not None and ended.status != 0:  # what it printed is not taken by a later run
+            await asyncio.to_thread(_set_aside, printed)
         if ended.status != 0:
             return CommandFailed(_why(command, ended, self.settings.timeout_s))
         content = await asyncio.to_thread(_read, printed)
@@ -159,7 +176,7 @@ class OcneCommands:
     async def _taken(self, use: RoleUse, content: bytes, since: datetime) -> None:
         await self._take(IgnitionRequest(use, content, is_renewed=use is not RoleUse.INIT, since=since))
         printed = self._printed_place(use)
-        for each in (printed, _lines_place(printed)):
+        for each in (printed, _lines_place(printed), _failed_place(printed)):
             await asyncio.to_thread(each.unlink, missing_ok=True)
 
     async def _watched(self, command: Sequence[str], output: int) -> EndedProgram:
@@ -213,6 +230,15 @@ def _opened(path: Path) -> BinaryIO:
     file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return file
+
+
+def _failed_place(printed: Path) -> Path:
+    return printed.with_name(printed.name + ".failed")
+
+
+def _set_aside(printed: Path) -> None:
+    if printed.stat().st_size:
+        printed.replace(_failed_place(printed))
 
 
 def _lines_place(printed: Path) -> Path:
