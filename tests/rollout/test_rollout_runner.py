@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from fixtures.run_rollouts import RunningRollouts, with_runner
 from fixtures.services import WithServices
 
 from netboot.model.host.host import HostName
+from netboot.model.install.install import InstallState
+from netboot.model.rollout.command import REMOVAL, CommandKind
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutPart, RolloutState
 from netboot.operate.rollout.decision import outcomes
+from netboot.operate.rollout.rollout_runner import CLAIM, SKEW, Owner
+from netboot.store.rollouts.rollout_store import Claim
 from tests.fixtures.rollouts import BEGAN_AT, a_rollout
 
 W1 = HostName("w1")
@@ -60,3 +65,52 @@ def test_an_arming_that_an_operator_made_after_the_host_was_over_is_left(with_se
         assert await running.history("w1") == ["armed", "cancelled", "armed"]
 
     with_runner(with_services, work)
+
+
+def test_the_outcome_of_a_command_is_stored_when_the_store_works_again(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        running.rollouts.failures = 2
+        rollout = await running.begin(replace(of_w1(wants_install=True), replaces=W1))
+
+        found = await running.until(rollout, lambda found: found.command(CommandKind.DELETE).is_done)
+
+        assert running.rollouts.failures == 0
+        assert [found.command(kind).attempts for kind in REMOVAL] == [0, 0, 0]
+
+    with_runner(with_services, work, commands={kind: ["/bin/true"] for kind in REMOVAL})
+
+
+def test_a_new_rollout_does_not_take_what_the_one_before_observed(with_services: WithServices, tmp_path: Path):
+    flag = tmp_path / "ready"
+    flag.touch()
+    joining = of_w1(phase=Phase.JOINING, changed_at=BEGAN_AT, served_at=BEGAN_AT)
+
+    async def work(running: RunningRollouts) -> None:
+        await running.move("w1", InstallState.READY)
+        other = replace(joining.hosts[0], host=HostName("cp1"), part=RolloutPart.CONTROL_PLANE)
+        first = await running.begin(replace(joining, hosts=(*joining.hosts, other)))
+        ready = await running.until(first, lambda found: found.hosts[0].phase is Phase.READY)
+        flag.unlink()
+        assert await running.rollouts.save(ready, replace(ready, state=RolloutState.ENDED)) is not None
+        second = await running.begin(joining)
+        found = await running.until(second, lambda found: found.hosts[0].reason or found.hosts[0].is_over)
+
+        host = found.hosts[0]
+        assert (host.phase, host.reason) == (Phase.JOINING, "cluster.commands.ready does not succeed yet")
+
+    with_runner(with_services, work, ready=["/bin/sh", "-c", f"test -e {flag}"])
+
+
+def test_a_clock_that_is_set_back_ends_no_claim(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        running.clock.ahead_s = 3600
+        rollout = await running.begin(of_w1())
+        await running.until(rollout, lambda found: found.hosts[0].phase is Phase.POWERING)
+        running.clock.ahead_s = 0
+        running.clock.pass_(6)
+        await running.turns()
+
+        now = running.clock.now()
+        assert not await running.rollouts.claim(rollout, Claim("b", now, now + CLAIM, farthest=now + CLAIM + SKEW))
+
+    with_runner(with_services, work, owner=Owner("a", is_alone=False))

@@ -15,7 +15,7 @@ from netboot.model.rollout.join_hold import JoinHold, JoinState
 from netboot.model.rollout.rollout import JoinPermit, Phase, Rollout, RolloutState
 from netboot.operate.rollout.decision import outcomes
 from netboot.store.database import Database
-from netboot.store.rollouts.rollout_store import KEPT, Rollouts
+from netboot.store.rollouts.rollout_store import KEPT, Claim, Rollouts
 
 CP1 = HostName("cp1")
 SHA = "5" * 64
@@ -92,9 +92,10 @@ def test_one_daemon_runs_a_rollout_until_its_claim_ends(store_url: str):
     async def work(rollouts: Rollouts) -> None:
         rollout = await rollouts.create(a_rollout())
 
-        async def claims(owner: str, minute: int) -> bool:
+        async def claims(owner: str, minute: int, *, is_alone: bool = False) -> bool:
             now = BEGAN_AT + timedelta(minutes=minute)
-            return await rollouts.claim(rollout, owner, now=now, until=now + timedelta(minutes=2))
+            until, farthest = now + timedelta(minutes=2), now + timedelta(minutes=5)
+            return await rollouts.claim(rollout, Claim(owner, now, until, farthest, is_alone))
 
         assert await claims("a", 0)
         assert not await claims("b", 1)
@@ -103,6 +104,9 @@ def test_one_daemon_runs_a_rollout_until_its_claim_ends(store_url: str):
         assert await claims("b", 4)
         assert not await claims("a", 4)
         assert await rollouts.owner(rollout) == "b"
+        assert not await claims("a", 2), "it ends 4 minutes later"
+        assert await claims("a", 0), "it ends 6 minutes later: the clock of the other one was wrong"
+        assert await claims("b", 1, is_alone=True)
 
     with_store(store_url, work)
 

@@ -86,8 +86,8 @@ class EffectRunner:
         try:
             outcome = await self._outcome(effect, rollout)
             if outcome is not None:
-                await self._parts.changes.apply(rollout.id, outcome)
-        except StoreError as error:  # a command without an outcome runs again after the next start of the runner
+                await self._apply(rollout, outcome, effect)
+        except StoreError as error:  # the effect is requested again
             log.warning("rollout.effect_delayed", effect=str(effect), reason=str(error))
             await asyncio.sleep(RETRY_S)
         except Exception:  # of a part that is not ours to end the rollout
@@ -96,6 +96,17 @@ class EffectRunner:
         finally:
             self._running.pop(effect, None)
             self._on_done()
+
+    async def _apply(self, rollout: Rollout, outcome: Move, effect: Effect) -> None:
+        """Apply an outcome, also if the store fails for a while: a command is not requested again. Ends by `end`."""
+        while True:
+            try:
+                await self._parts.changes.apply(rollout.id, outcome)
+            except StoreError as error:
+                log.warning("rollout.outcome_delayed", effect=str(effect), reason=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _outcome(self, effect: Effect, rollout: Rollout) -> Move | None:
         match effect:

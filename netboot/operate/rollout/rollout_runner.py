@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from math import inf
 from typing import Final
 
 import structlog
@@ -22,11 +23,13 @@ from netboot.model.words import first_line
 from netboot.operate.rollout.decision.next_actions import interrupted, next_step
 from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
 from netboot.operate.rollout.effect_runner import EffectParts, EffectRunner
+from netboot.store.rollouts.rollout_store import Claim
 from netboot.store.sealing.sealing import token_digest
 from netboot.telemetry.metrics import Reading
 
 TICK_S: Final = 1.0
 CLAIM: Final = timedelta(seconds=15)
+SKEW: Final = timedelta(minutes=1)  # of the clocks of two appliances; a claim that ends later was made by a wrong clock
 STORE_S: Final = 2.0  # after a failure of the store
 
 log = structlog.get_logger()
@@ -47,8 +50,8 @@ class RolloutRunner:
         self._wake = asyncio.Event()
         self._effects = EffectRunner(parts, on_done=self._wake.set)
         self._mine: int | None = None  # the rollout that this daemon runs
-        self._claimed_at: datetime | None = None
         self._phases: Counter[Phase] = Counter()  # of the hosts of the active rollout, also if another one runs it
+        self._claimed_s: float | None = None  # monotonic: the time of day may be set
 
     @property
     def api_problem(self) -> str | None:
@@ -92,6 +95,7 @@ class RolloutRunner:
                 await self._gate.read_changed()
             return None if rollout is None else TICK_S
         if self._mine != rollout.id:
+            await self._effects.end()  # of the rollout before, and what it observed
             taken = await self._changes.save(rollout, interrupted(rollout))
             if taken is None:
                 return 0.0
@@ -101,8 +105,8 @@ class RolloutRunner:
 
     async def _end_without_claim(self) -> None:
         """End what runs if the store fails for so long that another daemon may have taken the rollout over."""
-        is_shared = not self._owner.is_alone and self._mine is not None and self._claimed_at is not None
-        if is_shared and self._claimed_at is not None and self._parts.clock.now() - self._claimed_at >= CLAIM:
+        is_shared = not self._owner.is_alone and self._mine is not None
+        if is_shared and self._claim_age_s() >= CLAIM.total_seconds():
             self._mine = None
             await self._effects.end()
 
@@ -118,13 +122,17 @@ class RolloutRunner:
 
     async def _claimed(self, rollout: Rollout) -> bool:
         """Take the rollout, or keep it; False: another daemon runs it."""
-        now, is_mine = self._parts.clock.now(), self._mine == rollout.id
-        if is_mine and (self._owner.is_alone or (self._claimed_at is not None and now - self._claimed_at < CLAIM / 3)):
+        is_mine, is_alone = self._mine == rollout.id, self._owner.is_alone
+        if is_mine and (is_alone or self._claim_age_s() < CLAIM.total_seconds() / 3):
             return True
-        free_at = now + CLAIM * 2 if self._owner.is_alone else now  # what the daemon before claimed is free
-        is_claimed = await self._rollouts.claim(rollout, self._owner.id, now=free_at, until=now + CLAIM)
-        self._claimed_at = now if is_claimed else None
+        now, now_s = self._parts.clock.now(), self._parts.clock.monotonic()
+        claim = Claim(self._owner.id, now, now + CLAIM, farthest=now + CLAIM + SKEW, is_alone=is_alone)
+        is_claimed = await self._rollouts.claim(rollout, claim)
+        self._claimed_s = now_s if is_claimed else None
         return is_claimed
+
+    def _claim_age_s(self) -> float:
+        return inf if self._claimed_s is None else self._parts.clock.monotonic() - self._claimed_s
 
     async def _observed(self, rollout: Rollout) -> Observed:
         arming = self._effects.arming  # before the installs: one that ends meanwhile is not missed

@@ -5,7 +5,7 @@ same moment is not used.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,6 +35,20 @@ KEPT: Final = 50  # rollouts
 _rollouts: Final = tables.rollouts.c
 _hosts: Final = tables.rollout_hosts.c
 _commands: Final = tables.rollout_commands.c
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right of a daemon to run a rollout. `farthest`: a claim that ends later was made by a clock that was wrong.
+
+    `is_alone`: no other daemon uses the store.
+    """
+
+    owner: str
+    now: datetime
+    until: datetime
+    farthest: datetime
+    is_alone: bool = False
 
 
 class Rollouts:
@@ -91,12 +105,13 @@ class Rollouts:
             await notify(connection, Changed.ROLLOUT)
         return saved
 
-    async def claim(self, rollout: Rollout, owner: str, *, now: datetime, until: datetime) -> bool:
-        """Take or keep the right to run a rollout until then; False: another daemon has it."""
-        is_free = or_(_rollouts.owner.is_(None), _rollouts.owner == owner, _rollouts.owned_until < text(now))
+    async def claim(self, rollout: Rollout, claim: Claim) -> bool:
+        """Take or keep the right to run a rollout; False: another daemon has it."""
+        is_over = or_(_rollouts.owned_until < text(claim.now), _rollouts.owned_until > text(claim.farthest))
+        is_free = or_(claim.is_alone, _rollouts.owner.is_(None), _rollouts.owner == claim.owner, is_over)
         mine = and_(_rollouts.id == rollout.id, is_free)
         async with self._database.transaction() as connection:
-            claimed = update(tables.rollouts).where(mine).values(owner=owner, owned_until=text(until))
+            claimed = update(tables.rollouts).where(mine).values(owner=claim.owner, owned_until=text(claim.until))
             return (await connection.execute(claimed)).rowcount == 1
 
     async def owner(self, rollout: Rollout) -> str | None:
