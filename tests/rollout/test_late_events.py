@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import InstallState
-from netboot.model.rollout.command import CommandKind
-from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutOptions, RolloutState
-from netboot.operate.rollout.decision import outcomes
-from netboot.operate.rollout.decision.effects import CheckNode, Disarm
+from netboot.model.rollout.command import CommandKind, CommandState, RolloutCommand
+from netboot.model.rollout.rollout import JoinPermit, Phase, Rollout, RolloutHost, RolloutOptions, RolloutState
+from netboot.operate.rollout.decision import clock_steps, outcomes, person_texts
+from netboot.operate.rollout.decision.clock_steps import ReadClock
+from netboot.operate.rollout.decision.effects import CheckNode, Disarm, RunCommand
 from netboot.operate.rollout.decision.next_actions import RolloutStep, interrupted, next_step
-from netboot.operate.rollout.decision.observed import Observed, ObservedInstall
+from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall
 from netboot.operate.rollout.rollout_status import next_command
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, World, a_rollout, phases
 
@@ -167,3 +169,146 @@ def test_an_install_before_the_arming_does_not_count_as_its_own():
     world.turn()
 
     assert host(world.rollout, "cp1").phase is Phase.POWERING
+
+
+def joining(name: str = "w1", **values: object) -> Rollout:
+    """Return a rollout of a cluster that runs, with a worker at its gate or beyond."""
+    rollout = a_rollout(0, 1, has_cluster=True, api_answered_at=BEGAN_AT)
+    each = replace(host(rollout, name), phase=Phase.INSTALLED, changed_at=BEGAN_AT, requested_at=BEGAN_AT)
+    return replace(rollout, hosts=(replace(each, **values),))  # type: ignore[arg-type] # fields by name
+
+
+def later(rollout: Rollout, minutes: float, **observed: object) -> RolloutStep:
+    now = BEGAN_AT + timedelta(minutes=minutes)
+    return next_step(rollout, Observed(**observed), rules=EVERY_COMMAND, now=now)  # type: ignore[arg-type] # by name
+
+
+def test_a_first_start_that_was_done_elsewhere_is_not_run_here_and_a_person_copies_its_file():
+    rollout = a_rollout(0, 0)
+    done = rollout.with_command(rollout.command(CommandKind.START).begun(BEGAN_AT).done(BEGAN_AT))
+
+    waiting = later(done, 2)
+    copied = later(waiting.rollout, 3, files={RoleUse.INIT: FileInPlace("1")})
+
+    assert RunCommand(CommandKind.START) not in waiting.effects
+    assert waiting.rollout.command(CommandKind.START).state is CommandState.NEEDS_PERSON
+    assert str(next_command(waiting.rollout)).startswith("copy init.ign from the appliance on which")
+    assert copied.rollout.command(CommandKind.START).is_done
+
+
+def test_a_join_whose_file_is_never_seen_is_a_failure_and_not_repeated_without_limit():
+    rollout, runs = joining(), []
+    installs = {"w1": ObservedInstall(InstallState.INSTALLED)}
+    for half_minute in range(40):
+        step = later(rollout, half_minute / 2, installs=installs)
+        rollout = step.rollout
+        if RunCommand(CommandKind.JOIN_WORKER) in step.effects:
+            runs.append(half_minute / 2)
+            rollout = outcomes.command_done(
+                rollout, CommandKind.JOIN_WORKER, BEGAN_AT + timedelta(minutes=half_minute / 2)
+            )
+
+    assert runs == [0, 1, 2.5]
+    assert (rollout.state, rollout.reason) == (RolloutState.PAUSED, f"join-worker: {person_texts.NO_FILE}")
+
+
+def test_a_join_runs_again_when_the_secrets_of_its_file_have_ended():
+    done = joining().with_command(RolloutCommand(CommandKind.JOIN_WORKER).begun(BEGAN_AT).done(BEGAN_AT))
+    installs = {"w1": ObservedInstall(InstallState.INSTALLED)}
+    ended = {RoleUse.WORKER: FileInPlace("1", BEGAN_AT + timedelta(hours=24))}
+
+    step = later(done, 24 * 60 - 9, installs=installs, files=ended)
+
+    assert step.effects == (RunCommand(CommandKind.JOIN_WORKER),)
+    assert step.rollout.command(CommandKind.JOIN_WORKER).attempts == 1
+
+
+def test_a_file_of_a_clock_that_was_ahead_is_not_used_because_its_key_may_have_ended():
+    for use, hours in ((RoleUse.CONTROL_PLANE, 2), (RoleUse.WORKER, 24)):
+        until = BEGAN_AT + timedelta(hours=hours)
+        files = {use: FileInPlace("1", until)}
+
+        assert Observed(files=files).file(use, BEGAN_AT - timedelta(seconds=50)) == files[use]
+        assert Observed(files=files).file(use, BEGAN_AT - timedelta(seconds=70)) is None
+
+
+def permitted() -> Rollout:
+    return joining(phase=Phase.JOINING, permit=JoinPermit("1", None, BEGAN_AT))
+
+
+def test_a_permitted_machine_that_does_not_fetch_its_file_fails_and_may_be_retried():
+    installs = {"w1": ObservedInstall(InstallState.INSTALLED)}
+    files = {RoleUse.WORKER: FileInPlace("1", BEGAN_AT + timedelta(hours=24))}
+    kept = later(permitted(), 14, installs=installs, files=files).rollout
+    failed = later(kept, 15, installs=installs, files=files).rollout
+
+    reason = "it did not fetch the Ignition of its role (is its machine powered on?) within 15 min"
+    assert host(kept, "w1").phase is Phase.JOINING
+    assert (host(failed, "w1").phase, host(failed, "w1").reason) == (Phase.FAILED, reason)
+    assert outcomes.retry_refusal(failed, host(failed, "w1")) is None
+
+
+def test_a_permit_for_a_file_that_was_replaced_is_given_for_the_new_one():
+    installs = {"w1": ObservedInstall(InstallState.INSTALLED)}
+    until = BEGAN_AT + timedelta(hours=24)
+    moved = later(permitted(), 1, installs=installs, files={RoleUse.WORKER: FileInPlace("2", until)}).rollout
+
+    each = host(moved, "w1")
+    assert (each.phase, each.permit) == (
+        Phase.JOINING,
+        JoinPermit("2", until - MARGIN, BEGAN_AT + timedelta(minutes=1)),
+    )
+    assert host(later(permitted(), 1, installs=installs).rollout, "w1") == permitted().hosts[0], "it is not here"
+
+
+def test_a_host_that_was_in_its_first_boot_when_the_rollout_began_is_ready_when_it_reports_so():
+    ready = {"w1": ObservedInstall(InstallState.READY, changed_at=BEGAN_AT)}
+
+    adopted = later(joining(), 1, installs=ready)
+    waiting = later(later(joining(phase=Phase.WAITING), 1, installs=ready).rollout, 1, installs=ready)
+    ours = later(joining(armed_at=BEGAN_AT), 1, installs=ready)
+
+    for step in (adopted, waiting):
+        assert (host(step.rollout, "w1").phase, step.effects) == (Phase.READY, ())
+    assert host(ours.rollout, "w1").phase is Phase.FAILED
+
+
+def test_the_start_of_a_first_node_that_was_in_its_first_boot_is_completed():
+    world = World(a_rollout(0, 1))
+    world.installs["cp1"] = ObservedInstall(InstallState.READY, changed_at=BEGAN_AT)
+    world._after(5, "starts_api", "cp1")
+
+    rollout = world.run()
+
+    assert phases(rollout) == {"cp1": Phase.READY, "w1": Phase.READY}
+    assert (world.armings, world.runs) == (["w1"], [CommandKind.START_AGAIN, CommandKind.JOIN_WORKER])
+
+
+def a_clock(minutes: float, seconds: float) -> ReadClock:
+    return ReadClock(BEGAN_AT + timedelta(minutes=minutes), seconds)
+
+
+def test_a_clock_that_is_set_forward_ends_no_limit():
+    rollout = joining(phase=Phase.JOINING, served_at=BEGAN_AT, permit=JoinPermit("1", None, BEGAN_AT))
+    failed = RolloutCommand(CommandKind.JOIN_WORKER).begun(BEGAN_AT).failed("no", BEGAN_AT)
+    before, now = a_clock(1, 60), a_clock(601, 61)
+
+    timed = clock_steps.after_step(rollout.with_command(failed), before, now)
+
+    set_by = timedelta(minutes=600) - timedelta(seconds=1)
+    each, command = timed.hosts[0], timed.command(CommandKind.JOIN_WORKER)
+    assert (each.changed_at, each.served_at) == (BEGAN_AT + set_by, BEGAN_AT + set_by)
+    assert (command.ended_at, command.next_at) == (BEGAN_AT + set_by, BEGAN_AT + set_by + timedelta(seconds=30))
+    assert later(timed, 601, installs={"w1": ObservedInstall(InstallState.INSTALLED)}).rollout.hosts == timed.hosts
+    assert each.permit == rollout.hosts[0].permit, "it ends with its secrets"
+
+
+def test_a_clock_that_is_set_back_prolongs_no_limit_beyond_its_length_and_time_that_passes_changes_nothing():
+    rollout = joining(phase=Phase.JOINING, served_at=BEGAN_AT, changed_at=BEGAN_AT - timedelta(hours=2))
+
+    back = clock_steps.after_step(rollout, a_clock(1, 60), a_clock(-60, 61))
+
+    hour_before = BEGAN_AT - timedelta(hours=1)
+    assert (back.hosts[0].served_at, back.hosts[0].changed_at) == (hour_before, BEGAN_AT - timedelta(hours=2))
+    for minutes in (1.1, 2, 2.1):
+        assert clock_steps.after_step(rollout, a_clock(1, 60), a_clock(minutes, 60 * minutes)) is rollout

@@ -1,6 +1,7 @@
 """The runner of a rollout and its effects, on a real store: what is late, fails or is cancelled at a wrong moment."""
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_the_outcome_of_a_command_is_stored_when_the_store_works_again(with_serv
         found = await running.until(rollout, lambda found: found.command(CommandKind.DELETE).is_done)
 
         assert running.rollouts.failures == 0
-        assert [found.command(kind).attempts for kind in REMOVAL] == [0, 0, 0]
+        assert [found.command(kind).attempts for kind in REMOVAL] == [1, 1, 1]
 
     with_runner(with_services, work, commands={kind: ["/bin/true"] for kind in REMOVAL})
 
@@ -114,3 +115,21 @@ def test_a_clock_that_is_set_back_ends_no_claim(with_services: WithServices):
         assert not await running.rollouts.claim(rollout, Claim("b", now, now + CLAIM, farthest=now + CLAIM + SKEW))
 
     with_runner(with_services, work, owner=Owner("a", is_alone=False))
+
+
+def test_a_clock_that_is_set_forward_fails_no_host(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        begun_at = running.clock.now()
+        await running.move("w1", InstallState.INSTALLED)
+        rollout = await running.begin(of_w1(phase=Phase.INSTALLED, changed_at=begun_at))
+        await running.turns()
+        running.clock.ahead_s = 7200
+        await running.turns()
+        moved = await running.until(rollout, lambda found: found.hosts[0].changed_at != begun_at)
+        running.clock.pass_(16 * 60)
+        ended = await running.until(rollout, lambda found: found.hosts[0].is_over)
+
+        assert (moved.hosts[0].phase, moved.hosts[0].changed_at) == (Phase.INSTALLED, begun_at + timedelta(hours=2))
+        assert ended.hosts[0].reason.endswith("within 15 min"), "the limit counts on"
+
+    with_runner(with_services, work)

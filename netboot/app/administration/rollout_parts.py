@@ -73,6 +73,7 @@ def rollouts_of(
     metrics.read_gauges(runner.readings)
     new = NewRollouts(
         registry.hosts,
+        store.rollouts,
         administration.arming,
         embeds_ignition=lambda: registry.now.documents.embeds_ignition,
         rules=rules,

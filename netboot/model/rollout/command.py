@@ -66,7 +66,7 @@ class RolloutCommand:
         )  # fmt: skip
 
     def done(self, at: datetime) -> "RolloutCommand":
-        return replace(self, state=CommandState.DONE, attempts=0, ended_at=at, next_at=None, detail="", printed=0)
+        return replace(self, state=CommandState.DONE, ended_at=at, next_at=None, detail="", printed=0)
 
     def failed(self, detail: str, at: datetime, *, is_final: bool = False) -> "RolloutCommand":
         """Return this command after a failed run; another attempt is planned while few were made.
@@ -74,7 +74,7 @@ class RolloutCommand:
         The first start is not repeated by itself: once it has made the cluster's keys, it prints no Ignition again.
         """
         is_last = is_final or self.attempts >= MOST_ATTEMPTS or self.kind in (CommandKind.START, *REMOVAL)
-        next_at = None if is_last else at + RETRY_AFTER * 2 ** (self.attempts - 1)
+        next_at = None if is_last else at + RETRY_AFTER * 2 ** max(self.attempts - 1, 0)
         return replace(self, state=CommandState.FAILED, ended_at=at, next_at=next_at, detail=detail)
 
     def interrupted(self) -> "RolloutCommand":

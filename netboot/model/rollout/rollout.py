@@ -56,7 +56,7 @@ MOVES: Final[Mapping[Phase, frozenset[Phase]]] = {
     P.POWERING: _ENDS | {P.NEEDS_PERSON, P.INSTALLING, P.INSTALLED},
     P.NEEDS_PERSON: _ENDS | {P.INSTALLING, P.INSTALLED},
     P.INSTALLING: _ENDS | {P.INSTALLED},
-    P.INSTALLED: _ENDS | {P.JOINING},
+    P.INSTALLED: _ENDS | {P.JOINING, P.READY},  # ready: it had got its role's file before the rollout
     P.JOINING: _ENDS | {P.READY, P.INSTALLED},  # back: its permit ended before the machine used it
     P.READY: frozenset(),
     P.FAILED: frozenset({P.WAITING, P.READY}),  # an operator retries it; it joined later than its limit
@@ -137,7 +137,8 @@ class RolloutHost:
 class Rollout:
     """One rollout. `version` counts its writes; 0: it is not stored yet.
 
-    `has_cluster`: the init host was ready before it began. `replaces`: a node that leaves the cluster first.
+    `has_cluster`: the init host was ready before it began; with the command START_AGAIN if its start was not completed.
+    `replaces`: a node that leaves the cluster first.
     """
 
     id: int

@@ -6,23 +6,24 @@ from datetime import datetime
 
 from netboot.errors import RolloutError
 from netboot.model.host.host import Host, HostName, HostSet, Role
-from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import MID_INSTALL, Install, InstallState
-from netboot.model.rollout.command import REMOVAL, CommandKind
+from netboot.model.rollout.command import REMOVAL, CommandKind, RolloutCommand
 from netboot.model.rollout.rollout import MOST_HOSTS, Rollout, RolloutHost, RolloutOptions, RolloutPart
 from netboot.operate.actions.host_arming import HostArming
 from netboot.operate.cluster.role_file_uses import KEYS_OF_USES
+from netboot.operate.rollout.decision.host_moves import USE_OF
 from netboot.operate.rollout.decision.observed import Rules
+from netboot.store.rollouts.rollout_store import Rollouts
 
 _EMBEDDED = (
     "install.ignition is embed, so that a machine gets the Ignition of its role while it is installed and cannot wait "
     "for its join; set install.ignition: fetch"
 )
-_USE_OF = {
-    RolloutPart.INIT: RoleUse.INIT,
-    RolloutPart.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
-    RolloutPart.WORKER: RoleUse.WORKER,
-}
+_MAY_WAIT = (
+    "{} is installed already, and its system may know the file of its role by its digest: if a command renews that "
+    "file, its Ignition fails for good; restart a machine that waits for its file, after the rollout began and before "
+    "it joins"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class NewRollouts:
     """Makes rollouts of the hosts in force. `defaults`: the options of a request that has none."""
 
     hosts: Callable[[], HostSet]
+    rollouts: Rollouts
     arming: HostArming
     embeds_ignition: Callable[[], bool]
     rules: Rules
@@ -69,6 +71,8 @@ class NewRollouts:
         installs = await self.arming.install_moves.all()
         wanted = _wanted(declared, installs, request)
         rollout = self._rollout(wanted, installs, request, actor=actor, now=now)
+        if rollout.has_cluster and _is_unfinished(await self.rollouts.newest()):
+            rollout = rollout.with_command(RolloutCommand(CommandKind.START_AGAIN))
         refusals = [*_refusals(declared, wanted, installs, rollout, request=request)]
         if self.embeds_ignition():
             refusals.append(_EMBEDDED)
@@ -80,6 +84,8 @@ class NewRollouts:
             warnings += judged.warnings
         if request.power and (without := [host.name for host in wanted if host.bmc is None]):
             warnings.append(f"no BMC is declared for {', '.join(without)}: a person powers these machines on")
+        if waiting := [each.host for each in rollout.hosts if _is_adopted(each, installs)]:
+            warnings.append(_MAY_WAIT.format(", ".join(waiting)))
         warnings += self._by_hand(rollout)
         return JudgedRollout(rollout, list(dict.fromkeys(refusals)), list(dict.fromkeys(warnings)))
 
@@ -113,7 +119,7 @@ class NewRollouts:
 
     def _by_hand(self, rollout: Rollout) -> Iterator[str]:
         """Yield which commands a person runs."""
-        needed = [CommandKind.START, CommandKind.START_AGAIN] if not rollout.has_cluster else []
+        needed = [*rollout.commands] if rollout.has_cluster else [CommandKind.START, CommandKind.START_AGAIN]
         parts = {each.part for each in rollout.hosts}
         needed += [CommandKind.JOIN_CONTROL_PLANE] if RolloutPart.CONTROL_PLANE in parts else []
         needed += [CommandKind.JOIN_WORKER] if RolloutPart.WORKER in parts else []
@@ -160,7 +166,7 @@ def _refusals(
 def _of_host(
     declared: HostSet, host: Host, installs: Mapping[HostName, Install], request: RolloutRequest
 ) -> Iterator[str]:
-    use = _USE_OF[_part(host, declared.cluster.init)]
+    use = USE_OF[_part(host, declared.cluster.init)]
     path = declared.cluster.ignition.get(use)
     if path is None:
         yield f"the hosts files have no {KEYS_OF_USES[use]}; write the path at which the file of {host.name} will be"
@@ -178,6 +184,17 @@ def _is_installed_anew(host: Host, installs: Mapping[HostName, Install], request
         InstallState.INSTALLED,
         InstallState.READY,
     )
+
+
+def _is_unfinished(rollouts: Sequence[Rollout]) -> bool:
+    """Return whether the last rollout that was to complete the start of the cluster did not do it."""
+    again = CommandKind.START_AGAIN
+    last = next((each for each in rollouts if again in each.commands or any(each.of(RolloutPart.INIT))), None)
+    return last is not None and not last.command(again).is_done
+
+
+def _is_adopted(each: RolloutHost, installs: Mapping[HostName, Install]) -> bool:
+    return not each.wants_install and _state(installs, each.host) is InstallState.INSTALLED
 
 
 def _part(host: Host, init: str | None) -> RolloutPart:

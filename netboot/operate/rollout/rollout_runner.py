@@ -20,8 +20,9 @@ from netboot.errors import StoreError
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.rollout import OVER, Phase, Rollout, RolloutHost
 from netboot.model.words import first_line
+from netboot.operate.rollout.decision.clock_steps import ReadClock, after_step
 from netboot.operate.rollout.decision.next_actions import interrupted, next_step
-from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
+from netboot.operate.rollout.decision.observed import SKEW, Observed, ObservedInstall, Rules
 from netboot.operate.rollout.effect_runner import EffectParts, EffectRunner
 from netboot.store.rollouts.rollout_store import Claim
 from netboot.store.sealing.sealing import token_digest
@@ -29,7 +30,6 @@ from netboot.telemetry.metrics import Reading
 
 TICK_S: Final = 1.0
 CLAIM: Final = timedelta(seconds=15)
-SKEW: Final = timedelta(minutes=1)  # of the clocks of two appliances; a claim that ends later was made by a wrong clock
 STORE_S: Final = 2.0  # after a failure of the store
 
 log = structlog.get_logger()
@@ -51,6 +51,7 @@ class RolloutRunner:
         self._effects = EffectRunner(parts, on_done=self._wake.set)
         self._mine: int | None = None  # the rollout that this daemon runs
         self._phases: Counter[Phase] = Counter()  # of the hosts of the active rollout, also if another one runs it
+        self._read: ReadClock | None = None  # at the step before
         self._claimed_s: float | None = None  # monotonic: the time of day may be set
 
     @property
@@ -99,7 +100,7 @@ class RolloutRunner:
             taken = await self._changes.save(rollout, interrupted(rollout))
             if taken is None:
                 return 0.0
-            self._mine, rollout = rollout.id, taken
+            self._mine, self._read, rollout = rollout.id, None, taken
             await self._gate.read_changed()
         return await self._step(rollout)
 
@@ -111,10 +112,14 @@ class RolloutRunner:
             await self._effects.end()
 
     async def _step(self, rollout: Rollout) -> float:
-        step = next_step(rollout, await self._observed(rollout), rules=self._rules, now=self._parts.clock.now())
+        observed = await self._observed(rollout)
+        now = ReadClock(self._parts.clock.now(), self._parts.clock.monotonic())
+        timed = after_step(rollout, self._read, now) if self._read is not None else rollout
+        step = next_step(timed, observed, rules=self._rules, now=now.at)
         saved = await self._changes.save(rollout, step.rollout)
         if saved is None:
             return 0.0
+        self._read = now
         if [each.phase in OVER for each in saved.hosts] != [each.phase in OVER for each in rollout.hosts]:
             await self._gate.read_changed()
         self._effects.begin(step.effects, saved)

@@ -108,8 +108,9 @@ class Rollouts:
     async def claim(self, rollout: Rollout, claim: Claim) -> bool:
         """Take or keep the right to run a rollout; False: another daemon has it."""
         is_over = or_(_rollouts.owned_until < text(claim.now), _rollouts.owned_until > text(claim.farthest))
-        is_free = or_(claim.is_alone, _rollouts.owner.is_(None), _rollouts.owner == claim.owner, is_over)
-        mine = and_(_rollouts.id == rollout.id, is_free)
+        mine = _rollouts.id == rollout.id
+        if not claim.is_alone:
+            mine = and_(mine, or_(_rollouts.owner.is_(None), _rollouts.owner == claim.owner, is_over))
         async with self._database.transaction() as connection:
             claimed = update(tables.rollouts).where(mine).values(owner=claim.owner, owned_until=text(claim.until))
             return (await connection.execute(claimed)).rowcount == 1

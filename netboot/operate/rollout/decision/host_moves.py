@@ -4,11 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import MID_INSTALL, InstallState
 from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import Phase, PowerStep, Rollout, RolloutHost, RolloutPart
 from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
 
+USE_OF: Final = {
+    RolloutPart.INIT: RoleUse.INIT,
+    RolloutPart.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
+    RolloutPart.WORKER: RoleUse.WORKER,
+}
 BOOTED: Final = MID_INSTALL | {InstallState.OFFERED}
 
 
@@ -36,9 +42,10 @@ def host_after(each: RolloutHost, rollout: Rollout, observed: Observed, *, rules
 
 def _waiting(each: RolloutHost, install: ObservedInstall, now: datetime) -> RolloutHost:
     """Adopt an install that was made before: its disk is not written again."""
-    if each.wants_install or install.state is not InstallState.INSTALLED or install.is_armed:
+    if each.wants_install or install.is_armed:
         return each
-    return each.moved_to(Phase.INSTALLED, at=now)
+    is_installed = install.state in (InstallState.INSTALLED, InstallState.READY)  # ready since it was requested
+    return each.moved_to(Phase.INSTALLED, at=now) if is_installed else each
 
 
 def _installing(each: RolloutHost, install: ObservedInstall, now: datetime) -> RolloutHost:
@@ -67,6 +74,10 @@ def _installing(each: RolloutHost, install: ObservedInstall, now: datetime) -> R
 def _installed(each: RolloutHost, install: ObservedInstall, now: datetime) -> RolloutHost:
     if install.is_armed:
         return each.moved_to(Phase.FAILED, at=now, reason="it was armed anew by another request")
+    if install.state is InstallState.READY and each.armed_at is None:  # adopted in its first boot
+        if each.part is not RolloutPart.INIT:
+            return each.moved_to(Phase.READY, at=now)
+        return replace(each.moved_to(Phase.JOINING, at=now), served_at=now)  # its start is completed
     if install.state is not InstallState.INSTALLED:
         return each.moved_to(Phase.FAILED, at=now, reason=f"it is {install.state} before it was let join")
     return each
@@ -80,6 +91,9 @@ def _joining(
     if each.served_at is None:
         if each.permit is not None and not each.permit.is_valid(now):
             return each.moved_to(Phase.INSTALLED, at=now, reason="the secrets of its file ended before it fetched it")
+        file = observed.files.get(USE_OF[each.part])
+        if each.permit is not None and file is not None and file.sha256 != each.permit.sha256:
+            return each.moved_to(Phase.INSTALLED, at=now, reason="its file was replaced before it fetched it")
         return each
     if install.state is not InstallState.READY:
         return each
@@ -109,7 +123,8 @@ def has_started(rollout: Rollout) -> bool:
     """Return whether the cluster runs: its API answered, and its start was completed."""
     if rollout.api_answered_at is None:
         return False
-    return rollout.has_cluster or rollout.command(CommandKind.START_AGAIN).is_done
+    again = rollout.commands.get(CommandKind.START_AGAIN)  # of a cluster that was there: if it was not done before
+    return again.is_done if again is not None else rollout.has_cluster
 
 
 def _of_the_start(rollout: Rollout) -> str:
@@ -138,6 +153,7 @@ def limit_of(each: RolloutHost, rollout: Rollout, rules: Rules) -> Limit | None:
     """Return the limit of the phase of a host; None: it has none."""
     if each.changed_at is None:
         return None
+    served_at = each.served_at or each.changed_at
     match each.phase:
         case Phase.POWERING if each.power is not PowerStep.NONE:
             return Limit(each.changed_at, rules.boot_limit, "it did not boot from the network")
@@ -146,14 +162,16 @@ def limit_of(each: RolloutHost, rollout: Rollout, rules: Rules) -> Limit | None:
         case Phase.INSTALLED if each.requested_at is None:
             what = "its installed system did not request its Ignition (does the machine boot from its disk?)"
             return Limit(each.changed_at, rules.boot_limit, what)
+        case Phase.JOINING if each.served_at is None:
+            what = "it did not fetch the Ignition of its role (is its machine powered on?)"
+            return Limit(each.changed_at, rules.boot_limit, what)
         case Phase.JOINING if each.part is RolloutPart.INIT and not has_started(rollout):
-            if each.served_at is None or rollout.api_answered_at is not None:
+            if rollout.api_answered_at is not None:
                 return None  # the second start has its own limit, or waits for a person
-            return Limit(each.served_at, rules.api_limit, "the API of the cluster did not answer")
+            return Limit(served_at, rules.api_limit, "the API of the cluster did not answer")
         case Phase.JOINING:
             started = rollout.command(CommandKind.START_AGAIN).ended_at if each.part is RolloutPart.INIT else None
-            since = started or each.served_at or each.changed_at
-            return Limit(since, rules.join_limit, "it did not become ready")
+            return Limit(started or served_at, rules.join_limit, "it did not become ready")
         case _:
             return None
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import InstallState
-from netboot.model.rollout.command import FILE_OF, REMOVAL, RETRY_AFTER, CommandKind, CommandState
+from netboot.model.rollout.command import FILE_OF, REMOVAL, RETRY_AFTER, CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import (
     JoinPermit,
     Phase,
@@ -27,18 +27,13 @@ from netboot.model.rollout.rollout import (
 )
 from netboot.operate.rollout.decision import person_texts
 from netboot.operate.rollout.decision.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
-from netboot.operate.rollout.decision.host_moves import BOOTED, has_started, host_after
-from netboot.operate.rollout.decision.observed import FileInPlace, Observed, Rules
+from netboot.operate.rollout.decision.host_moves import BOOTED, USE_OF, has_started, host_after
+from netboot.operate.rollout.decision.observed import FIRST_LIFETIME, MARGIN, FileInPlace, Observed, Rules
 
 _ORDER: Final = {part: number for number, part in enumerate(RolloutPart)}
 JOIN_OF: Final = {
     RolloutPart.CONTROL_PLANE: CommandKind.JOIN_CONTROL_PLANE,
     RolloutPart.WORKER: CommandKind.JOIN_WORKER,
-}
-_USE_OF: Final = {
-    RolloutPart.INIT: RoleUse.INIT,
-    RolloutPart.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
-    RolloutPart.WORKER: RoleUse.WORKER,
 }
 _MADE_BY: Final = {use: kind for kind, use in FILE_OF.items()}
 
@@ -161,10 +156,23 @@ def _command_begun(rollout: Rollout, kind: CommandKind, *, rules: Rules, now: da
             return rollout
         case CommandState.DONE if command.ended_at is not None and now < command.ended_at + RETRY_AFTER:
             return rollout  # its file is observed soon
+        case CommandState.DONE if kind is CommandKind.START:
+            return rollout.with_command(command.for_a_person(person_texts.COPY_INIT, now))
+        case CommandState.DONE if kind in rules.configured and _lasts(command, now):
+            return rollout.with_command(command.failed(person_texts.NO_FILE, now))
+        case CommandState.DONE:
+            command = command.renewed()
+        case CommandState.UNUSED | CommandState.FAILED:
+            pass
     if kind not in rules.configured:
         return rollout.with_command(command.for_a_person(person_texts.of_command(kind, rollout.replaces), now))
     begun.append(RunCommand(kind))
     return rollout.with_command(command.begun(now))
+
+
+def _lasts(command: RolloutCommand, now: datetime) -> bool:
+    """Return whether the secrets of a command's file last: that it is missing is not their end."""
+    return command.began_at is not None and now < command.began_at + FIRST_LIFETIME[FILE_OF[command.kind]] - MARGIN
 
 
 def _commands_due(rollout: Rollout, observed: Observed, now: datetime) -> Iterator[CommandKind]:
@@ -174,11 +182,13 @@ def _commands_due(rollout: Rollout, observed: Observed, now: datetime) -> Iterat
         return
     init = next(rollout.of(RolloutPart.INIT), None)
     if init is not None:
-        if not init.is_over and init.served_at is None and observed.file(RoleUse.INIT, now) is None:
+        is_node = not init.wants_install and observed.install(init.host).state is InstallState.READY
+        is_waiting = not init.is_over and init.served_at is None and not is_node
+        if is_waiting and observed.file(RoleUse.INIT, now) is None:
             yield CommandKind.START
-        has_first = init.phase in (Phase.JOINING, Phase.READY)
-        if has_first and rollout.api_answered_at is not None and not rollout.command(CommandKind.START_AGAIN).is_done:
-            yield CommandKind.START_AGAIN
+    has_first = rollout.has_cluster if init is None else init.phase in (Phase.JOINING, Phase.READY)
+    if has_first and rollout.api_answered_at is not None and not has_started(rollout):
+        yield CommandKind.START_AGAIN
     for part, kind in JOIN_OF.items():
         waits = may_join(rollout, part) and any(True for _ in _at_gate(rollout, part))
         if waits and observed.file(FILE_OF[kind], now) is None:
@@ -212,7 +222,7 @@ def _at_gate(rollout: Rollout, part: RolloutPart) -> Iterator[RolloutHost]:
 
 def _permit(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
     """Let hosts join for which the file of their role is in place; it is being replaced while its command runs."""
-    for part, use in _USE_OF.items():
+    for part, use in USE_OF.items():
         if rollout.command(_MADE_BY[use]).state is CommandState.RUNNING:
             continue
         file = observed.file(use, now)

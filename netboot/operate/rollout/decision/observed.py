@@ -6,11 +6,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from netboot.model.host.host import HostName
-from netboot.model.host.role_ignition import RoleUse
+from netboot.model.host.role_ignition import LIFETIMES, RoleUse, SecretKind
 from netboot.model.install.install import Install, InstallState
 from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import Rollout, RolloutHost
 
+# Of the secret of a file that ends first.
+FIRST_LIFETIME: Final = {
+    RoleUse.CONTROL_PLANE: LIFETIMES[SecretKind.CERTIFICATE_KEY],
+    RoleUse.WORKER: LIFETIMES[SecretKind.BOOTSTRAP],
+}
+# Of two clocks: what ends later than it can was made by one that was wrong.
+SKEW: Final = timedelta(minutes=1)
 # A machine that fetched its file joins within this time: the secrets of a file are not given to it later.
 MARGIN: Final = timedelta(minutes=10)
 
@@ -76,9 +83,15 @@ class Observed:
         return self.installs.get(host, NOTHING_SEEN)
 
     def file(self, use: RoleUse, now: datetime) -> FileInPlace | None:
-        """Return the file of a use if a machine may be given it now."""
-        found = self.files.get(use)
-        return found if found is not None and found.lasts(now) else None
+        """Return the file of a use if a machine may be given it now.
+
+        One that would last longer than its secrets can was made by a clock that was ahead: its secrets may have ended.
+        """
+        found, lifetime = self.files.get(use), FIRST_LIFETIME.get(use)
+        if found is None or not found.lasts(now):
+            return None
+        is_ahead = lifetime is not None and found.until is not None and found.until - now > lifetime + SKEW
+        return None if is_ahead else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,12 @@ CONFIRM: Final = "netboot cluster rollout confirm"
 # Where no command is configured, these are done as soon as their file is set.
 SET_BY_FILE: Final = frozenset(FILE_OF)
 
+COPY_INIT: Final = (
+    "copy init.ign from the appliance on which the first start ran, then netboot cluster ignition set init init.ign; "
+    "the start is not run again, because it would make the keys of another cluster"
+)
+NO_FILE: Final = "it succeeded, but no file of it is in place that may be used; look for what removes or replaces it"
+
 _JOIN: Final = "run ocne cluster join -c byo.yaml -k KUBECONFIG"
 _SET: Final = "then netboot cluster ignition set"
 _OF_COMMANDS: Final = {

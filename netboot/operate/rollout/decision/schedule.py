@@ -9,7 +9,7 @@ from typing import Final
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.boot.loader_names import LoaderKind
 from netboot.model.host.host import HostName
-from netboot.model.host.role_ignition import LIFETIMES, RoleUse, SecretKind
+from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.event import Step as BootStep
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState
@@ -17,17 +17,20 @@ from netboot.model.rollout.rollout import Phase, Rollout, RolloutPart
 from netboot.operate.rollout.decision import outcomes
 from netboot.operate.rollout.decision.effects import Arm, Effect, PowerOn, RunCommand
 from netboot.operate.rollout.decision.next_actions import next_step
-from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
+from netboot.operate.rollout.decision.observed import (
+    FIRST_LIFETIME,
+    MARGIN,
+    FileInPlace,
+    Observed,
+    ObservedInstall,
+    Rules,
+)
 
 _INSTALL: Final = (
     BootStep.OFFER, BootStep.LOADER, BootStep.SCRIPT, BootStep.KERNEL, BootStep.INITRD, BootStep.KICKSTART,
     BootStep.STAGE2, BootStep.CHECKS, BootStep.INSTALLING, BootStep.OSTREE, BootStep.POST, BootStep.INSTALLED,
 )  # fmt: skip
 _TURNS_PER_HOST: Final = 40
-_FIRST_SECRET: Final = {
-    RoleUse.CONTROL_PLANE: SecretKind.CERTIFICATE_KEY,
-    RoleUse.WORKER: SecretKind.BOOTSTRAP,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ class Schedule:
 
 def secrets_end(use: RoleUse, made_at: datetime) -> datetime | None:
     """Return when the first secret of a file ends that a command has made; None: it has none that ends."""
-    secret = _FIRST_SECRET.get(use)
-    return made_at + LIFETIMES[secret] if secret is not None else None
+    lifetime = FIRST_LIFETIME.get(use)
+    return made_at + lifetime if lifetime is not None else None
 
 
 def schedule(

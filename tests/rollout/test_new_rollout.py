@@ -1,0 +1,85 @@
+"""What a new rollout takes over: hosts that are installed, and a start of the cluster that was not completed."""
+
+from dataclasses import replace
+
+from fixtures.run_rollouts import RunningRollouts, with_runner
+from fixtures.services import WithServices
+
+from netboot.model.install.install import InstallState
+from netboot.model.rollout.command import CommandKind, CommandState
+from netboot.model.rollout.rollout import Phase, Rollout, RolloutState
+from netboot.operate.rollout.decision.effects import RunCommand
+from netboot.operate.rollout.decision.next_actions import next_step
+from netboot.operate.rollout.decision.observed import Observed
+from netboot.operate.rollout.new_rollout import JudgedRollout, RolloutRequest
+from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
+
+AGAIN = CommandKind.START_AGAIN
+
+
+async def judged(running: RunningRollouts, *hosts: str) -> JudgedRollout:
+    return await running.new.judge(RolloutRequest(hosts), actor="uid 0", now=BEGAN_AT)
+
+
+async def keep(running: RunningRollouts, rollout: Rollout) -> None:
+    stored = await running.rollouts.create(rollout)
+    assert await running.rollouts.save(stored, replace(stored, state=RolloutState.CANCELLED)) is not None
+
+
+def test_a_second_start_that_failed_is_run_by_the_next_rollout_and_not_after_it_was_done(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        await running.move("cp1", InstallState.READY)
+        by_hand = await judged(running, "w1")
+        failed = a_rollout(0, 0)
+        again = failed.command(AGAIN).begun(BEGAN_AT).failed("no route", BEGAN_AT)
+        await keep(running, failed.with_command(again))
+        first = await judged(running, "w1")
+        await keep(running, first.rollout)
+        second = await judged(running, "w1")
+        stored = await running.rollouts.create(second.rollout)
+        await keep_done(running, stored)
+
+        done = await judged(running, "w1")
+
+        assert dict(by_hand.rollout.commands) == {}
+        for each in (first.rollout, second.rollout):
+            assert (each.has_cluster, [*each.commands], each.command(AGAIN).state) == (
+                True,
+                [AGAIN],
+                CommandState.UNUSED,
+            )
+        assert dict(done.rollout.commands) == {}
+
+    async def keep_done(running: RunningRollouts, stored: Rollout) -> None:
+        done = stored.with_command(stored.command(AGAIN).begun(BEGAN_AT).done(BEGAN_AT))
+        assert await running.rollouts.save(stored, replace(done, state=RolloutState.ENDED)) is not None
+
+    with_runner(with_services, work)
+
+
+def test_no_worker_joins_before_the_start_that_was_not_completed_is_done():
+    waiting = a_rollout(0, 1, has_cluster=True).hosts[1]
+    host = replace(waiting, phase=Phase.INSTALLED, requested_at=BEGAN_AT, changed_at=BEGAN_AT)
+    rollout = replace(a_rollout(0, 0, has_cluster=True), hosts=(host,), api_answered_at=BEGAN_AT)
+    unfinished = rollout.with_command(rollout.command(AGAIN))
+    installed = Observed({"w1": Observed().install(host.host)})
+    installed = replace(installed, installs={"w1": replace(installed.install(host.host), state=InstallState.INSTALLED)})
+
+    first = next_step(unfinished, installed, rules=EVERY_COMMAND, now=BEGAN_AT)
+    done = first.rollout.with_command(first.rollout.command(AGAIN).done(BEGAN_AT))
+    second = next_step(done, installed, rules=EVERY_COMMAND, now=BEGAN_AT)
+
+    assert first.effects == (RunCommand(AGAIN),)
+    assert second.effects == (RunCommand(CommandKind.JOIN_WORKER),)
+
+
+def test_an_installed_host_is_warned_of_because_its_system_may_know_another_file(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        blank = await judged(running, "cp1", "w1")
+        await running.move("w1", InstallState.INSTALLED)
+        installed = await judged(running, "cp1", "w1")
+
+        [warning] = set(installed.warnings) - set(blank.warnings)
+        assert warning.startswith("w1 is installed already, and its system may know the file of its role by its digest")
+
+    with_runner(with_services, work)
