@@ -8,10 +8,18 @@ import pytest
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind, CommandState, RolloutCommand
-from netboot.model.rollout.rollout import JoinPermit, Phase, Rollout, RolloutHost, RolloutOptions, RolloutState
+from netboot.model.rollout.rollout import (
+    JoinPermit,
+    Phase,
+    PowerStep,
+    Rollout,
+    RolloutHost,
+    RolloutOptions,
+    RolloutState,
+)
 from netboot.operate.rollout.decision import clock_steps, outcomes, person_texts
 from netboot.operate.rollout.decision.clock_steps import ReadClock
-from netboot.operate.rollout.decision.effects import CheckNode, Disarm, RunCommand
+from netboot.operate.rollout.decision.effects import CheckNode, Disarm, RunCommand, WithdrawPower
 from netboot.operate.rollout.decision.next_actions import RolloutStep, interrupted, next_step
 from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall
 from netboot.operate.rollout.rollout_status import next_command
@@ -312,3 +320,17 @@ def test_a_clock_that_is_set_back_prolongs_no_limit_beyond_its_length_and_time_t
     assert (back.hosts[0].served_at, back.hosts[0].changed_at) == (hour_before, BEGAN_AT - timedelta(hours=2))
     for minutes in (1.1, 2, 2.1):
         assert clock_steps.after_step(rollout, a_clock(1, 60), a_clock(minutes, 60 * minutes)) is rollout
+
+
+def test_a_power_on_that_a_killed_daemon_requested_for_a_cancelled_host_is_withdrawn_before_the_end():
+    first = outcomes.armed(step_of(a_rollout(0, 0)).rollout, "cp1", BEGAN_AT)
+    requested = first.with_host(replace(first.hosts[0], power=PowerStep.REQUESTED))
+    rollout = interrupted(outcomes.cancelled(requested, [], at=BEGAN_AT, reason=""))
+
+    step = step_of(rollout)
+    done = outcomes.powered(step.rollout, "cp1", None, at=BEGAN_AT)
+
+    assert (step.rollout.state, step.effects) == (RolloutState.RUNNING, (WithdrawPower("cp1"),))
+    with pytest.raises(outcomes.RolloutError, match="its power-on is being withdrawn"):
+        outcomes.retried(step.rollout, "cp1", at=BEGAN_AT)
+    assert step_of(done).rollout.state is RolloutState.CANCELLED

@@ -11,7 +11,7 @@ from fixtures.services import WithServices
 from netboot.model.host.host import HostName
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import REMOVAL, CommandKind
-from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutPart, RolloutState
+from netboot.model.rollout.rollout import Phase, PowerStep, Rollout, RolloutHost, RolloutPart, RolloutState
 from netboot.operate.rollout.decision import outcomes
 from netboot.operate.rollout.rollout_runner import CLAIM, SKEW, Owner
 from netboot.store.rollouts.rollout_store import Claim
@@ -131,5 +131,21 @@ def test_a_clock_that_is_set_forward_fails_no_host(with_services: WithServices):
 
         assert (moved.hosts[0].phase, moved.hosts[0].changed_at) == (Phase.INSTALLED, begun_at + timedelta(hours=2))
         assert ended.hosts[0].reason.endswith("within 15 min"), "the limit counts on"
+
+    with_runner(with_services, work)
+
+
+def test_a_host_that_is_cancelled_while_its_bmc_waits_is_not_reset_by_it_later(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        rollout = await running.begin(of_w1())
+        requested = await running.until(rollout, lambda found: found.hosts[0].power is PowerStep.REQUESTED)
+        await running.until(rollout, lambda _found: running.power.requested)
+        await running.apply(rollout, cancel("w1"))
+        ended = await running.until(rollout, lambda found: not found.is_active)
+
+        assert requested.hosts[0].phase is Phase.POWERING
+        assert running.power.requested == ["rollout-1-1-w1"]
+        assert set(running.power.withdrawn) == {"rollout-1-1-w1"}
+        assert (ended.state, ended.hosts[0].power) == (RolloutState.CANCELLED, PowerStep.DONE)
 
     with_runner(with_services, work)

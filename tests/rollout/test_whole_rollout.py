@@ -182,6 +182,28 @@ def test_what_cannot_begin_is_refused_with_every_reason(tmp_path: Path):
         assert "rollout 1 is active, and there is one at a time" in second
 
 
+def test_a_rollout_is_watched_to_its_end(tmp_path: Path):
+    write_rollout_files(tmp_path)
+    with rollout_rack(tmp_path) as cluster:
+        begin(cluster, "cp1", "--no-power")
+        command = cluster.rack.command("--config", str(cluster.rack.config), "cluster", "rollout", "show", "--watch")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+            seen = []
+            for line in watching.stdout:
+                seen.append(line.rstrip())
+                if line.startswith("next: cp1: power the machine on"):
+                    cluster.rack.netboot("cluster", "rollout", "cancel", "--reason", "another day")
+            ended = watching.wait(60)
+
+        assert ended == 0
+        assert (
+            "cp1  needs-person: power the machine on and let it boot from the network once (often F12 at its start)"
+            in seen
+        )
+        assert seen[-2:] == ["cp1  cancelled: another day", "rollout 1 is cancelled"]
+        assert seen.count("cp1  cancelled: another day") == 1
+
+
 def altered_join(state: Path) -> bytes:
     """Return the file of a control plane of this cluster, with another key."""
     join = [sys.executable, str(STAND_IN), str(state / "other"), "cluster", "join", "-n", "1"]

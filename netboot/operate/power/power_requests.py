@@ -102,6 +102,18 @@ class PowerRequests:
             raise UnknownIntentError(f"no power action {intent_id} is kept; see netboot power status HOST")
         return intent
 
+    async def withdraw(self, intent_id: str, *, reason: str) -> None:
+        """Cancel an intent of which nothing was sent; one that is sent, has ended or is not kept is left."""
+        intent = await self._intents.get(intent_id)
+        if intent is None or intent.state is not IntentState.REQUESTED:
+            return
+        at, detail = self._sender.clock.now(), one_line(f"withdrawn: {reason}")
+        cancelled = await self._intents.move(intent, IntentState.CANCELLED, at=at, detail=detail)
+        if cancelled is not None:
+            self._sender.record_end(cancelled)
+            async with self._changed:
+                self._changed.notify_all()
+
     async def of_host(self, name: str) -> HostPower:
         """Return the power of a host as it was read last, its actions, and its newest intents."""
         host = self._sender.hosts().named(name)

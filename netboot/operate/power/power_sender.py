@@ -213,6 +213,10 @@ class PowerSender:
         ended = await self._stored_end(intent, replace(end, detail=one_line(end.detail)))  # a BMC may send any text
         if ended is None:
             return  # another appliance has ended it
+        self.record_end(ended)
+
+    def record_end(self, ended: PowerIntent) -> None:
+        """Record a stored end: the metric and the event."""
         self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
         outcome = {"outcome": ended.state.value, "reason": ended.detail or None}
         if ended.state in {IntentState.FAILED, IntentState.UNKNOWN}:

@@ -23,7 +23,16 @@ from netboot.model.rollout.rollout import Rollout, RolloutHost
 from netboot.operate.actions.host_arming import HostArming
 from netboot.operate.arming import ArmRequest
 from netboot.operate.rollout.decision import outcomes
-from netboot.operate.rollout.decision.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.decision.effects import (
+    Arm,
+    CheckApi,
+    CheckNode,
+    Disarm,
+    Effect,
+    PowerOn,
+    RunCommand,
+    WithdrawPower,
+)
 from netboot.operate.rollout.machine_power import MachinePower
 from netboot.operate.rollout.ocne.api_check import api_problem
 from netboot.operate.rollout.ocne.ocne_commands import CommandDone, CommandFailed, OcneCommands, Printed
@@ -32,6 +41,7 @@ from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
 
 API_S: Final = 2.0  # between two requests to the API
 NODE_S: Final = 10.0  # between two runs of the command for a node's readiness
+WITHDRAW_S: Final = 1.0  # between two attempts to withdraw what is being requested
 RETRY_S: Final = 2.0  # after an effect that the store did not accept
 
 log = structlog.get_logger()
@@ -114,6 +124,8 @@ class EffectRunner:
                 return await self._arm(rollout, host)
             case PowerOn(host):
                 return await self._power_on(rollout, host)
+            case WithdrawPower(host):
+                return await self._withdraw_power(rollout, host)
             case Disarm(host, armed_at):
                 reason, actor = f"rollout {rollout.id}", _actor(rollout)
                 await self._parts.install_moves.cancel(host, reason=reason, actor=actor, armed_at=armed_at)
@@ -148,11 +160,17 @@ class EffectRunner:
         return partial(outcomes.armed, host=host, at=arming.at if arming is not None else self._parts.clock.now())
 
     async def _power_on(self, rollout: Rollout, host: HostName) -> Move:
-        each = _host(rollout, host)
-        request_id = f"rollout-{rollout.id}-{each.attempts}-{host}"
-        power, actor = self._parts.power, _actor(rollout)
-        to_press = await power.power_on_to_network(host, request_id=request_id, actor=actor)
+        power, request_id = self._parts.power, _power_request_id(rollout, host)
+        to_press = await power.power_on_to_network(host, request_id=request_id, actor=_actor(rollout))
         return partial(outcomes.powered, host=host, to_press=to_press, at=self._parts.clock.now())
+
+    async def _withdraw_power(self, rollout: Rollout, host: HostName) -> Move | None:
+        is_running = PowerOn(host) in self._running  # its end is the outcome, also if it was not stored yet
+        await self._parts.power.withdraw(_power_request_id(rollout, host), reason=f"rollout {rollout.id}")
+        if is_running:
+            await asyncio.sleep(WITHDRAW_S)
+            return None
+        return partial(outcomes.powered, host=host, to_press=None, at=self._parts.clock.now())
 
     async def _run_command(self, rollout: Rollout, kind: CommandKind) -> Move:
         host = rollout.replaces if kind in REMOVAL else None
@@ -172,6 +190,10 @@ class EffectRunner:
         if problem is not None:
             with suppress(asyncio.TimeoutError):
                 await asyncio.sleep(API_S)
+
+
+def _power_request_id(rollout: Rollout, host: HostName) -> str:
+    return f"rollout-{rollout.id}-{_host(rollout, host).attempts}-{host}"
 
 
 def _host(rollout: Rollout, host: HostName) -> RolloutHost:

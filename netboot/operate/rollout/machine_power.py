@@ -25,12 +25,19 @@ class MachinePower(Protocol):
         """
         ...
 
+    async def withdraw(self, request_id: str, *, reason: str) -> None:
+        """Cancel a request that was not sent to the machine; does nothing to another one. Raises StoreError."""
+        ...
+
 
 class BmcPower:
     """The BMCs of the hosts in force."""
 
     def __init__(self, requests: PowerRequests, hosts: Callable[[], HostSet]) -> None:
         self._requests, self._hosts = requests, hosts
+
+    async def withdraw(self, request_id: str, *, reason: str) -> None:
+        await self._requests.withdraw(request_id, reason=reason)
 
     async def power_on_to_network(self, host: HostName, *, request_id: str, actor: Actor) -> str | None:
         declared = self._hosts().get(host)

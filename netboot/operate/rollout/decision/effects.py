@@ -25,6 +25,13 @@ class PowerOn:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawPower:
+    """Cancel the power-on of a host that is over, if its BMC was not sent it. Requested again until it is known."""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
 class Disarm:
     """Cancel the arming of a host that failed or was cancelled. Requested again until it is known to be done.
 
@@ -54,4 +61,4 @@ class CheckNode:
     host: HostName
 
 
-Effect = Arm | PowerOn | Disarm | RunCommand | CheckApi | CheckNode
+Effect = Arm | PowerOn | WithdrawPower | Disarm | RunCommand | CheckApi | CheckNode

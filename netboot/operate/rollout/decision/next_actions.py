@@ -26,7 +26,16 @@ from netboot.model.rollout.rollout import (
     RolloutState,
 )
 from netboot.operate.rollout.decision import person_texts
-from netboot.operate.rollout.decision.effects import Arm, CheckApi, CheckNode, Disarm, Effect, PowerOn, RunCommand
+from netboot.operate.rollout.decision.effects import (
+    Arm,
+    CheckApi,
+    CheckNode,
+    Disarm,
+    Effect,
+    PowerOn,
+    RunCommand,
+    WithdrawPower,
+)
 from netboot.operate.rollout.decision.host_moves import BOOTED, USE_OF, has_started, host_after
 from netboot.operate.rollout.decision.observed import FIRST_LIFETIME, MARGIN, FileInPlace, Observed, Rules
 
@@ -99,6 +108,8 @@ def _may_answer(rollout: Rollout) -> bool:
 def _is_over(rollout: Rollout, observed: Observed) -> bool:
     if not all(each.is_over and each.host not in observed.arming for each in rollout.hosts):
         return False
+    if any(map(_is_power_open, rollout.hosts)):
+        return False
     if next(_disarms(rollout, observed), None) is not None:
         return False
     return all(each.state is not CommandState.RUNNING for each in rollout.commands.values())
@@ -107,6 +118,7 @@ def _is_over(rollout: Rollout, observed: Observed) -> bool:
 def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[Effect]:
     """Yield what was begun before, and what is only observed: a pause does not stop it."""
     yield from _disarms(rollout, observed)
+    yield from (WithdrawPower(each.host) for each in rollout.hosts if _is_power_open(each))
     for each in rollout.hosts:
         if each.phase is Phase.POWERING and each.armed_at is None:
             yield Arm(each.host)
@@ -123,6 +135,11 @@ def _continued(rollout: Rollout, observed: Observed, rules: Rules) -> Iterator[E
                 and (each.part is not RolloutPart.INIT or has_started(rollout))
             ):
                 yield CheckNode(each.host)
+
+
+def _is_power_open(each: RolloutHost) -> bool:
+    """Return whether a power-on was requested for a host that is over, and its outcome is not stored."""
+    return each.phase in (Phase.FAILED, Phase.CANCELLED) and each.power is PowerStep.REQUESTED
 
 
 def _disarms(rollout: Rollout, observed: Observed) -> Iterator[Effect]:

@@ -110,6 +110,8 @@ def full_retry_refusal(rollout: Rollout, each: RolloutHost) -> str | None:
     if each.phase not in (Phase.FAILED, Phase.CANCELLED):
         return f"cannot retry {each.host} in the rollout: it is {each.phase}, not failed"
     refusal = retry_refusal(rollout, each)
+    if each.power is PowerStep.REQUESTED:
+        refusal = "its power-on is being withdrawn; try again in a minute"
     return f"cannot retry {each.host} in the rollout: {refusal}" if refusal is not None else None
 
 

@@ -1,0 +1,76 @@
+"""A power-on that a rollout requested and withdraws: it is not sent, and one that was sent is left."""
+
+import asyncio
+
+from fixtures.fake_bmcs import FakeBmcs
+from fixtures.services import BuiltServices, WithServices
+
+from netboot.model.actor import Actor, Source
+from netboot.model.bmc.bmc import Bmc
+from netboot.model.host.host import HostName
+from netboot.model.power.power import IntentState, PowerAction
+from netboot.operate.power.power_request import PowerRequest
+from netboot.operate.power.power_requests import PowerRequests
+from netboot.operate.power.power_sender import PowerSender
+from netboot.operate.rollout.machine_power import BmcPower
+from netboot.store.power.power_intents import PowerIntents
+from netboot.telemetry.metrics import Metrics
+
+W1 = HostName("w1")
+ACTOR = Actor("uid 0", Source.ROLLOUT)
+
+
+def requests_of(services: BuiltServices, bmcs: FakeBmcs) -> PowerRequests:
+    services.change_host("w1", bmc=Bmc("https://w1.example"))
+    sender = PowerSender(
+        bmcs,
+        PowerIntents(services.database),
+        services.install_moves,
+        services.event_bus,
+        hosts=services.registry.hosts,
+        boot_uri=lambda _host: None,
+        store_events=services.event_log.flush,
+        metrics=Metrics(),
+        clock=services.clock,
+        observed={},
+    )
+    return PowerRequests(sender, owner="a", running_ids=lambda: ["a"], is_shared=False, new_id=lambda: "1")
+
+
+def test_a_power_on_that_was_not_sent_is_cancelled_and_its_request_ends(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        bmcs = FakeBmcs()
+        requests = requests_of(services, bmcs)
+        power = BmcPower(requests, services.registry.hosts)
+        [intent] = await requests.request(PowerRequest(["w1"], PowerAction.PXE, id="r-1"), actor=ACTOR)
+        waiting = asyncio.create_task(power.power_on_to_network(W1, request_id="r-1", actor=ACTOR))
+
+        await power.withdraw("r-1", reason="rollout 1")
+        text = await asyncio.wait_for(waiting, 10)
+        running = asyncio.create_task(requests.run())
+        ended = await requests.ended(intent.id, timeout_s=10)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert (ended.state, ended.detail) == (IntentState.CANCELLED, "withdrawn: rollout 1")
+        assert str(text).startswith("its BMC did not power it on (cancelled: withdrawn: rollout 1)")
+        assert bmcs.of("w1").sent == []
+        ends = [event.data for event in await services.events() if event.name == "power.ended"]
+        assert [(each["intent"], each["outcome"]) for each in ends] == [("r-1", "cancelled")]
+
+    with_services(scenario)
+
+
+def test_a_power_on_that_is_sent_or_not_known_is_left(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        requests = requests_of(services, FakeBmcs())
+        power, intents = BmcPower(requests, services.registry.hosts), PowerIntents(services.database)
+        [intent] = await requests.request(PowerRequest(["w1"], PowerAction.PXE, id="r-1"), actor=ACTOR)
+        sending = await intents.move(intent, IntentState.SENDING, at=services.clock.now())
+
+        await power.withdraw("r-1", reason="rollout 1")
+        await power.withdraw("r-2", reason="rollout 1")
+
+        assert await intents.get("r-1") == sending
+
+    with_services(scenario)
