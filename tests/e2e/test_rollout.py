@@ -134,8 +134,8 @@ class PoweredLab:
         pytest.fail(f"not so in {STAGE_S:.0f} s: {dict(await self.daemon.rollouts.show())}\n{consoles}")
 
     async def is_powered(self, name: str) -> bool:
-        intents = (await self.daemon.power.read(name))["intents"]
-        return [intent["state"] for intent in intents] == ["done"]
+        """Return whether the audit trail has the end of a machine's power action: it is stored a moment after it."""
+        return (await self.power_audit()).get((name, "pxe")) == [DONE]
 
     async def phases(self) -> dict[str, str]:
         return phases_of(await self.daemon.rollouts.show())

@@ -99,7 +99,9 @@ def killed_while_cp2_starts(cluster: RolloutRack, *options: str) -> None:
 
 
 def is_powered(cluster: RolloutRack, name: str) -> bool:
-    return [each["state"] for each in cluster.rack.api(f"/api/v1/hosts/{name}/power")["intents"]] == ["done"]
+    """Return whether the audit trail has the end of a machine's power action: it is stored a moment after the end."""
+    events = cluster.rack.api("/api/v1/activity?event=power.ended&limit=100")
+    return any(event["host"] == name for event in events)
 
 
 def key_ends_before_a_control_plane_uses_it(cluster: RolloutRack) -> list[tuple[str, str, str]]:
