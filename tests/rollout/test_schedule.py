@@ -1,14 +1,19 @@
 """The schedule: times and deadlines, by the decisions that the rollout makes."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import FrameType
+
+import pytest
 
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import RolloutOptions, RolloutPart
 from netboot.operate.rollout.decision.observed import MARGIN, ObservedInstall, Rules
-from netboot.operate.rollout.decision.schedule import Durations, PlannedCommand, PlannedHost, schedule
+from netboot.operate.rollout.decision.schedule import Durations, PlannedCommand, PlannedHost, Schedule, schedule
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
 
 K = CommandKind
@@ -84,9 +89,47 @@ def test_the_durations_are_those_of_this_rack():
     assert (usual.first_boot, usual.join) == (timedelta(seconds=240), timedelta(seconds=90))
 
 
-def test_a_large_rollout_is_planned_to_its_end():
-    rollout = a_rollout(4, 300, options=RolloutOptions(max_parallel=20))
+def test_joins_that_take_longer_than_installs_are_made_in_the_order_of_the_hosts():
+    slow = replace(USUAL, install=timedelta(minutes=1), join=timedelta(minutes=20))
 
-    found = schedule(rollout, {}, {}, rules=EVERY_COMMAND, durations=USUAL)
+    found = schedule(
+        a_rollout(0, 7, options=RolloutOptions(max_parallel=2)), {}, {}, rules=EVERY_COMMAND, durations=slow
+    )
 
-    assert all(each.ready_at is not None for each in found.hosts)
+    joins = [(each.host, each.install_at, each.join_at) for each in found.hosts[1:]]
+    assert [name for name, _, _ in joins] == [f"w{number}" for number in range(1, 8)]
+    assert [begins for _, begins, _ in joins] == [at(minute) for minute in (0, 1, 1, 2, 2, 3, 3)]
+    first = joins[0][2]
+    assert first is not None
+    assert [join_at - first for _, _, join_at in joins] == [timedelta(minutes=20) * (n // 2) for n in range(7)]
+
+
+@pytest.mark.parametrize("max_parallel", [4, 500])
+@pytest.mark.parametrize("are_installed", [False, True])
+def test_the_work_of_a_plan_grows_as_its_hosts(max_parallel: int, are_installed: bool):
+    def calls(workers: int) -> int:
+        rollout = a_rollout(4, workers, options=RolloutOptions(max_parallel=max_parallel))
+        installed = ObservedInstall(InstallState.INSTALLED, changed_at=BEGAN_AT)
+        installs = {each.host: installed for each in rollout.hosts} if are_installed else {}
+        found, count = calls_of(lambda: schedule(rollout, installs, {}, rules=EVERY_COMMAND, durations=USUAL))
+        assert all(each.ready_at is not None for each in found.hosts)
+        return count
+
+    assert calls(1000) < 6 * calls(250)
+
+
+def calls_of(work: Callable[[], Schedule]) -> tuple[Schedule, int]:
+    """Count the calls of Python functions, and the steps of generators."""
+    count = 0
+
+    def profile(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        found = work()
+        return found, count
+    finally:
+        sys.setprofile(before)

@@ -4,7 +4,7 @@ The init host starts the cluster, control planes join one after the other, then 
 early as possible: only the join waits, and it begins with a `JoinPermit`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -174,7 +174,11 @@ class Rollout:
         return self.commands.get(kind) or RolloutCommand(kind)
 
     def with_host(self, changed: RolloutHost) -> "Rollout":
-        return replace(self, hosts=tuple(changed if each.host == changed.host else each for each in self.hosts))
+        return self.with_hosts([changed])
+
+    def with_hosts(self, changed: Iterable[RolloutHost]) -> "Rollout":
+        by_name = {each.host: each for each in changed}
+        return replace(self, hosts=tuple([by_name.get(each.host, each) for each in self.hosts])) if by_name else self
 
     def with_command(self, changed: RolloutCommand) -> "Rollout":
         return replace(self, commands={**self.commands, changed.kind: changed})

@@ -10,6 +10,7 @@ from netboot.errors import RolloutError
 from netboot.model.actor import Actor
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.role_ignition import RoleUse
+from netboot.model.install.install import Install
 from netboot.model.rollout.command import FILE_OF, CommandKind
 from netboot.model.rollout.rollout import Rollout
 from netboot.operate.rollout.decision import outcomes
@@ -61,8 +62,9 @@ class RolloutUses:
     async def plan(self, request: RolloutRequest) -> RolloutPlan:
         """Return the schedule of a rollout that is not begun; raise UnknownHostError."""
         judged = await self.new.judge(request, actor="", now=self.now())
+        stored = await self.install_moves.all()
         installs = {
-            each.host: ObservedInstall.of(await self.install_moves.read(each.host), None)
+            each.host: ObservedInstall.of(stored.get(each.host) or Install(each.host), None)
             for each in judged.rollout.hosts
         }
         files = await asyncio.to_thread(self.files.in_place)

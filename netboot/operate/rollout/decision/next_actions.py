@@ -8,7 +8,7 @@ when its API answers, the start is completed. Then control planes join one after
 secrets last; then workers, `max_parallel` at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -218,18 +218,28 @@ def is_removed(rollout: Rollout) -> bool:
 
 
 def may_join(rollout: Rollout, part: RolloutPart) -> bool:
-    """Return whether hosts of a part may join now: the parts before it are complete, and a join is free.
+    """Return whether a host of a part may join now."""
+    return _free_joins(rollout, part) > 0
+
+
+def _free_joins(rollout: Rollout, part: RolloutPart) -> int:
+    """Return how many hosts of a part may join now: the parts before it are complete, and joins are free.
 
     Control planes join one after the other: a new certificate key voids the one before.
     """
     if part is RolloutPart.INIT:
-        return True
+        return 1
     if not has_started(rollout) or any(each.phase is not Phase.READY for each in rollout.of(RolloutPart.INIT)):
-        return False
+        return 0
     if part is RolloutPart.CONTROL_PLANE:
-        return rollout.joining(part) == 0
+        return 1 - rollout.joining(part)
     is_after = all(each.is_over for each in rollout.of(RolloutPart.CONTROL_PLANE))
-    return is_after and rollout.joining(part) < rollout.options.max_parallel
+    return rollout.options.max_parallel - rollout.joining(part) if is_after else 0
+
+
+def in_order(hosts: Iterable[RolloutHost]) -> list[RolloutHost]:
+    """Return hosts in the order in which they begin."""
+    return sorted(hosts, key=lambda each: _ORDER[each.part])
 
 
 def _at_gate(rollout: Rollout, part: RolloutPart) -> Iterator[RolloutHost]:
@@ -242,11 +252,9 @@ def _permit(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
     for part, use in USE_OF.items():
         if rollout.command(_MADE_BY[use]).state is CommandState.RUNNING:
             continue
-        file = observed.file(use, now)
-        for each in list(_at_gate(rollout, part)):
-            if file is None or not may_join(rollout, part):
-                break
-            rollout = rollout.with_host(_permitted(each, file, now))
+        if (file := observed.file(use, now)) is not None:
+            joining = [*_at_gate(rollout, part)][: max(_free_joins(rollout, part), 0)]
+            rollout = rollout.with_hosts([_permitted(each, file, now) for each in joining])
     return rollout
 
 
@@ -257,14 +265,13 @@ def _permitted(each: RolloutHost, file: FileInPlace, now: datetime) -> RolloutHo
 
 def _order_power(rollout: Rollout, now: datetime) -> Rollout:
     """Power on the machines that were armed; without a BMC a person does it."""
-    for each in rollout.hosts:
-        if each.phase is not Phase.POWERING or each.armed_at is None or each.power is not PowerStep.NONE:
-            continue
-        if rollout.options.power:
-            rollout = rollout.with_host(replace(each, power=PowerStep.REQUESTED))
-        else:
-            rollout = rollout.with_host(each.moved_to(Phase.NEEDS_PERSON, at=now, reason=person_texts.PRESS))
-    return rollout
+    armed = [each for each in rollout.hosts if each.phase is Phase.POWERING and each.armed_at is not None]
+    ordered = [each for each in armed if each.power is PowerStep.NONE]
+    if rollout.options.power:
+        return rollout.with_hosts([replace(each, power=PowerStep.REQUESTED) for each in ordered])
+    return rollout.with_hosts(
+        [each.moved_to(Phase.NEEDS_PERSON, at=now, reason=person_texts.PRESS) for each in ordered]
+    )
 
 
 def _begin_installs(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
@@ -273,12 +280,13 @@ def _begin_installs(rollout: Rollout, observed: Observed, now: datetime) -> Roll
         return rollout
     waiting = [each for each in rollout.hosts if each.phase is Phase.WAITING]
     free = max(rollout.options.max_parallel - rollout.installs(), 0)
-    for each in sorted(waiting, key=lambda each: _ORDER[each.part])[:free]:
+    begun = []
+    for each in in_order(waiting)[:free]:
         install = observed.install(each.host)
         if install.is_armed and install.state in BOOTED:  # an operator armed it before
             armed_at = install.armed_at or now
             moved = replace(each.moved_to(Phase.INSTALLING, at=now), armed_at=armed_at, power=PowerStep.DONE)
         else:
             moved = replace(each.moved_to(Phase.POWERING, at=now), attempts=each.attempts + 1)
-        rollout = rollout.with_host(moved)
-    return rollout
+        begun.append(moved)
+    return rollout.with_hosts(begun)

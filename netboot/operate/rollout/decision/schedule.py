@@ -1,6 +1,6 @@
 """The schedule of a rollout with its deadlines: its own decisions, with the durations that are usual. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -13,10 +13,10 @@ from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.event import Step as BootStep
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState
-from netboot.model.rollout.rollout import Phase, Rollout, RolloutPart
+from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutPart
 from netboot.operate.rollout.decision import outcomes
 from netboot.operate.rollout.decision.effects import Arm, Effect, PowerOn, RunCommand
-from netboot.operate.rollout.decision.next_actions import next_step
+from netboot.operate.rollout.decision.next_actions import in_order, next_step
 from netboot.operate.rollout.decision.observed import (
     FIRST_LIFETIME,
     MARGIN,
@@ -103,12 +103,42 @@ def schedule(
     for _ in range(_TURNS_PER_HOST * (len(rollout.hosts) + 5)):
         if not model.turn():
             break
-    return model.result()
+    return model.result(rollout.hosts)
+
+
+class _Resting:
+    """The hosts of a rollout that its next decision does not concern: each decision costs a step for every host it has.
+
+    Of those that wait for their install, and of those that wait for their join, it needs `max_parallel`, the first in
+    order. A node that is ready is needed no longer, except the init host.
+    """
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._parallel = rollout.options.max_parallel
+        self._rank = {each.host: rank for rank, each in enumerate(in_order(rollout.hosts))}
+        self._to_install: list[tuple[int, RolloutHost]] = []  # heaps
+        self._to_join: list[tuple[int, RolloutHost]] = []
+
+    def apart(self, rollout: Rollout) -> Rollout:
+        """Return a rollout with the hosts that its next decision concerns; the others rest."""
+        active = []
+        for each in rollout.hosts:
+            if each.part is RolloutPart.INIT:
+                active.append(each)
+            elif each.phase is Phase.WAITING:
+                heappush(self._to_install, (self._rank[each.host], each))
+            elif each.phase is Phase.INSTALLED and each.requested_at is not None:
+                heappush(self._to_join, (self._rank[each.host], each))
+            elif each.phase is not Phase.READY:
+                active.append(each)
+        for resting in (self._to_install, self._to_join):
+            active += [heappop(resting)[1] for _ in range(min(self._parallel, len(resting)))]
+        return replace(rollout, hosts=tuple(sorted(active, key=lambda each: self._rank[each.host])))
 
 
 @dataclass(slots=True)
 class _Model:
-    """Machines and a cluster that do everything in their usual time."""
+    """Machines and a cluster that do everything in their usual time. `rollout`: without the hosts that rest."""
 
     rollout: Rollout
     installs: dict[HostName, ObservedInstall]
@@ -120,18 +150,24 @@ class _Model:
     has_api: bool = False
     times: dict[tuple[str, Phase], datetime] = field(default_factory=dict)
     commands: list[PlannedCommand] = field(default_factory=list)
+    _resting: _Resting = field(init=False)
     _count: int = 0
+
+    def __post_init__(self) -> None:
+        self._resting = _Resting(self.rollout)
 
     def turn(self) -> bool:
         """Do one step, or let the time pass until something happens; False: nothing does any longer."""
         before = self.rollout
-        ready = {name for name, each in self.installs.items() if each.state is InstallState.READY}
+        ready = {each.host for each in before.hosts if self._install(each.host).state is InstallState.READY}
         observed = Observed(self.installs, self.files, self.has_api, ready)
         step = next_step(before, observed, rules=self.rules, now=self.now)
         self.rollout = step.rollout
         self._note(before)
         done = [self._do(effect) for effect in step.effects]
-        if self.rollout.is_active and (any(done) or self.rollout != before):
+        has_changed = any(done) or self.rollout != before
+        self.rollout = self._resting.apart(self.rollout)
+        if self.rollout.is_active and has_changed:
             return True
         if not self.rollout.is_active or not self.due:
             return False
@@ -142,21 +178,23 @@ class _Model:
         return True
 
     def _note(self, before: Rollout) -> None:
+        joining, has_event = [], {each[3] for each in self.due}
         for old, new in zip(before.hosts, self.rollout.hosts, strict=True):
             if new.phase is old.phase:
                 continue
             self.times.setdefault((new.host, new.phase), self.now)
             if new.phase is Phase.NEEDS_PERSON:
                 self._after(self.durations.person + self.durations.install, "installed", new.host)
-            if new.phase is Phase.INSTALLING and new.host not in {each[3] for each in self.due}:
+            if new.phase is Phase.INSTALLING and new.host not in has_event:
                 self._after(self.durations.install, "installed", new.host)
             if new.phase is Phase.INSTALLED and new.requested_at is None:
                 self._after(self.durations.first_boot, "requests", new.host)
             if new.phase is Phase.JOINING:
-                self.rollout = self.rollout.with_host(replace(new, served_at=self.now))
+                joining.append(replace(new, served_at=self.now))
                 if new.part is RolloutPart.INIT:
                     self._after(self.durations.api, "answers", "")
                 self._after(self.durations.join, "joined", new.host)
+        self.rollout = self.rollout.with_hosts(joining)
         for command in self.rollout.commands.values():
             if command.state is CommandState.NEEDS_PERSON and before.command(command.kind) != command:
                 self._after(self.durations.person, "command", command.kind)
@@ -207,9 +245,9 @@ class _Model:
         done = outcomes.command_done(self.rollout, kind, self.now)
         self.rollout = outcomes.confirmed(done, kind, self.now)
 
-    def result(self) -> Schedule:
+    def result(self, of: Sequence[RolloutHost]) -> Schedule:
         hosts = []
-        for each in self.rollout.hosts:
+        for each in of:
             begin = self.times.get((each.host, Phase.POWERING)) or self.times.get((each.host, Phase.INSTALLING))
             later = (self.times.get((each.host, phase)) for phase in (Phase.INSTALLED, Phase.JOINING, Phase.READY))
             hosts.append(PlannedHost(each.host, each.part, begin, *later))
