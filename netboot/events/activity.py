@@ -76,6 +76,13 @@ class ActivityLog:
             most -= len(page.events)
             wanted = replace(wanted, before=page.older_before)
 
+    async def oldest_at(self) -> datetime | None:
+        """Return the time of the oldest stored event; None: there is none."""
+        events = tables.events.c
+        async with self._database.reading() as connection:
+            at = await connection.scalar(select(events.at).order_by(events.id).limit(1))
+        return None if at is None else datetime.fromisoformat(at)
+
     async def names(self) -> list[str]:
         """List the names of the stored events."""
         return sorted({current_name(name) for name in await self._distinct_names()})

@@ -5,6 +5,7 @@ import asyncio
 from fixtures.fake_bmcs import FakeBmcs
 from fixtures.services import BuiltServices, WithServices
 
+from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.host import HostName
@@ -34,7 +35,10 @@ def requests_of(services: BuiltServices, bmcs: FakeBmcs) -> PowerRequests:
         clock=services.clock,
         observed={},
     )
-    return PowerRequests(sender, owner="a", running_ids=lambda: ["a"], is_shared=False, new_id=lambda: "1")
+    activity = ActivityLog(services.database)
+    return PowerRequests(
+        sender, activity=activity, owner="a", running_ids=lambda: ["a"], is_shared=False, new_id=lambda: "1"
+    )
 
 
 def test_a_power_on_that_was_not_sent_is_cancelled_and_its_request_ends(with_services: WithServices):

@@ -59,6 +59,7 @@ def power_requests(
     )
     return PowerRequests(
         sender,
+        activity=store.activity(),
         owner=store.database.writer,
         running_ids=appliances.running_ids,
         is_shared=store.database.is_shared,

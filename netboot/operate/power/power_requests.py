@@ -7,19 +7,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from netboot.errors import BmcError, StoreError, UnknownIntentError
+from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
 from netboot.model.words import one_line
 from netboot.operate.power.bmc_probes import BmcProbes
+from netboot.operate.power.lost_events import record_lost
 from netboot.operate.power.power_request import (
     HostPower,
     ObservedPower,
@@ -30,7 +32,7 @@ from netboot.operate.power.power_request import (
     possible_action,
     under_way,
 )
-from netboot.operate.power.power_sender import PowerSender, intent_data
+from netboot.operate.power.power_sender import PowerSender
 from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.telemetry.metrics import Reading
 
@@ -58,6 +60,7 @@ class PowerRequests:
         self,
         sender: PowerSender,
         *,
+        activity: ActivityLog,
         owner: str,
         running_ids: Callable[[], Collection[str] | None],
         is_shared: bool,
@@ -65,7 +68,7 @@ class PowerRequests:
     ) -> None:
         self._sender, self._intents, self._events = sender, sender.intents, sender.events
         self.probes = BmcProbes(sender.bmcs, sender.hosts, sender.events)
-        self._owner, self._running_ids, self._new_id = owner, running_ids, new_id
+        self._activity, self._owner, self._running_ids, self._new_id = activity, owner, running_ids, new_id
         self._is_shared = is_shared
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the intent
         self._unknown: dict[HostName, PowerIntent] = {}  # the newest of a host, if it is not known whether it was done
@@ -84,7 +87,7 @@ class PowerRequests:
         if refused:
             raise self._refusal(request.action, refused, actor)
         for intent in intents:
-            self._events.emit("power.requested", intent_data(intent), host=intent.host)
+            self._sender.record_request(intent)
         self._wake.set()
         return intents
 
@@ -156,15 +159,27 @@ class PowerRequests:
 
     async def run(self) -> None:
         """Send what is requested, until cancelled; then what is being sent has `STOP_S` to end."""
+        began_at, is_complete = self._sender.clock.now(), False
         try:
             while True:
                 self._wake.clear()
+                is_complete = is_complete or await self._record_lost(began_at)
                 await self.begin_open()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(CHECK_S):
                         await self._wake.wait()
         finally:
             await self._end_tasks()
+
+    async def _record_lost(self, began_at: datetime) -> bool:
+        """Complete the events of earlier daemons; return whether the store has let it."""
+        owner = self._owner if self._is_shared else None
+        try:
+            await record_lost(self._sender, self._activity, owner=owner, before=began_at)
+        except StoreError as error:
+            log.warning("power.delayed", reason=str(error))
+            return False
+        return True
 
     async def begin_open(self) -> None:
         """Begin what is open and belongs to this appliance, or to one that has ended."""

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -20,6 +20,7 @@ from netboot.events.event_bus import EventBus
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
@@ -215,14 +216,18 @@ class PowerSender:
             return  # another appliance has ended it
         self.record_end(ended)
 
+    def record_request(self, intent: PowerIntent) -> None:
+        """Record a stored request."""
+        self._emit("power.requested", intent, {}, at=intent.requested_at)
+
     def record_end(self, ended: PowerIntent) -> None:
         """Record a stored end: the metric and the event."""
         self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
         outcome = {"outcome": ended.state.value, "reason": ended.detail or None}
         if ended.state in {IntentState.FAILED, IntentState.UNKNOWN}:
-            self._emit("power.failed", ended, outcome, level=logging.ERROR)
+            self._emit("power.failed", ended, outcome, at=ended.ended_at, level=logging.ERROR)
         else:
-            self._emit("power.ended", ended, outcome)
+            self._emit("power.ended", ended, outcome, at=ended.ended_at)
 
     async def _stored_end(self, intent: PowerIntent, end: _End) -> PowerIntent | None:
         at = self.clock.now()
@@ -236,8 +241,17 @@ class PowerSender:
                 log.warning("power.end_delayed", host=intent.host, intent=intent.id, reason=str(error))
                 await self.pause(RETRY_S)
 
-    def _emit(self, name: str, intent: PowerIntent, data: dict[str, str | None], *, level: int = logging.INFO) -> None:
-        self.events.emit(name, {**intent_data(intent), **data}, host=intent.host, level=level)
+    def _emit(
+        self,
+        name: str,
+        intent: PowerIntent,
+        data: dict[str, str | None],
+        *,
+        at: datetime | None = None,
+        level: int = logging.INFO,
+    ) -> None:
+        event = Event(name, at or self.clock.now(), intent.host, data={**intent_data(intent), **data})
+        self.events.record(event, level=level)
 
 
 def intent_data(intent: PowerIntent) -> dict[str, str | bool | None]:

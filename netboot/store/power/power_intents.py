@@ -86,6 +86,14 @@ class PowerIntents:
         async with self._database.reading() as connection:
             return [intent_of(row) for row in (await connection.execute(newest)).mappings()]
 
+    async def latest(self, limit: int, *, owner: str | None) -> list[PowerIntent]:
+        """Read the newest intents of an appliance, the newest first; None: of all."""
+        wanted = select(tables.power_intents).order_by(_intents.requested_at.desc(), _intents.id).limit(limit)
+        if owner is not None:
+            wanted = wanted.where(_intents.owner == owner)
+        async with self._database.reading() as connection:
+            return [intent_of(row) for row in (await connection.execute(wanted)).mappings()]
+
     async def newest(self, hosts: Collection[HostName]) -> dict[HostName, PowerIntent]:
         """Read the newest intent of each of these hosts; if one is open, it is that one."""
         async with self._database.reading() as connection:

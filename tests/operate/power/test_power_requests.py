@@ -13,6 +13,7 @@ from fixtures.services import BuiltServices, WithServices
 
 from netboot.boot.install_moves import ChangeCause
 from netboot.errors import StoreError, TransitionError
+from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.host.host import Host, HostName
@@ -118,7 +119,14 @@ def built(
         pause=no_pause,
     )
     ids = iter(map(str, range(1, 100)))
-    power = PowerRequests(sender, owner=OWN, running_ids=lambda: running, is_shared=is_shared, new_id=lambda: next(ids))
+    power = PowerRequests(
+        sender,
+        activity=ActivityLog(services.database),
+        owner=OWN,
+        running_ids=lambda: running,
+        is_shared=is_shared,
+        new_id=lambda: next(ids),
+    )
     return Rack(services, bmcs, intents, power)
 
 
