@@ -193,7 +193,7 @@ def later(rollout: Rollout, minutes: float, **observed: object) -> RolloutStep:
 
 def test_a_first_start_that_was_done_elsewhere_is_not_run_here_and_a_person_copies_its_file():
     rollout = a_rollout(0, 0)
-    done = rollout.with_command(rollout.command(CommandKind.START).begun(BEGAN_AT).done(BEGAN_AT))
+    done = rollout.with_command(rollout.command(CommandKind.START).begun(BEGAN_AT).done(BEGAN_AT, "exit code 0"))
 
     waiting = later(done, 2)
     copied = later(waiting.rollout, 3, files={RoleUse.INIT: FileInPlace("1")})
@@ -212,16 +212,15 @@ def test_a_join_whose_file_is_never_seen_is_a_failure_and_not_repeated_without_l
         rollout = step.rollout
         if RunCommand(CommandKind.JOIN_WORKER) in step.effects:
             runs.append(half_minute / 2)
-            rollout = outcomes.command_done(
-                rollout, CommandKind.JOIN_WORKER, BEGAN_AT + timedelta(minutes=half_minute / 2)
-            )
+            at = BEGAN_AT + timedelta(minutes=half_minute / 2)
+            rollout = outcomes.command_done(rollout, CommandKind.JOIN_WORKER, at, detail="exit code 0")
 
     assert runs == [0, 1, 2.5]
     assert (rollout.state, rollout.reason) == (RolloutState.PAUSED, f"join-worker: {person_texts.NO_FILE}")
 
 
 def test_a_join_runs_again_when_the_secrets_of_its_file_have_ended():
-    done = joining().with_command(RolloutCommand(CommandKind.JOIN_WORKER).begun(BEGAN_AT).done(BEGAN_AT))
+    done = joining().with_command(RolloutCommand(CommandKind.JOIN_WORKER).begun(BEGAN_AT).done(BEGAN_AT, "exit code 0"))
     installs = {"w1": ObservedInstall(InstallState.INSTALLED)}
     ended = {RoleUse.WORKER: FileInPlace("1", BEGAN_AT + timedelta(hours=24))}
 

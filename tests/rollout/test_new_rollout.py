@@ -51,7 +51,7 @@ def test_a_second_start_that_failed_is_run_by_the_next_rollout_and_not_after_it_
         assert dict(done.rollout.commands) == {}
 
     async def keep_done(running: RunningRollouts, stored: Rollout) -> None:
-        done = stored.with_command(stored.command(AGAIN).begun(BEGAN_AT).done(BEGAN_AT))
+        done = stored.with_command(stored.command(AGAIN).begun(BEGAN_AT).done(BEGAN_AT, "exit code 0"))
         assert await running.rollouts.save(stored, replace(done, state=RolloutState.ENDED)) is not None
 
     with_runner(with_services, work)
@@ -66,7 +66,7 @@ def test_no_worker_joins_before_the_start_that_was_not_completed_is_done():
     installed = replace(installed, installs={"w1": replace(installed.install(host.host), state=InstallState.INSTALLED)})
 
     first = next_step(unfinished, installed, rules=EVERY_COMMAND, now=BEGAN_AT)
-    done = first.rollout.with_command(first.rollout.command(AGAIN).done(BEGAN_AT))
+    done = first.rollout.with_command(first.rollout.command(AGAIN).done(BEGAN_AT, "exit code 0"))
     second = next_step(done, installed, rules=EVERY_COMMAND, now=BEGAN_AT)
 
     assert first.effects == (RunCommand(AGAIN),)

@@ -203,7 +203,7 @@ def test_no_file_is_given_while_its_command_replaces_it():
     )
 
     step = next_step(running, observed, rules=EVERY_COMMAND, now=BEGAN_AT)
-    done = outcomes.command_done(step.rollout, K.JOIN_WORKER, BEGAN_AT)
+    done = outcomes.command_done(step.rollout, K.JOIN_WORKER, BEGAN_AT, detail="exit code 0")
 
     assert (step.rollout, step.effects) == (running, ())
     assert phases(next_step(done, observed, rules=EVERY_COMMAND, now=BEGAN_AT).rollout) == {"w1": Phase.JOINING}

@@ -34,8 +34,8 @@ def test_a_whole_cluster_with_the_deadline_of_each_key():
     assert found.commands == (
         PlannedCommand(K.START, at(1), True),
         PlannedCommand(K.START_AGAIN, at(19), True),
-        PlannedCommand(K.JOIN_CONTROL_PLANE, at(20), True, at(20 + 120)),
-        PlannedCommand(K.JOIN_WORKER, at(25), True, at(25 + 24 * 60)),
+        PlannedCommand(K.JOIN_CONTROL_PLANE, at(20), True, at(19 + 120)),
+        PlannedCommand(K.JOIN_WORKER, at(25), True, at(24 + 24 * 60)),
     )
     assert found.hosts == (
         planned("cp1", RolloutPart.INIT, 0, 10, 15, 19),

@@ -41,7 +41,7 @@ class CommandState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutCommand:
-    """The last run of a command. `detail`: why it failed, or what a person does; it has no secret.
+    """The last run of a command. `detail`: how it ended, why it failed, or what a person does; it has no secret.
 
     `printed`: how many commands it printed for a person, which have a token and a key in them and are not stored.
     """
@@ -65,8 +65,8 @@ class RolloutCommand:
             detail="", printed=0,
         )  # fmt: skip
 
-    def done(self, at: datetime) -> "RolloutCommand":
-        return replace(self, state=CommandState.DONE, ended_at=at, next_at=None, detail="", printed=0)
+    def done(self, at: datetime, detail: str) -> "RolloutCommand":
+        return replace(self, state=CommandState.DONE, ended_at=at, next_at=None, detail=detail, printed=0)
 
     def failed(self, detail: str, at: datetime, *, is_final: bool = False) -> "RolloutCommand":
         """Return this command after a failed run; another attempt is planned while few were made.

@@ -176,8 +176,8 @@ class EffectRunner:
         host = rollout.replaces if kind in REMOVAL else None
         found, now = await self._parts.commands.run(kind, host=host), self._parts.clock.now
         match found:
-            case CommandDone():
-                return partial(outcomes.command_done, kind=kind, at=now())
+            case CommandDone(ending):
+                return partial(outcomes.command_done, kind=kind, at=now(), detail=ending)
             case CommandFailed(reason, is_final):
                 return partial(outcomes.command_failed, kind=kind, detail=reason, at=now(), is_final=is_final)
             case Printed(count):

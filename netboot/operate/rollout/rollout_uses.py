@@ -17,7 +17,7 @@ from netboot.operate.rollout.decision import outcomes
 from netboot.operate.rollout.decision.observed import ObservedInstall
 from netboot.operate.rollout.decision.schedule import Durations, Schedule, schedule
 from netboot.operate.rollout.new_rollout import JudgedRollout, NewRollouts, RolloutRequest
-from netboot.operate.rollout.ocne.ocne_commands import CommandFailed, OcneCommands
+from netboot.operate.rollout.ocne.ocne_commands import OcneCommands
 from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
 from netboot.operate.rollout.rollout_board import RolloutBoard, RolloutRefusals
 from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
@@ -144,7 +144,7 @@ class RolloutUses:
         command = rollout.command(kind)
         if command.printed and kind in FILE_OF:
             taken = await self.commands.take_printed(kind, since=command.began_at or rollout.began_at)
-            if isinstance(taken, CommandFailed):
+            if taken is not None:
                 raise RolloutError(f"cannot confirm {kind}: {taken.reason}")
         return await self._change(lambda found: outcomes.confirmed(found, kind, self.now()), actor)
 

@@ -178,10 +178,11 @@ def test_a_machine_without_a_bmc_is_shown_with_its_cards_and_its_place():
     ]
 
 
-def test_commands_are_shown_as_they_ran_with_their_exit_codes_and_without_secrets():
+def test_commands_are_shown_as_they_ran_with_their_stored_ends_and_without_secrets():
     later = replace(ran(CommandKind.JOIN_WORKER, CommandState.FAILED), began_at=BEGAN_AT + 9 * MINUTE)
     rollout = a_rollout().with_command(replace(later, ended_at=BEGAN_AT + 10 * MINUTE, detail="/bin/w: exit code 3"))
-    rollout = rollout.with_command(ran(CommandKind.START)).with_command(ran(CommandKind.START_AGAIN))
+    for kind, ending in ((CommandKind.START, "netboot was killed"), (CommandKind.START_AGAIN, "exit code 0")):
+        rollout = rollout.with_command(ran(kind, detail=ending))
     configured = {
         CommandKind.START: ["/usr/bin/env", "API_TOKEN=abc", "/usr/bin/ocne", "cluster start"],
         CommandKind.JOIN_WORKER: ["/bin/w"],
@@ -190,8 +191,8 @@ def test_commands_are_shown_as_they_ran_with_their_exit_codes_and_without_secret
     assert view is not None
 
     assert [(row.status.kind, row.text, row.outcome, row.took) for row in view.commands] == [
-        ("start", "/usr/bin/env API_TOKEN=hidden /usr/bin/ocne 'cluster start'", "exit code 0", "2 min"),
-        ("start-again", "", "done by a person", "2 min"),
+        ("start", "/usr/bin/env API_TOKEN=hidden /usr/bin/ocne 'cluster start'", "netboot was killed", "2 min"),
+        ("start-again", "", "exit code 0", "2 min"),
         ("join-worker", "/bin/w", "/bin/w: exit code 3", "1 min"),
     ]
 

@@ -150,8 +150,6 @@ def _commands(rollout: RolloutStatus, configured: Mapping[CommandKind, Sequence[
 
 def _command(each: RolloutCommandStatus, arguments: Sequence[str]) -> RolloutCommandRow:
     text, outcome = without_secrets(shlex.join(arguments)), printable(each.detail)
-    if each.state is CommandState.DONE:
-        outcome = "exit code 0" if arguments else "done by a person"
     has_ended = each.state in (CommandState.DONE, CommandState.FAILED)
     if has_ended and each.began_at is not None and each.ended_at is not None:
         return RolloutCommandRow(each, text, outcome, shown_seconds((each.ended_at - each.began_at).total_seconds()))

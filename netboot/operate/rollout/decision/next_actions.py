@@ -96,7 +96,7 @@ def _with_files_set(rollout: Rollout, observed: Observed, now: datetime) -> Roll
     for kind, use in FILE_OF.items():
         command = rollout.command(kind)
         if command.state is CommandState.NEEDS_PERSON and observed.file(use, now) is not None:
-            rollout = rollout.with_command(command.done(now))
+            rollout = rollout.with_command(command.done(now, person_texts.DONE))
     return rollout
 
 

@@ -37,9 +37,10 @@ def powered(rollout: Rollout, host: HostName, to_press: str | None, *, at: datet
     return rollout.with_host(each)
 
 
-def command_done(rollout: Rollout, kind: CommandKind, at: datetime) -> Rollout:
+def command_done(rollout: Rollout, kind: CommandKind, at: datetime, *, detail: str) -> Rollout:
+    """Return a rollout after a command was run; `detail`: how it ended."""
     command = rollout.command(kind)
-    return rollout.with_command(command.done(at)) if command.state is CommandState.RUNNING else rollout
+    return rollout.with_command(command.done(at, detail)) if command.state is CommandState.RUNNING else rollout
 
 
 def command_failed(
@@ -145,7 +146,9 @@ def confirmable(rollout: Rollout) -> CommandKind:
 
 def confirmed(rollout: Rollout, kind: CommandKind, at: datetime) -> Rollout:
     command = rollout.command(kind)
-    return rollout.with_command(command.done(at)) if command.state is CommandState.NEEDS_PERSON else rollout
+    if command.state is not CommandState.NEEDS_PERSON:
+        return rollout
+    return rollout.with_command(command.done(at, person_texts.DONE))
 
 
 def _host(rollout: Rollout, name: str) -> RolloutHost:

@@ -238,11 +238,13 @@ class _Model:
 
     def _ran(self, kind: CommandKind) -> None:
         use, deadline = FILE_OF.get(kind), None
+        command = self.rollout.command(kind)
         if use is not None:
-            deadline = secrets_end(use, self.now)
+            is_run = command.state is CommandState.RUNNING
+            deadline = secrets_end(use, (command.began_at if is_run else None) or self.now)
             self.files[use] = FileInPlace(f"{kind} {self._count}", deadline)
         self.commands.append(PlannedCommand(kind, self.now, kind in self.rules.configured, deadline))
-        done = outcomes.command_done(self.rollout, kind, self.now)
+        done = outcomes.command_done(self.rollout, kind, self.now, detail="")
         self.rollout = outcomes.confirmed(done, kind, self.now)
 
     def result(self, of: Sequence[RolloutHost]) -> Schedule:

@@ -34,6 +34,7 @@ _WATCH_S: Final = 0.5  # between two looks at the size of an output
 _SHOWN_LINES: Final = 3  # of the end of a failed command's standard error
 
 _IGNITION: Final = re.compile(rb'\s*\{\s*"ignition"\s*:')  # ocne 2.3.3 prints it first
+_NOT_WATCHED: Final = "netboot was killed while it ran: its exit code is not known, and what it printed is a whole file"
 _ANOTHER_CLUSTER: Final = (
     "the second start made the keys of another cluster and printed an Ignition file, because cluster.home {home} has "
     "no kubeconfig of this cluster; put the kubeconfig of this cluster in the place of the one that it wrote there, "
@@ -56,7 +57,9 @@ class CommandSettings:
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
-    """The command succeeded, and its file is in place."""
+    """The command succeeded, and its file is in place. `ending`: how it ended, as `exit code 0`."""
+
+    ending: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,11 @@ class OcneCommands:
                 return CommandFailed(_why(command, ended, self.settings.timeout_s))
             if kind is CommandKind.START_AGAIN and _IGNITION.match(ended.output):
                 return CommandFailed(_ANOTHER_CLUSTER.format(home=self.settings.home), is_final=True)
-            return CommandDone()
+            return CommandDone(ended.ending)
         except (OSError, ValueError, NetbootError) as error:
             return CommandFailed(_sentence(error))
 
-    async def take_printed(self, kind: CommandKind, *, since: datetime) -> CommandOutcome:
+    async def take_printed(self, kind: CommandKind, *, since: datetime) -> CommandFailed | None:
         """Take the file of a command whose printed commands a person has run, not earlier than `since`."""
         use = FILE_OF[kind]
         try:
@@ -117,7 +120,7 @@ class OcneCommands:
             await self._taken(use, content, since)
         except (OSError, NetbootError) as error:
             return CommandFailed(_sentence(error))
-        return CommandDone()
+        return None
 
     async def printed(self, kind: CommandKind) -> tuple[str, ...]:
         """Read the commands that a command printed for a person; they have secrets. Empty: there are none here."""
@@ -139,7 +142,7 @@ class OcneCommands:
         began_at = self._now()
         if kind is CommandKind.START and (content := await asyncio.to_thread(_whole_file, printed)) is not None:
             await self._taken(use, content, began_at)  # of a start whose daemon was killed: it is not printed again
-            return CommandDone()
+            return CommandDone(_NOT_WATCHED)
         command = self.settings.commands[kind]
         with await asyncio.to_thread(_opened, printed) as file:
             ended = await self._watched(command, file.fileno())
@@ -153,11 +156,11 @@ class OcneCommands:
             await asyncio.to_thread(_write_lines, _lines_place(printed), lines)
             return Printed(len(lines))
         for each in kubeadm_commands(lines):
-            ended = await self._ended(self.settings.kubeadm, timeout_s=KUBEADM_S, standard_input=f"{each}\n".encode())
-            if ended.status != 0:
-                return CommandFailed(_why(self.settings.kubeadm, ended, KUBEADM_S))
+            run = await self._ended(self.settings.kubeadm, timeout_s=KUBEADM_S, standard_input=f"{each}\n".encode())
+            if run.status != 0:
+                return CommandFailed(_why(self.settings.kubeadm, run, KUBEADM_S))
         await self._taken(use, content, began_at)
-        return CommandDone()
+        return CommandDone(ended.ending)
 
     async def _earlier_ended(self, printed: Path) -> None:
         """Wait for the run of a daemon that was killed: its output has a lock as long as it runs."""
