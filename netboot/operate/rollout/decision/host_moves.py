@@ -15,7 +15,6 @@ USE_OF: Final = {
     RolloutPart.CONTROL_PLANE: RoleUse.CONTROL_PLANE,
     RolloutPart.WORKER: RoleUse.WORKER,
 }
-BOOTED: Final = MID_INSTALL | {InstallState.OFFERED}
 
 
 def host_after(each: RolloutHost, rollout: Rollout, observed: Observed, *, rules: Rules, now: datetime) -> RolloutHost:
@@ -52,8 +51,6 @@ def _installing(each: RolloutHost, install: ObservedInstall, now: datetime) -> R
     if each.armed_at is None:
         return each
     has_changed = install.ignition_sha256 is not None  # each arming ends the token: no clock is needed
-    if install.state is InstallState.OFFERED:  # which precedes the token
-        has_changed = install.changed_at is not None and install.changed_at >= each.armed_at
     if install.state is InstallState.INSTALLED and has_changed:
         return each.moved_to(Phase.INSTALLED, at=now)
     if install.state is InstallState.READY and has_changed:
@@ -64,7 +61,8 @@ def _installing(each: RolloutHost, install: ObservedInstall, now: datetime) -> R
         return each.moved_to(Phase.FAILED, at=now, reason="its arming was cancelled, or ended before it was installed")
     if install.hold is not None:
         return replace(each, reason=install.hold)
-    if install.state in BOOTED and has_changed and each.phase is not Phase.INSTALLING:
+    # An offer counts as nothing: whoever sends a DISCOVER with its MAC causes one.
+    if install.state in MID_INSTALL and has_changed and each.phase is not Phase.INSTALLING:
         return each.moved_to(Phase.INSTALLING, at=now)
     if each.phase is Phase.INSTALLING and each.reason:
         return replace(each, reason="", changed_at=now)  # the time for which it was held does not count

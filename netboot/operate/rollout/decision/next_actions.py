@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from netboot.model.host.role_ignition import RoleUse
-from netboot.model.install.install import InstallState
+from netboot.model.install.install import MID_INSTALL, InstallState
 from netboot.model.rollout.command import FILE_OF, REMOVAL, RETRY_AFTER, CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import (
     JoinPermit,
@@ -36,7 +36,7 @@ from netboot.operate.rollout.decision.effects import (
     RunCommand,
     WithdrawPower,
 )
-from netboot.operate.rollout.decision.host_moves import BOOTED, USE_OF, has_started, host_after
+from netboot.operate.rollout.decision.host_moves import USE_OF, has_started, host_after
 from netboot.operate.rollout.decision.observed import FIRST_LIFETIME, MARGIN, FileInPlace, Observed, Rules
 
 _ORDER: Final = {part: number for number, part in enumerate(RolloutPart)}
@@ -283,9 +283,9 @@ def _begin_installs(rollout: Rollout, observed: Observed, now: datetime) -> Roll
     begun = []
     for each in in_order(waiting)[:free]:
         install = observed.install(each.host)
-        if install.is_armed and install.state in BOOTED:  # an operator armed it before
-            armed_at = install.armed_at or now
-            moved = replace(each.moved_to(Phase.INSTALLING, at=now), armed_at=armed_at, power=PowerStep.DONE)
+        if install.is_armed and install.state in MID_INSTALL:  # an operator armed it before; its limit has begun
+            moved = each.moved_to(Phase.INSTALLING, at=install.changed_at or now)
+            moved = replace(moved, armed_at=install.armed_at or now, power=PowerStep.DONE)
         else:
             moved = replace(each.moved_to(Phase.POWERING, at=now), attempts=each.attempts + 1)
         begun.append(moved)
