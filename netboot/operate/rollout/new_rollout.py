@@ -51,7 +51,7 @@ class JudgedRollout:
     def refuse(self) -> None:
         """Raise RolloutError with every reason; return if there is none."""
         if self.refusals:
-            raise RolloutError("\n".join([*self.refusals, "no rollout was begun"]))
+            raise refused(self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,11 @@ class NewRollouts:
         missing = [kind.value for kind in needed if kind not in self.rules.configured]
         if missing:
             yield f"a person runs {', '.join(missing)}: the rollout waits for it; see cluster.commands"
+
+
+def refused(refusals: Sequence[str]) -> RolloutError:
+    """Return the refusal of a rollout that may not begin, with every reason."""
+    return RolloutError("\n".join([*refusals, "no rollout was begun"]))
 
 
 def _wanted(declared: HostSet, installs: Mapping[HostName, Install], request: RolloutRequest) -> list[Host]:

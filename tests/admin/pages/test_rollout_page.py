@@ -96,6 +96,15 @@ def test_a_plan_that_may_not_begin_has_the_sentences_of_the_api_beside_its_butto
     assert [form.method for form in page.forms] == ["get"]
 
 
+def test_a_plan_with_refusals_begins_nothing_without_a_confirmation(box: Appliance):
+    csrf = form_of(get(box, "/rollout"), "/rollout").fields[0][1]
+    refused = box.administration("POST", "/rollout?hosts=w1", f"csrf={csrf}".encode(), headers=FORM)
+
+    assert refused.status == 409
+    assert "cp1, which starts the cluster, is not ready; add it to the rollout" in notices(HtmlPage.of(refused.body))
+    assert box.api("GET", "/rollouts").json() == []
+
+
 @pytest.mark.parametrize(
     ("query", "fault"),
     [

@@ -15,6 +15,7 @@ from netboot.admin.pages.rollout.rollout_plan_view import PlanOptions, RolloutPl
 from netboot.admin.pages.rollout.rollout_views import ROLLOUT_PATH, RolloutView
 from netboot.errors import NetbootError, RolloutError, StoreError
 from netboot.model.host.host import HostSet
+from netboot.operate.rollout.new_rollout import refused
 from netboot.operate.rollout.rollout_board import RolloutBoard
 from netboot.operate.rollout.rollout_uses import RolloutUses
 
@@ -64,7 +65,9 @@ class RolloutPage:
         confirmation = replace(plan.confirmation, answers=answers)
         try:
             await self._rollouts.refuse_second()
-            if not plan.refusals and (fault := fault_of(confirmation)) is not None:
+            if plan.refusals:  # also if a reason ended meanwhile: nothing was confirmed
+                raise refused(plan.refusals)
+            if (fault := fault_of(confirmation)) is not None:
                 return await self._answer(request, replace(plan, faults=[fault]), status=422)
             begun = await self._rollouts.begin(options.request(), actor=actor_of(request))
         except RolloutError as error:

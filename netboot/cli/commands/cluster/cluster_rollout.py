@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,15 +14,22 @@ from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found, print_json, print_table, rich_table
 from netboot.cli.views.rollout import rollout_view as view
-from netboot.control_socket import NoDaemonError
+from netboot.control_socket import DeafDaemonError, NoDaemonError
+from netboot.model.rollout.rollout import Phase
+from netboot.model.words import printable
 from netboot.registry.load import load_settings
 
 if TYPE_CHECKING:
     from netboot.clients.rollouts_client import RolloutsClient
 
 WATCH_S: Final = 1.0
+RESTART_S: Final = 60.0  # of the daemon, which a rollout survives
 _REASON: Final = click.option("--reason", default="", help="Why; it is recorded.")
-_WATCH: Final = click.option("--watch", is_flag=True, help="Show each change until the rollout has ended.")
+_WATCH: Final = click.option(
+    "--watch",
+    is_flag=True,
+    help="Show each change until the rollout has ended; exit code 1 unless every host is ready.",
+)
 
 
 class _RolloutGroup(Group):
@@ -58,7 +67,7 @@ def begin(config: Path, *, only_plan: bool, is_run: bool, yes: bool, watch: bool
     Their disks are WIPED unless they are installed already. With --plan, and with --replace without --run, nothing is
     changed: the schedule, its deadlines and what a person has to do are shown.
     """
-    from netboot.operate.rollout.new_rollout import RolloutRequest  # slow to load
+    from netboot.operate.rollout.new_rollout import RolloutRequest, refused  # slow to load
 
     if is_run and given["replace"] is None:
         raise click.UsageError("--run is for --replace HOST")
@@ -70,7 +79,11 @@ def begin(config: Path, *, only_plan: bool, is_run: bool, yes: bool, watch: bool
         if plan["refusals"]:
             raise SystemExit(1)
         return
-    if not plan["refusals"] and not yes:
+    if plan["refusals"]:
+        raise refused(plan["refusals"])
+    if request.replace is None:  # these hosts are confirmed, and no other one
+        request = replace(request, hosts=[each["host"] for each in plan["schedule"]["hosts"]])
+    if not yes:
         _print_plan(plan, as_json=False, is_error=True)
         names = ", ".join(each["host"] for each in plan["schedule"]["hosts"] if each["install_at"])
         click.confirm(f"Begin? The disks of {names or 'no hosts'} are WIPED", abort=True, err=True)
@@ -177,35 +190,57 @@ def _print_rollout(found: Mapping[str, Any], as_json: bool) -> None:
 
 
 def _watch(config: Path, *, as_json: bool) -> None:
-    """Show the rollout until it has ended: a table that changes on a terminal, else a line for each change."""
-    if sys.stdout.isatty() and not as_json:
-        _watch_table(config)
-        return
+    """Show the rollout until it has ended: a table that changes on a terminal, else a line for each change.
+
+    Ends the command with exit code 1 unless every host is ready.
+    """
+    is_table = sys.stdout.isatty() and not as_json
+    ended = _watched_table(config) if is_table else _watched_lines(config, as_json=as_json)
+    if any(each["phase"] != Phase.READY for each in ended["hosts"]):
+        raise SystemExit(1)
+
+
+def _watched_lines(config: Path, *, as_json: bool) -> Mapping[str, Any]:
     before: Mapping[str, Any] | None = None
-    while before is None or before["ended_at"] is None:
-        found = _request(config, lambda rollouts: rollouts.show())
+    while True:
+        found = _shown(config)
         if as_json and found != before:
             print_json(found)
         elif not as_json:
             print_found(found, False, view.text_of(view.changed_lines(before, found)))
+        if found["ended_at"] is not None:
+            return found
         before = found
-        _pause_unless_ended(found)
+        asyncio.run(asyncio.sleep(WATCH_S))
 
 
-def _watch_table(config: Path) -> None:
+def _watched_table(config: Path) -> Mapping[str, Any]:
     from rich.console import Group as Lines  # slow to load
     from rich.live import Live
     from rich.text import Text
 
-    found: Mapping[str, Any] = {"ended_at": None}
     with Live(auto_refresh=False) as live:
-        while found["ended_at"] is None:
-            found = _request(config, lambda rollouts: rollouts.show())
+        while True:
+            found = _shown(config)
             lines = Text("\n".join(view.text_of(view.rollout_lines(found))))
             live.update(Lines(rich_table(view.HOST_COLUMNS, view.host_rows(found)), lines), refresh=True)
-            _pause_unless_ended(found)
+            if found["ended_at"] is not None:
+                return found
+            asyncio.run(asyncio.sleep(WATCH_S))
 
 
-def _pause_unless_ended(found: Mapping[str, Any]) -> None:
-    if found["ended_at"] is None:
-        asyncio.run(asyncio.sleep(WATCH_S))
+def _shown(config: Path) -> Mapping[str, Any]:
+    """Show the rollout, also after a restart of the daemon; raise NoDaemonError if none runs for a minute."""
+    until_s: float | None = None
+    while True:
+        try:
+            found: Mapping[str, Any] = _request(config, lambda rollouts: rollouts.show())
+        except (NoDaemonError, DeafDaemonError) as error:
+            if until_s is None:
+                until_s = time.monotonic() + RESTART_S
+                click.echo(f"{printable(str(error))}; this waits {RESTART_S:g} s for it", err=True)
+            if time.monotonic() >= until_s:
+                raise
+            asyncio.run(asyncio.sleep(WATCH_S))
+        else:
+            return found
