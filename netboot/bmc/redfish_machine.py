@@ -1,6 +1,7 @@
 """The machine of one host in its BMC's Redfish: found once per call, with the quirks that apply to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -14,7 +15,7 @@ from netboot.model.words import one_line
 
 T = TypeVar("T")
 
-_MOST_CARDS: Final = 64
+_MOST_MEMBERS: Final = 64  # of a list that are read
 
 
 class RedfishMachine:
@@ -53,7 +54,7 @@ class RedfishMachine:
     @cached_property
     def firmware(self) -> str:
         """The version of the BMC's firmware; empty if it does not report it."""
-        managers = self.connection.root().get_manager_collection().get_members()
+        managers = self._members(self.connection.root().get_manager_collection())
         return next((self._text(each.firmware_version) for each in managers if each.firmware_version), "")
 
     @cached_property
@@ -65,8 +66,17 @@ class RedfishMachine:
         """List the cards that the BMC reports: the id and the MAC in small letters of each."""
         if "EthernetInterfaces" not in self.system.json:
             return []
-        members = self.system.ethernet_interfaces.get_members()
-        return [(str(each.identity), self._text(each.mac_address).lower()) for each in members[:_MOST_CARDS]]
+        cards = self._members(self.system.ethernet_interfaces)
+        return [(str(each.identity), self._text(each.mac_address).lower()) for each in cards]
+
+    @staticmethod
+    def _members(collection: Any) -> Iterator[Any]:
+        """Read the members of a list; one that the BMC lists and does not serve is left out."""
+        from sushy import exceptions
+
+        for path in collection.members_identities[:_MOST_MEMBERS]:
+            with suppress(exceptions.ResourceNotFoundError):
+                yield collection.get_member(path)
 
     def own_card(self) -> tuple[str, str] | None:
         """Return the id and the MAC of a card that the host has; None: the BMC or the host has no MAC of Ethernet.

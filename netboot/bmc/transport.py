@@ -24,6 +24,8 @@ from netboot.bmc.bmc_fault import BmcFault, BmcFaultError
 from netboot.model.bmc.bmc import BmcCertificate, BmcTrust
 
 LARGEST_ANSWER_BYTES: Final = 4 << 20  # a BIOS attribute registry has 1 to 2 MiB
+MOST_MEMORY_BYTES: Final = 16 << 20  # that all answers of a call need when they are read, at least
+_VALUE_BYTES: Final = 64  # that a value of JSON needs at least; `{},` has 3 characters
 _PIECE_BYTES: Final = 1 << 16
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CONNECT_S: Final = 10.0  # a host that is away is known by then; the rest of the time is for slow answers
@@ -44,6 +46,7 @@ class BmcTransport(BaseAdapter):
         self._certificate = certificate
         self._timeout_s = timeout_s
         self._ends = time.monotonic() + deadline_s
+        self._memory_bytes = MOST_MEMORY_BYTES
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_aborted = False
@@ -170,11 +173,10 @@ class BmcTransport(BaseAdapter):
         while piece := answer.read(_PIECE_BYTES):
             content += piece
             if len(content) > LARGEST_ANSWER_BYTES:
-                raise BmcFaultError(
-                    BmcFault.TOO_LARGE,
-                    f"its answer to {request.path_url[:120]} is larger than {LARGEST_ANSWER_BYTES} bytes",
-                    "look for a newer firmware of the BMC",
-                )
+                raise _too_large(f"its answer to {request.path_url[:120]} is larger than {LARGEST_ANSWER_BYTES} bytes")
+            self._memory_bytes -= len(piece) + _VALUE_BYTES * sum(map(piece.count, (b",", b"{", b"[")))
+            if self._memory_bytes < 0:
+                raise _too_large(f"its answers to one call need more than {MOST_MEMORY_BYTES >> 20} MiB of memory")
             if not answer.isclosed():
                 opened.settimeout(self._left_s())
         if answer.length:  # http.client takes the end of a connection for the end of a body
@@ -244,6 +246,10 @@ class BmcTransport(BaseAdapter):
                 return BmcFaultError(
                     BmcFault.UNREACHABLE, reason, "correct bmc.url, or look for the BMC's cable and address"
                 )
+
+
+def _too_large(reason: str) -> BmcFaultError:
+    return BmcFaultError(BmcFault.TOO_LARGE, reason, "look for a newer firmware of the BMC")
 
 
 def _may_be_done(status: int) -> bool:

@@ -11,7 +11,7 @@ from netboot.operate.selection import EVERY_HOST, HostSelection
 View = Mapping[str, Any]
 
 WAIT_S: Final = 20  # for an end, in one request
-PROBE_S: Final = 150.0  # for the answer of the daemon, which waits 120 s for a BMC
+PROBE_S: Final = 260.0  # for the answer of the daemon: 120 s for the turn, 120 s for the BMC, 5 s to end it
 
 
 class PowerClient:

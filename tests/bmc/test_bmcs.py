@@ -16,10 +16,12 @@ from fixtures.wrong_bmc import WrongBmc, within, wrong_bmc
 from netboot.bmc import bmcs as module
 from netboot.bmc.bmcs import Bmcs
 from netboot.bmc.quirks import KnownQuirks
+from netboot.clients import power_client
 from netboot.errors import BmcError
 from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.host import Host, HostName
 from netboot.model.power.power import PowerState, ResetAction
+from netboot.operate.power import bmc_probes
 
 
 def host(name: str, url: str) -> Host:
@@ -112,6 +114,10 @@ def test_how_long_a_call_may_take_depends_on_the_time_of_a_request(quirks: Known
         bmcs.close()
 
     assert found == [245, 1325]
+
+
+def test_a_client_waits_for_a_probe_as_long_as_the_daemon():
+    assert power_client.PROBE_S > module._QUEUED_S + bmc_probes.PROBE_S + module._ENDING_S
 
 
 def test_a_call_that_nobody_waits_for_is_ended(quirks: KnownQuirks, credentials: Path):

@@ -20,7 +20,6 @@ from netboot.bmc.probing.masked_answers import MaskedAnswers
 from netboot.model.bmc.probe import Probe
 
 MOST_RESOURCES: Final = 200
-_LARGEST_BYTES: Final = 16 << 20  # of all together
 _ROOT: Final = "/redfish/v1"
 # What is read for a record beside what the probe itself needs: links by these names, and their members.
 _FOLLOWED: Final = frozenset(
@@ -36,17 +35,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self._answers: dict[str, Any] = {}
-        self._size_bytes = 0
         self._secrets: list[str] = []
 
     def record(self, response: Any) -> None:
         """Keep the answer if it is a resource: JSON by GET. Other methods and statuses are left out."""
         path = urlsplit(response.url).path.rstrip("/")
         is_kept = response.request.method == "GET" and response.status_code == 200 and path.startswith(_ROOT)
-        if not is_kept or len(self._answers) >= MOST_RESOURCES:
-            return
-        self._size_bytes += len(response.content)
-        if self._size_bytes > _LARGEST_BYTES:
+        if not is_kept or ".." in path or len(self._answers) >= MOST_RESOURCES:  # a path becomes a name in an archive
             return
         try:
             answer = json.loads(response.content)

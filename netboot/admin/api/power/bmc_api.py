@@ -26,7 +26,7 @@ class BmcApi:
 
     @operation(ProbedBmc, body=ProbeBody, errors=[UnknownHostError, BmcError])
     async def probe(self, request: web.Request) -> web.Response:
-        """Find out what the BMC of a host can do, without a change; it may take two minutes."""
+        """Find out what the BMC of a host can do, without a change; it may take four minutes."""
         body, name = await read_body(request, ProbeBody), request.match_info["host"]
         probes = self._administration.power.probes
         return json_answer(await probes.probe(name, is_recorded=body.record, actor=actor_of(request)))
