@@ -9,9 +9,10 @@ from types import FrameType
 import pytest
 
 from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.model.host.host import HostName
 from netboot.model.install.install import InstallState
 from netboot.model.rollout.command import CommandKind
-from netboot.model.rollout.rollout import RolloutOptions, RolloutPart
+from netboot.model.rollout.rollout import Rollout, RolloutHost, RolloutOptions, RolloutPart
 from netboot.operate.rollout.decision.observed import MARGIN, ObservedInstall, Rules
 from netboot.operate.rollout.decision.schedule import Durations, PlannedCommand, PlannedHost, Schedule, schedule
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
@@ -80,6 +81,45 @@ def test_a_host_that_is_installed_is_not_installed_again():
 
     assert found.hosts[1].install_at is None
     assert found.hosts[1].installed_at == BEGAN_AT
+
+
+def beside_a_cluster(part: RolloutPart, name: str, **values: object) -> Rollout:
+    rollout = a_rollout(0, 0, has_cluster=True, **values)
+    return replace(rollout, hosts=(RolloutHost(HostName(name), part, wants_install=rollout.replaces is not None),))
+
+
+def test_a_host_beside_a_cluster_that_runs_joins_and_its_command_has_a_deadline():
+    worker = schedule(beside_a_cluster(RolloutPart.WORKER, "w1"), {}, {}, rules=EVERY_COMMAND, durations=USUAL)
+    control_plane = schedule(
+        beside_a_cluster(RolloutPart.CONTROL_PLANE, "cp2"), {}, {}, rules=EVERY_COMMAND, durations=USUAL
+    )
+
+    assert worker == Schedule(
+        (planned("w1", RolloutPart.WORKER, 0, 10, 16, 18),),
+        (PlannedCommand(K.JOIN_WORKER, at(16), True, at(15 + 24 * 60)),),
+        at(18),
+    )
+    assert control_plane == Schedule(
+        (planned("cp2", RolloutPart.CONTROL_PLANE, 0, 10, 16, 18),),
+        (PlannedCommand(K.JOIN_CONTROL_PLANE, at(16), True, at(15 + 120)),),
+        at(18),
+    )
+
+
+def test_a_node_that_is_replaced_leaves_then_is_installed_and_joins():
+    rollout = beside_a_cluster(RolloutPart.WORKER, "w2", replaces=HostName("w2"))
+    ready = {HostName("w2"): ObservedInstall(InstallState.READY, changed_at=BEGAN_AT)}
+
+    found = schedule(rollout, ready, {}, rules=EVERY_COMMAND, durations=USUAL)
+
+    assert [(each.kind, each.at, each.deadline) for each in found.commands] == [
+        (K.DRAIN, at(1), None),
+        (K.RESET, at(2), None),
+        (K.DELETE, at(3), None),
+        (K.JOIN_WORKER, at(19), at(18 + 24 * 60)),
+    ]
+    assert found.hosts == (planned("w2", RolloutPart.WORKER, 3, 13, 19, 21),)
+    assert found.ends_at == at(21)
 
 
 def test_the_durations_are_those_of_this_rack():

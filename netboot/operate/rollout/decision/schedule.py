@@ -99,7 +99,9 @@ def schedule(
     durations: Durations,
 ) -> Schedule:
     """Return what happens when, if nothing fails and everything takes what is usual."""
-    model = _Model(rollout, dict(installs), dict(files), rules, durations, now=rollout.began_at)
+    model = _Model(
+        rollout, dict(installs), dict(files), rules, durations, now=rollout.began_at, has_api=rollout.has_cluster
+    )
     for _ in range(_TURNS_PER_HOST * (len(rollout.hosts) + 5)):
         if not model.turn():
             break
