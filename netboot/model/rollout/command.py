@@ -59,6 +59,15 @@ class RolloutCommand:
     def is_done(self) -> bool:
         return self.state is CommandState.DONE
 
+    @property
+    def may_be_confirmed(self) -> bool:
+        """Whether a person may state that it is done: also a step of a removal that was done before it failed."""
+        return self.state is CommandState.NEEDS_PERSON or self.has_failed_to_remove
+
+    @property
+    def has_failed_to_remove(self) -> bool:
+        return self.state is CommandState.FAILED and self.kind in REMOVAL
+
     def begun(self, at: datetime) -> "RolloutCommand":
         return replace(
             self, state=CommandState.RUNNING, attempts=self.attempts + 1, began_at=at, ended_at=None, next_at=None,

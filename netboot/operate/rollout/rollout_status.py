@@ -7,8 +7,9 @@ from datetime import datetime
 from netboot.model.host.host import HostName, HostSet, Role
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import Install, InstallState
-from netboot.model.rollout.command import CommandKind, CommandState
+from netboot.model.rollout.command import CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutOptions, RolloutPart, RolloutState
+from netboot.operate.rollout.decision import person_texts
 from netboot.operate.rollout.decision.host_moves import limit_of
 from netboot.operate.rollout.decision.next_actions import is_removed, may_join
 from netboot.operate.rollout.decision.observed import FileInPlace, Rules
@@ -31,20 +32,6 @@ class RolloutHostStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutCommandStatus:
-    """The last run of a command. `printed`: commands that a person runs, which the daemon shows apart."""
-
-    kind: CommandKind
-    state: CommandState
-    attempts: int
-    began_at: datetime | None
-    ended_at: datetime | None
-    next_at: datetime | None
-    detail: str
-    printed: int
-
-
-@dataclass(frozen=True, slots=True)
 class RolloutStatus:
     """A rollout. `api_problem`: why the API of the cluster did not answer last; `next_command`: for a person."""
 
@@ -59,7 +46,7 @@ class RolloutStatus:
     api_answered_at: datetime | None
     api_problem: str | None
     hosts: Sequence[RolloutHostStatus]
-    commands: Sequence[RolloutCommandStatus]
+    commands: Sequence[RolloutCommand]
     next_command: str | None
 
 
@@ -109,20 +96,7 @@ def rollout_status(rollout: Rollout, rules: Rules, *, api_problem: str | None = 
         rollout.api_answered_at,
         None if rollout.api_answered_at is not None else api_problem,
         [_host(each, rollout, rules) for each in rollout.hosts],
-        [
-            RolloutCommandStatus(
-                each.kind,
-                each.state,
-                each.attempts,
-                each.began_at,
-                each.ended_at,
-                each.next_at,
-                each.detail,
-                each.printed,
-            )
-            for each in (rollout.command(kind) for kind in CommandKind)
-            if each.state is not CommandState.UNUSED
-        ],
+        [each for each in (rollout.command(kind) for kind in CommandKind) if each.state is not CommandState.UNUSED],
         next_command(rollout),
     )
 
@@ -169,12 +143,24 @@ def next_command(rollout: Rollout) -> str | None:
     failed = next(
         (each for each in rollout.hosts if each.phase is Phase.FAILED and retry_refusal(rollout, each) is None), None
     )
+    removal = next((each for each in rollout.commands.values() if each.has_failed_to_remove), None)
+    if removal is not None:
+        return removal_steps(removal, rollout)
     if rollout.state is RolloutState.PAUSED:
         return retry_steps(failed.host, rollout.state) if failed is not None else "netboot cluster rollout resume"
     person = next((each for each in rollout.hosts if each.phase is Phase.NEEDS_PERSON), None)
     if person is not None:
         return f"{person.host}: {person.reason}"
     return retry_steps(failed.host, rollout.state) if failed is not None else None
+
+
+def removal_steps(command: RolloutCommand, rollout: Rollout) -> str:
+    """Return what a person does after a step of a removal failed, which may have been done before."""
+    resume = "netboot cluster rollout resume"
+    return (
+        f"{resume}, which runs {command.kind} of {rollout.replaces} again; if that is done already: "
+        f"{person_texts.CONFIRM}, then {resume}"
+    )
 
 
 def retry_steps(host: HostName, state: RolloutState) -> str:

@@ -212,6 +212,15 @@ def test_a_file_that_a_person_sets_has_its_page_and_printed_commands_a_confirmat
     )
 
 
+def test_a_step_of_a_removal_that_failed_may_be_confirmed():
+    failed = ran(CommandKind.DELETE, CommandState.FAILED)
+    view = RolloutView.active_of(board_of(a_rollout().with_command(failed)), HOSTS)
+    assert view is not None
+
+    assert view.by_person == failed
+    assert view.confirm == ActionLink("confirm", "Confirm", "/rollout/confirm")
+
+
 def test_a_rollout_that_ended_has_its_failed_hosts_first_and_no_action():
     rollout = moved(a_rollout(0, 2), cp1=Phase.READY, w1=Phase.READY, w2=Phase.FAILED)
     ended = a_status(rollout, state=RolloutState.ENDED, ended_at=BEGAN_AT + 33 * MINUTE)

@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Final
 
 from netboot.model.host.role_ignition import RoleUse
-from netboot.model.rollout.command import REMOVAL, CommandKind, CommandState
+from netboot.model.rollout.command import REMOVAL, CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import INSTALLS, OVER, Phase, RolloutPart
 from netboot.operate.rollout.decision.schedule import secrets_end
-from netboot.operate.rollout.rollout_status import RolloutCommandStatus, RolloutHostStatus, RolloutStatus
+from netboot.operate.rollout.rollout_status import RolloutHostStatus, RolloutStatus
 
 
 class StageState(StrEnum):
@@ -110,7 +110,7 @@ def _joins(rollout: RolloutStatus, deadlines: Mapping[RoleUse, datetime]) -> Ite
         yield RolloutStage(title, state, _counted(hosts), until=until if is_open else None)
 
 
-def _printed_until(command: RolloutCommandStatus | None, use: RoleUse) -> datetime | None:
+def _printed_until(command: RolloutCommand | None, use: RoleUse) -> datetime | None:
     """Return when the first secret ends that a command has printed for a person; None: it waits for nobody."""
     if command is None or command.state is not CommandState.NEEDS_PERSON or not command.printed:
         return None

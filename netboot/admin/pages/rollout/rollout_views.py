@@ -14,11 +14,11 @@ from netboot.admin.pages.attention_row import AttentionRow
 from netboot.admin.pages.rollout.rollout_stages import RolloutStage, stages_of
 from netboot.model.hidden import without_secrets
 from netboot.model.host.host import Host, HostSet
-from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState
+from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import Phase, RolloutState
 from netboot.model.words import printable, shown_seconds
 from netboot.operate.rollout.rollout_board import RolloutBoard, RolloutRefusals
-from netboot.operate.rollout.rollout_status import RolloutCommandStatus, RolloutHostStatus, RolloutStatus, retry_steps
+from netboot.operate.rollout.rollout_status import RolloutHostStatus, RolloutStatus, retry_steps
 
 ROLLOUT_PATH: Final = "/rollout"
 _RETRIED: Final = frozenset({Phase.FAILED, Phase.CANCELLED})
@@ -39,7 +39,7 @@ class RolloutHostRow:
 class RolloutCommandRow:
     """The last run of a command. `text`: its argument list; empty: a person does it."""
 
-    status: RolloutCommandStatus
+    status: RolloutCommand
     text: str
     outcome: str
     took: str
@@ -66,7 +66,7 @@ class RolloutView:
     commands: Sequence[RolloutCommandRow]
     hosts: Sequence[RolloutHostRow]
     persons: Sequence[PersonRow]
-    by_person: RolloutCommandStatus | None
+    by_person: RolloutCommand | None
     next: str
     actions: Sequence[ActionLink] = ()
     cancel: ActionLink | None = None
@@ -103,7 +103,7 @@ class RolloutView:
             _commands(board.active, board.commands),
             shown,
             [_person(row, hosts.get(row.status.host)) for row in shown if row.status.phase is Phase.NEEDS_PERSON],
-            next((each for each in board.active.commands if each.state is CommandState.NEEDS_PERSON), None),
+            next((each for each in board.active.commands if each.may_be_confirmed), None),
             printable(board.active.next_command or ""),
             (
                 ActionLink("pause", "Pause", f"{ROLLOUT_PATH}/pause", refusals.pause),
@@ -148,7 +148,7 @@ def _commands(rollout: RolloutStatus, configured: Mapping[CommandKind, Sequence[
     return [_command(each, configured.get(each.kind, ())) for each in ran]
 
 
-def _command(each: RolloutCommandStatus, arguments: Sequence[str]) -> RolloutCommandRow:
+def _command(each: RolloutCommand, arguments: Sequence[str]) -> RolloutCommandRow:
     text, outcome = without_secrets(shlex.join(arguments)), printable(each.detail)
     has_ended = each.state in (CommandState.DONE, CommandState.FAILED)
     if has_ended and each.began_at is not None and each.ended_at is not None:

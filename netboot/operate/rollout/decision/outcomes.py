@@ -139,14 +139,14 @@ def confirmable(rollout: Rollout) -> CommandKind:
     _refuse_ended(rollout, "confirm")
     for command in rollout.commands.values():
         is_for_a_file = command.kind in person_texts.SET_BY_FILE and not command.printed
-        if command.state is CommandState.NEEDS_PERSON and not is_for_a_file:
+        if command.may_be_confirmed and not is_for_a_file:
             return command.kind
     raise RolloutError("the rollout waits for no confirmation; netboot cluster status has the next command")
 
 
 def confirmed(rollout: Rollout, kind: CommandKind, at: datetime) -> Rollout:
     command = rollout.command(kind)
-    if command.state is not CommandState.NEEDS_PERSON:
+    if not command.may_be_confirmed:
         return rollout
     return rollout.with_command(command.done(at, person_texts.DONE))
 
