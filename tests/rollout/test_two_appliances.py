@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from fixtures.files import SETTINGS
 from fixtures.rack import Rack, running
 from fixtures.rollout_rack import HOSTS
 from postgresql import Server
+
+from netboot.operate.rollout.decision import person_texts
 
 pytestmark = pytest.mark.integration
 
@@ -30,31 +33,65 @@ def commands_of(rack: Rack) -> list[int]:
     return found
 
 
-def test_one_appliance_runs_a_rollout_and_another_one_takes_it_over(tmp_path: Path, postgresql_server: Server):
-    directories = write_two(tmp_path, postgresql_server.new_database(), SETTINGS + COMMANDS)
-    for directory in directories:
-        (directory / "hosts.yaml").write_text(HOSTS)
-        for file in (directory / "ign").iterdir():
+def two_directories(directory: Path, server: Server) -> list[Path]:
+    """Write two appliances without Ignition files."""
+    directories = write_two(directory, server.new_database(), SETTINGS + COMMANDS)
+    for each in directories:
+        (each / "hosts.yaml").write_text(HOSTS)
+        for file in (each / "ign").iterdir():
             file.unlink()
-    started: list[int] = []
+    return directories
+
+
+def start_of(rack: Rack) -> dict[str, str]:
+    [found] = rack.api("/api/v1/rollouts/newest")["commands"]
+    assert found["kind"] == "start"
+    return dict(found)
+
+
+@pytest.fixture
+def started() -> Iterator[list[int]]:
+    """Processes of commands, which outlive their daemon and end with the test."""
+    found: list[int] = []
+    yield found
+    for process in found:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def test_another_appliance_takes_a_rollout_over_and_does_not_run_its_first_start(
+    tmp_path: Path, postgresql_server: Server, started: list[int]
+):
+    directories = two_directories(tmp_path, postgresql_server)
     with running(directories[0]) as first, running(directories[1]) as second:
-        try:
-            first.netboot("cluster", "rollout", "cp1", "--no-power", "--yes")
-            owner = wait_until(lambda: next((each for each in (first, second) if commands_of(each)), None))
-            other = second if owner is first else first
-            started += commands_of(owner)
-            shown = other.netboot("cluster", "rollout", "show")
-            assert commands_of(other) == []
+        first.netboot("cluster", "rollout", "cp1", "--no-power", "--yes")
+        owner = wait_until(lambda: next((each for each in (first, second) if commands_of(each)), None))
+        other = second if owner is first else first
+        started += commands_of(owner)
+        shown = other.netboot("cluster", "rollout", "show")
+        assert commands_of(other) == []
 
-            owner.kill()
-            started += wait_until(lambda: commands_of(other) or None, timeout_s=TAKEN_OVER_S)
+        owner.kill()
+        wait_until(lambda: start_of(other)["state"] == "needs-person" or None, timeout_s=TAKEN_OVER_S)
 
-            found = other.api("/api/v1/rollouts/newest")
-            history = other.api("/api/v1/hosts/cp1/history")
-            assert "start is running" in shown
-            assert [(each["kind"], each["state"]) for each in found["commands"]] == [("start", "running")]
-            assert [move["what"] for move in history] == ["armed"], "it is not armed again"
-        finally:
-            for process in started:
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+        history = other.api("/api/v1/hosts/cp1/history")
+        assert "start is running" in shown
+        assert start_of(other)["detail"] == person_texts.LOST_START
+        assert commands_of(other) == [], "it would make the keys of another cluster"
+        assert [move["what"] for move in history] == ["armed"], "it is not armed again"
+
+
+def test_an_appliance_that_was_killed_goes_on_with_its_own_first_start(
+    tmp_path: Path, postgresql_server: Server, started: list[int]
+):
+    with running(two_directories(tmp_path, postgresql_server)[0]) as rack:
+        rack.netboot("cluster", "rollout", "cp1", "--no-power", "--yes")
+        [before] = wait_until(lambda: commands_of(rack) or None)
+        started.append(before)
+        rack.kill()
+        rack.start()
+        os.kill(before, signal.SIGKILL)
+
+        started += wait_until(lambda: commands_of(rack) or None, timeout_s=TAKEN_OVER_S)
+
+        assert start_of(rack)["state"] == "running"

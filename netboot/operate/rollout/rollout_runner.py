@@ -18,6 +18,7 @@ import structlog
 from netboot.boot.documents.join_gate import JoinGate
 from netboot.errors import StoreError
 from netboot.model.install.install import InstallState
+from netboot.model.rollout.command import CommandKind, CommandState
 from netboot.model.rollout.rollout import OVER, Phase, Rollout, RolloutHost
 from netboot.model.words import first_line
 from netboot.operate.rollout.decision.clock_steps import ReadClock, after_step
@@ -97,12 +98,20 @@ class RolloutRunner:
             return None if rollout is None else TICK_S
         if self._mine != rollout.id:
             await self._effects.end()  # of the rollout before, and what it observed
-            taken = await self._changes.save(rollout, interrupted(rollout))
+            lost_start_at = self._parts.clock.now() if await self._is_start_elsewhere(rollout) else None
+            taken = await self._changes.save(rollout, interrupted(rollout, lost_start_at=lost_start_at))
             if taken is None:
                 return 0.0
             self._mine, self._read, rollout = rollout.id, None, taken
             await self._gate.read_changed()
         return await self._step(rollout)
+
+    async def _is_start_elsewhere(self, rollout: Rollout) -> bool:
+        """Return whether a first start that runs was begun by another appliance: its output is not here."""
+        start = rollout.command(CommandKind.START)
+        if self._owner.is_alone or start.state is not CommandState.RUNNING or start.began_at is None:
+            return False
+        return not await self._parts.commands.has_begun(CommandKind.START, since=start.began_at - SKEW)
 
     async def _end_without_claim(self) -> None:
         """End what runs if the store fails for so long that another daemon may have taken the rollout over."""

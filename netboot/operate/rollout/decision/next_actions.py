@@ -66,10 +66,18 @@ def next_step(rollout: Rollout, observed: Observed, *, rules: Rules, now: dateti
     return RolloutStep(rollout, (*_continued(rollout, observed, rules), *begun))
 
 
-def interrupted(rollout: Rollout) -> Rollout:
-    """Return a rollout whose daemon ended: the commands that ran then run again."""
+def interrupted(rollout: Rollout, *, lost_start_at: datetime | None = None) -> Rollout:
+    """Return a rollout whose daemon ended: the commands that ran then run again.
+
+    `lost_start_at`: the first start ran on another appliance, which may have made the keys of the cluster; a person
+    decides from then on.
+    """
     for command in rollout.commands.values():
-        if command.state is CommandState.RUNNING:
+        if command.state is not CommandState.RUNNING:
+            continue
+        if command.kind is CommandKind.START and lost_start_at is not None:
+            rollout = rollout.with_command(command.for_a_person(person_texts.LOST_START, lost_start_at))
+        else:
             rollout = rollout.with_command(command.interrupted())
     return rollout
 

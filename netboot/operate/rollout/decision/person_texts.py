@@ -15,6 +15,12 @@ COPY_INIT: Final = (
     "copy init.ign from the appliance on which the first start ran, then netboot cluster ignition set init init.ign; "
     "the start is not run again, because it would make the keys of another cluster"
 )
+LOST_START: Final = (
+    "the appliance that ran the first start was lost before its end was stored, and a start here would make the keys "
+    "of another cluster; if it has printed its file there (init.ign, or init.ign.printed beside its place): netboot "
+    "cluster ignition set init FILE; if it has not, remove what it made, then netboot cluster rollout cancel, and "
+    "begin a new rollout"
+)
 NO_FILE: Final = "it succeeded, but no file of it is in place that may be used; look for what removes or replaces it"
 
 _JOIN: Final = "run ocne cluster join -c byo.yaml -k KUBECONFIG"

@@ -129,6 +129,13 @@ class OcneCommands:
             return tuple((await asyncio.to_thread(place.read_text)).splitlines())
         return ()
 
+    async def has_begun(self, kind: CommandKind, *, since: datetime) -> bool:
+        """Return whether a command for a file was begun here at this time or later, and its output is here."""
+        with suppress(OSError, NetbootError):
+            found = await asyncio.to_thread(self._printed_place(FILE_OF[kind]).stat)
+            return found.st_mtime >= since.timestamp()
+        return False
+
     async def is_node_ready(self, host: str) -> bool:
         """Return whether the command for the readiness of a node ends with exit code 0."""
         try:
