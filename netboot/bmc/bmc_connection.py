@@ -93,14 +93,18 @@ class BmcConnection:
             raise _late()
 
     def _wait_until_allowed(self) -> None:
-        """Wait for what judges a change on the event loop; raise what it raises, or BmcFaultError at the call's end."""
+        """Wait for what judges a change on the event loop; raise what it raises, or BmcFaultError at the call's end.
+
+        The judgement is not cancelled: it may have been stored already.
+        """
         if self.allow is None:
             return
         judged = self.allow()
         while not futures.wait([judged], timeout=_WAIT_S).done:
             if self._aborted.is_set():
-                judged.cancel()
-                raise _late()
+                reason = "nothing was sent, because it was not judged in time"
+                cure = "request it again; the page /appliance shows a slow store"
+                raise BmcFaultError(BmcFault.TIMEOUT, reason, cure)
         judged.result()
 
     def secrets(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
+from netboot.model.install.install import InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
 from netboot.model.words import one_line
 from netboot.operate.power.bmc_probes import BmcProbes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from netboot.bmc.bmc_machine import BmcMachine
 
 CHECK_S: Final = 5.0  # between two readings of what is open
+AWAITED_S: Final = 1.0  # the same, while an end is waited for: another appliance may store it
 UNKNOWN_S: Final = 60.0  # between two readings of what is unknown, while nothing is open
 STATUS_S: Final = 20.0  # that reading the state of a machine may take; clients wait 30 s
 STOP_S: Final = 5.0  # that actions have at a stop
@@ -73,7 +75,8 @@ class PowerRequests:
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the intent
         self._unknown: dict[HostName, PowerIntent] = {}  # the newest of a host, if it is not known whether it was done
         self._open, self._unknown_due_s = 0, 0.0
-        self._wake, self._changed = asyncio.Event(), asyncio.Condition()
+        self._wake = asyncio.Event()
+        self._ends: dict[str, asyncio.Event] = {}  # of the intents that are waited for, by id
 
     async def request(self, request: PowerRequest, *, actor: Actor) -> list[PowerIntent]:
         """Store what is to be sent, for all hosts or none; raise PowerRefusedError with every reason."""
@@ -93,13 +96,13 @@ class PowerRequests:
 
     async def ended(self, intent_id: str, *, timeout_s: float) -> PowerIntent:
         """Return an intent when it has ended, or as it is after `timeout_s`; raise UnknownIntentError."""
+        end = self._ends.setdefault(intent_id, asyncio.Event())
         intent = await self._intents.get(intent_id)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while intent is not None and intent.is_open:
-                    with suppress(TimeoutError):
-                        async with self._changed, asyncio.timeout(1.0):  # another appliance may end it
-                            await self._changed.wait()
+                    await end.wait()
+                    end = self._ends.setdefault(intent_id, asyncio.Event())
                     intent = await self._intents.get(intent_id)
         if intent is None:
             raise UnknownIntentError(f"no power action {intent_id} is kept; see netboot power status HOST")
@@ -114,8 +117,7 @@ class PowerRequests:
         cancelled = await self._intents.move(intent, IntentState.CANCELLED, at=at, detail=detail)
         if cancelled is not None:
             self._sender.record_end(cancelled)
-            async with self._changed:
-                self._changed.notify_all()
+            self._announce_end(intent_id)
 
     async def of_host(self, name: str) -> HostPower:
         """Return the power of a host as it was read last, its actions, and its newest intents."""
@@ -149,13 +151,19 @@ class PowerRequests:
         return [
             f"power {each.action} of {host} was done or not: {each.detail}"
             for host, each in self._unknown.items()
-            if self._sender.hosts().get(host) is not None
+            if self._sender.hosts().get(host) is not None and not self._is_ready_since(each)
         ]
+
+    def _is_ready_since(self, intent: PowerIntent) -> bool:
+        """Return whether the host has become ready after the action: it needs no other one, unless it is to be off."""
+        install, sent_at = self._sender.install_moves.known(intent.host), intent.sent_at or intent.requested_at
+        is_after = install.changed_at is not None and install.changed_at > sent_at
+        return install.state is InstallState.READY and is_after and intent.action is not PowerAction.OFF
 
     def readings(self) -> Iterator[Reading]:
         """Count the actions that have not ended, and those whose outcome is unknown."""
         yield Reading("power_actions_open", self._open)
-        yield Reading("power_actions_unknown", len(self._unknown))
+        yield Reading("power_actions_unknown", len(self.problems()))
 
     async def run(self) -> None:
         """Send what is requested, until cancelled; then what is being sent has `STOP_S` to end."""
@@ -166,7 +174,7 @@ class PowerRequests:
                 is_complete = is_complete or await self._record_lost(began_at)
                 await self.begin_open()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(CHECK_S):
+                    async with asyncio.timeout(AWAITED_S if self._ends else CHECK_S):
                         await self._wake.wait()
         finally:
             await self._end_tasks()
@@ -183,6 +191,7 @@ class PowerRequests:
 
     async def begin_open(self) -> None:
         """Begin what is open and belongs to this appliance, or to one that has ended."""
+        awaited = set(self._ends)
         try:
             open_ = await self._intents.open()
             if self._is_unknown_due(open_):
@@ -192,6 +201,8 @@ class PowerRequests:
             log.warning("power.delayed", reason=str(error))
             return
         self._open = len(open_)
+        for ended in awaited - {each.id for each in open_}:  # also by another appliance
+            self._announce_end(ended)
         for intent in mine:
             task = asyncio.create_task(self._work(intent))
             self._tasks[intent.id] = task
@@ -237,8 +248,12 @@ class PowerRequests:
             log.exception("power.work_failed", host=intent.host, intent=intent.id)
             return
         self._wake.set()
-        async with self._changed:
-            self._changed.notify_all()
+        self._announce_end(intent.id)
+
+    def _announce_end(self, intent_id: str) -> None:
+        """Let those who wait for this intent read it; what they wait for further has another event."""
+        if (end := self._ends.pop(intent_id, None)) is not None:
+            end.set()
 
     async def _end_tasks(self) -> None:
         if running := list(self._tasks.values()):

@@ -60,10 +60,11 @@ class _Reset:
 
 @dataclass(slots=True)
 class _Sending:
-    """A reset under way: its intent as it is stored, and why it is not sent, or not again."""
+    """A reset under way: its intent as it is stored, its last judgement, and why it is not sent, or not again."""
 
     intent: PowerIntent
     action: ResetAction
+    judged: Future[None] | None = None
     prevented: StoreError | TransitionError | None = None
     is_overtaken: bool = False
 
@@ -113,9 +114,6 @@ class PowerSender:
 
     async def _prepared(self, intent: PowerIntent) -> _Reset | _End:
         """Judge an intent again, and do what comes before its reset."""
-        if abs(self.clock.now() - intent.requested_at) > LONGEST_WAIT:
-            reason = f"it was requested at {intent.requested_at:%Y-%m-%d %H:%M:%S} and not sent in time"
-            return _End(IntentState.CANCELLED, f"{reason}; request it again")
         host = self._host(intent)
         if isinstance(host, str):
             return _End(IntentState.CANCELLED, host)
@@ -137,6 +135,8 @@ class PowerSender:
         return host if host.bmc is not None else no_bmc(host.name)
 
     async def _refusal(self, intent: PowerIntent) -> str | None:
+        if abs(self.clock.now() - intent.requested_at) > LONGEST_WAIT:
+            return f"it was requested at {intent.requested_at:%Y-%m-%d %H:%M:%S} and not sent in time; request it again"
         install = await self.install_of(intent.host)
         return refusal(intent.action, install, is_forced=intent.is_forced)
 
@@ -144,11 +144,14 @@ class PowerSender:
         loop = asyncio.get_running_loop()
 
         def allow() -> Future[None]:
-            return asyncio.run_coroutine_threadsafe(self._allow(sending), loop)
+            sending.judged = asyncio.run_coroutine_threadsafe(self._allow(sending), loop)
+            return sending.judged
 
         try:
             await self.bmcs.call(prepared.host, lambda machine: machine.power(prepared.action, allow))
         except BmcError as error:
+            if sending.judged is not None:  # the store may answer after the call has ended: what it has stored counts
+                await asyncio.gather(asyncio.wrap_future(sending.judged), return_exceptions=True)
             return await self._end_of_failed(sending, prepared.host, error)
         return _End(IntentState.DONE, prepared.note)
 

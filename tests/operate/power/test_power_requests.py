@@ -1,6 +1,7 @@
 """Power actions on hosts: judged, stored before anything is sent, sent once, and recorded with their actor."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -283,6 +284,56 @@ def test_a_host_whose_install_goes_on_while_its_bmc_is_waited_for_is_not_reset(
     with_rack(with_services, work)
 
 
+def test_a_reset_whose_bmc_was_waited_for_too_long_is_not_sent(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        original, calls = rack.bmcs.call, iter(range(9))
+
+        async def call(host: Host, what: Callable[[Any], Any], **_limit: float) -> Any:
+            if next(calls) == 1:
+                rack.services.clock.pass_(601)
+            return await original(host, what)
+
+        rack.bmcs.call = call
+        (end,) = await rack.ends_of(A.CYCLE, is_forced=True)
+
+        assert (end.state, end.sent_at, rack.bmcs.of("cp1").sent) == (IntentState.CANCELLED, None, [])
+        assert end.detail == "it was requested at 2026-11-21 00:16:40 and not sent in time; request it again"
+
+    with_rack(with_services, work)
+
+
+def test_a_reset_that_is_judged_when_its_call_has_ended_already_has_failed(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    """The store answers so late that the limit of the call is over: `sending` is stored, and no reset was sent."""
+
+    async def work(rack: Rack) -> None:
+        original, is_stored, has_ended = rack.intents.move, threading.Event(), threading.Event()
+
+        async def move(before: PowerIntent, state: IntentState, **options: Any) -> PowerIntent | None:
+            stored = await original(before, state, **options)
+            if state is IntentState.SENDING:
+                is_stored.set()
+                await asyncio.to_thread(has_ended.wait, 10)
+                for _ in range(200):  # the sender gets the error of the call meanwhile
+                    await asyncio.sleep(0)
+            return stored
+
+        def power(_action: ResetAction, allow: Callable[[], Future[None]]) -> None:
+            allow()
+            assert is_stored.wait(10)
+            has_ended.set()
+            raise bmc_error()
+
+        monkeypatch.setattr(rack.intents, "move", move)
+        rack.bmcs.of("cp1").power = power
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        assert (end.state, end.detail) == (IntentState.FAILED, str(bmc_error()))
+
+    with_rack(with_services, work)
+
+
 def test_a_reset_that_is_sent_again_is_judged_again(with_services: WithServices):
     async def work(rack: Rack) -> None:
         machine, loop, sent = rack.bmcs.of("cp1"), asyncio.get_running_loop(), []
@@ -519,6 +570,94 @@ def test_after_a_kill_an_intent_is_neither_forgotten_nor_repeated(
         return left_behind(rack, IntentState(state), action)
 
     with_rack(with_services, work, left=left)
+
+
+@pytest.mark.parametrize(
+    ("action", "is_left"), [(A.PXE, False), (A.CYCLE, False), (A.ON, False), (A.OFF, True)], ids=str
+)
+def test_an_unknown_action_is_no_problem_of_a_node_that_is_ready_since(
+    with_services: WithServices, action: PowerAction, is_left: bool
+):
+    async def ready(rack: Rack) -> None:
+        def moved(before: Install) -> Install:
+            return replace(before, state=InstallState.READY, changed_at=rack.services.clock.now())
+
+        moves = rack.services.install_moves
+        await moves.installs.change(CP1, moved, at=rack.services.clock.now(), what="test")
+        await moves.read(CP1)
+
+    def fails(_call: str) -> None:
+        raise bmc_error()
+
+    async def work(rack: Rack) -> None:
+        rack.bmcs.of("cp1").before = fails
+        await ready(rack)
+        rack.services.clock.pass_(1)
+        old = left_behind(rack, IntentState.SENDING, action)
+        await rack.intents.add([old])
+        await rack.power.begin_open()
+        assert (await rack.end_of("old")).state is IntentState.UNKNOWN
+        await rack.power.begin_open()
+        before = rack.power.problems()
+        rack.services.clock.pass_(1)
+        await ready(rack)
+
+        assert (len(before), bool(rack.power.problems())) == (1, is_left)
+        assert {each.gauge: each.value for each in rack.power.readings()}["power_actions_unknown"] == is_left
+
+    async def scenario(services: BuiltServices) -> None:
+        await work(built(services))
+
+    with_services(scenario)
+
+
+def test_who_waits_for_an_end_reads_no_intent_for_those_of_others(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    """A rollout waits for hundreds at once."""
+
+    async def work(rack: Rack) -> None:
+        original, read, hold = rack.intents.get, [], threading.Event()
+
+        async def get(intent_id: str) -> PowerIntent | None:
+            read.append(intent_id)
+            return await original(intent_id)
+
+        monkeypatch.setattr(rack.intents, "get", get)
+        rack.bmcs.of("w1").before = lambda _call: hold.wait(10)
+        (slow,) = await rack.power.request(PowerRequest(["w1"], A.ON), actor=ALICE)
+        waiting = asyncio.create_task(rack.end_of(slow.id))
+        await asyncio.sleep(0)
+        (first,) = await rack.ends_of(A.ON, "cp1")
+        (second,) = await rack.ends_of(A.CYCLE, "cp1")
+        hold.set()
+
+        assert {first.state, second.state, (await waiting).state} == {IntentState.DONE}
+        assert read.count(slow.id) == 2
+
+    with_rack(with_services, work)
+
+
+def test_an_end_that_another_appliance_has_stored_is_seen(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        at = rack.services.clock.now()
+        intent = PowerIntent("theirs", CP1, A.ON, ALICE, at, owner="another")
+        await rack.intents.add([intent])
+        both = [asyncio.create_task(rack.end_of("theirs")) for _ in range(2)]
+        open_ = await rack.power.ended("theirs", timeout_s=0.01)
+        await rack.intents.move(intent, IntentState.DONE, at=at)
+
+        assert open_ == intent
+        assert [(await each).state for each in both] == [IntentState.DONE] * 2
+
+    async def scenario(services: BuiltServices) -> None:
+        rack = built(services, running=(OWN, "another"), is_shared=True)
+        running = asyncio.create_task(rack.power.run())
+        await work(rack)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    with_services(scenario)
 
 
 async def wait_until(is_so: Callable[[], bool]) -> None:
