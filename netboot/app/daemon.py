@@ -151,7 +151,7 @@ class Daemon:
             self._registry,
             seen=self._seen,
             appliances=self._appliances,
-            boot_url=lambda: self._listeners.base_url(),
+            lans=lambda: self._listeners.lans(),
             metrics=metrics,
             clock=clock,
         )

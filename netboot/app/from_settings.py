@@ -139,10 +139,17 @@ def machine_addresses_of(settings: Settings, links: Mapping[str, Link]) -> list[
 
 
 def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
-    """List the URLs that machines on each interface get, the first one's first; with `SERVER` if none is known here."""
-    found = [*map(str, machine_addresses_of(settings, links))]
-    listened = [str(next(iter(settings.http.listen), "SERVER"))]
-    return [urls.base_url(address, settings.http.port) for address in found or listened]
+    """List the URLs that machines on each interface get, the first one's first; none if none is known here."""
+    found = machine_addresses_of(settings, links) or settings.http.listen[:1]
+    return [urls.base_url(address, settings.http.port) for address in found]
+
+
+def planned_urls(settings: Settings, links: Mapping[str, Link]) -> list[str]:
+    """List the URLs with which documents are shown to an operator: as machines get them, else one with `SERVER`.
+
+    What has it is sent to no machine, BMC or other appliance.
+    """
+    return base_urls_of(settings, links) or [urls.base_url("SERVER", settings.http.port)]
 
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:

@@ -20,6 +20,7 @@ from netboot.content.serving.index import ContentIndex
 from netboot.leasing.lease_service import LeaseService
 from netboot.model import urls
 from netboot.model.host.network import DhcpMode
+from netboot.operate.power.boot_lan import BootLans
 from netboot.operate.readiness import NO_INTERFACE
 from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted, recorded
 from netboot.serve.boot_http.document_handler import CheckHealth, DocumentHandler
@@ -221,21 +222,25 @@ class BootListeners:
         ]
 
     def base_url(self) -> str:
-        """Return the URL of this server that machines on the first interface get."""
-        return self.base_urls()[0]
+        """Return the URL of this server that machines on the first interface get, as plans show it."""
+        return next(iter(self.base_urls() or from_settings.planned_urls(self._settings, {})))
 
     def base_urls(self) -> list[str]:
-        """List the URLs of this server that machines on each interface get."""
-        served = self._interfaces.current if self._interfaces is not None else ()
+        """List the URLs of this server that machines on each interface get; none if none is known."""
+        served = self.lans().served
         if not served:
             return from_settings.base_urls_of(self._settings, {})
         return [urls.base_url(each.advertise or each.address, self._settings.http.port) for each in served]
 
+    def lans(self) -> BootLans:
+        """Return the interfaces on which machines are served now."""
+        served = self._interfaces.current if self._interfaces is not None else ()
+        return BootLans(served, [each.name for each in self._settings.network.interfaces], self._settings.http.port)
+
     def on_lan(self) -> OnLan:
         """Return where this server is on the boot LAN, also by the addresses that it publishes."""
-        served = self._interfaces.current if self._interfaces is not None else ()
-        found = {each for interface in served for each in (*interface.addresses, interface.advertise)}
-        return OnLan(self.base_url(), sorted(str(each) for each in found if each is not None))
+        found = {each for interface in self.lans().served for each in (*interface.addresses, interface.advertise)}
+        return OnLan(next(iter(self.base_urls()), ""), sorted(str(each) for each in found if each is not None))
 
     def unobserved(self) -> list[str]:
         """List why other servers are not seen on some interface."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fixtures.certificates import server_pair
 
-from netboot.app.from_settings import as_reloaded, needs_restart, registry_for
+from netboot.app.from_settings import as_reloaded, base_urls_of, needs_restart, planned_urls, registry_for
 from netboot.model.boot.offer import UnknownHosts
 from netboot.operate.certificates.authority import CertificateAuthority
 from netboot.registry.load import load_settings, read
@@ -24,6 +24,13 @@ def test_a_reload_takes_what_decides_and_names_what_waits_for_a_restart(tmp_path
 
     assert needs_restart(running, changed) == ["tftp", "content"]
     assert as_reloaded(running, changed) == settings(tmp_path, "hosts: {unknown: wait}\n")
+
+
+def test_an_address_that_is_not_known_is_a_placeholder_in_plans_only(tmp_path: Path):
+    unknown, listened = settings(tmp_path, ""), settings(tmp_path, "http: {listen: [192.0.2.9, 192.0.2.8]}\n")
+
+    assert (base_urls_of(unknown, {}), planned_urls(unknown, {})) == ([], ["http://SERVER:8080"])
+    assert base_urls_of(listened, {}) == planned_urls(listened, {}) == ["http://192.0.2.9:8080"]
 
 
 def test_nobody_is_inspected_while_a_host_is_left_out(tmp_path: Path):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from fixtures.daemon import Daemon, wait_until
+from fixtures.files import write_boot_files
 from fixtures.html_page import HtmlPage
 from fixtures.redfish_emulator import PASSWORD, USER, EmulatedMachine, HeldReset, emulated_bmc
 
@@ -22,6 +23,7 @@ admin: {socket: control.sock}
 content: {directory: content}
 store: {url: "sqlite+aiosqlite:///netboot.db"}
 records: {directory: records}
+bootfiles: {directories: [bootfiles]}
 log: {format: json}
 bmc: {timeout_s: 5}
 """
@@ -39,6 +41,7 @@ def machine() -> EmulatedMachine:
 def daemon(tmp_path: Path, machine: EmulatedMachine) -> Iterator[Daemon]:
     """A daemon whose host w1 is that machine."""
     with emulated_bmc(machine, directory=tmp_path) as url:
+        write_boot_files(tmp_path / "bootfiles")
         found = Daemon(tmp_path)
         found.config.write_text(SETTINGS)
         (tmp_path / "hosts.yaml").write_text(
@@ -99,6 +102,18 @@ def test_another_machine_at_the_address_of_a_bmc_is_not_changed(daemon: Daemon, 
 
     assert "its cards have the MACs 52:54:00:aa:bb:02, none of the host; correct bmc.url or mac" in printed
     assert (machine.resets, machine.boot_device) == ([], "Hdd")
+
+
+def test_no_url_is_written_into_a_firmware_while_no_interface_is_served(daemon: Daemon, machine: EmulatedMachine):
+    """What a BIOS once has stays there."""
+    printed = daemon.netboot("power", "pxe", "w1", "--http-uri", "--force", status=1)
+
+    assert printed == (
+        "netboot: cannot power pxe: this appliance serves no interface of the boot LAN now, so that the URL for the "
+        "firmware of w1 is not known; see netboot check, and network.interfaces\nnothing was requested\n"
+    )
+    assert daemon.api(W1)["intents"] == []
+    assert (machine.resets, machine.boots, machine.boot_device) == ([], [], "Hdd")
 
 
 def test_each_action_is_in_the_audit_trail_with_its_actor(daemon: Daemon):

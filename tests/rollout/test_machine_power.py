@@ -10,6 +10,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.host import HostName
 from netboot.model.power.power import IntentState, PowerAction
+from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
@@ -29,7 +30,7 @@ def requests_of(services: BuiltServices, bmcs: FakeBmcs) -> PowerRequests:
         services.install_moves,
         services.event_bus,
         hosts=services.registry.hosts,
-        boot_uri=lambda _host: None,
+        boot_uri=lambda _host: NoBootUri("unused"),
         store_events=services.event_log.flush,
         metrics=Metrics(),
         clock=services.clock,

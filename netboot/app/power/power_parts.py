@@ -18,6 +18,7 @@ from netboot.model import urls
 from netboot.model.boot.boot_client import CPU_OF_ARCH, Arch, BootClient, BootProtocol, Cpu, Stage, arch_named
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host
+from netboot.operate.power.boot_lan import BootLans, NoBootUri, address_for
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
 from netboot.settings.bmc_setting import BmcSettings
@@ -40,18 +41,18 @@ def power_requests(
     *,
     seen: SeenMachines,
     appliances: KnownAppliances,
-    boot_url: Callable[[], str],
+    lans: Callable[[], BootLans],
     metrics: Metrics,
     clock: Clock,
 ) -> PowerRequests:
-    """Build the power actions of the daemon that has opened `store`; `boot_url` is that of this server."""
+    """Build the power actions of the daemon that has opened `store`; `lans` are those that it serves."""
     sender = PowerSender(
         bmcs,
         PowerIntents(store.database),
         install_moves,
         store.events,
         hosts=registry.hosts,
-        boot_uri=partial(boot_uri, registry, seen, boot_url),
+        boot_uri=partial(boot_uri, registry, seen, lans),
         store_events=store.store_events,
         metrics=metrics,
         clock=clock,
@@ -85,12 +86,19 @@ def bmcs_of(settings: BmcSettings, directory: Path) -> "Bmcs":
     return Bmcs(quirks, directory / settings.credentials, timeout_s=settings.timeout_s, parallel=settings.parallel)
 
 
-def boot_uri(registry: LiveRegistry, seen: SeenMachines, boot_url: Callable[[], str], host: Host) -> str | None:
-    """Return the URL of the loader that the firmware of a host fetches by HTTP; None: there is no such loader."""
+def boot_uri(registry: LiveRegistry, seen: SeenMachines, lans: Callable[[], BootLans], host: Host) -> str | NoBootUri:
+    """Return the URL of the loader that the firmware of a host fetches by HTTP, or why there is none."""
     machine = seen.machine_of(host.mac)
     number = arch_named(machine.arch) if machine is not None and machine.arch is not None else None
     cpu = CPU_OF_ARCH.get(number) if number is not None else None
     arch = _FIRMWARE.get(cpu, Arch.X64_UEFI_HTTP) if cpu is not None else Arch.X64_UEFI_HTTP
     client = BootClient(host.mac, arch, BootProtocol.HTTP, Stage.FIRMWARE)
     loaders = (host.loader,) if host.loader is not None else registry.now.policy.loaders_for(client)
-    return urls.machine_file(boot_url(), host.mac, loaders[0].rpartition("/")[2]) if loaders else None
+    if not loaders:
+        return NoBootUri(f"no loader for UEFI HTTP boot of {host.name} is there; see bootfiles.loaders")
+    served = lans()
+    machines = [each for mac in host.macs if (each := seen.machine_of(mac)) is not None]
+    address = address_for(host, machines, served)
+    if isinstance(address, NoBootUri):
+        return address
+    return urls.machine_file(urls.base_url(address, served.port), host.mac, loaders[0].rpartition("/")[2])

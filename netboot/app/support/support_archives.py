@@ -174,7 +174,7 @@ class SupportArchives:
         configuration = await self._configuration()
         host = configuration.hosts.named(name)
         registry, _ = await asyncio.to_thread(from_settings.registry_for, configuration.settings, configuration)
-        base_url = from_settings.base_urls_of(configuration.settings, await links_here())[0]
+        base_url = from_settings.planned_urls(configuration.settings, await links_here())[0]
         armed = Install(host.name).armed(at=self.now(), reason="plan", attempts=1)
         planned = await HostPlanner(registry.documents, host, host.mac, base_url).plan(
             offers(host, registry.policy, armed)

@@ -22,6 +22,7 @@ from netboot.model.install.install import InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
 from netboot.model.words import one_line
 from netboot.operate.power.bmc_probes import BmcProbes
+from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.lost_events import record_lost
 from netboot.operate.power.power_request import (
     HostPower,
@@ -83,8 +84,9 @@ class PowerRequests:
         if request.id and (stored := await self._intents.get(request.id)) is not None:
             return [stored]
         hosts = self._selected(request)
-        refused = await self._refused(hosts, request)
-        intents = [self._intent(host, request, actor) for host in hosts]
+        uris = {host.name: self._uri(host, request) for host in hosts}  # once: an interface may be lost meanwhile
+        refused = await self._refused(hosts, request, uris)
+        intents = [self._intent(host, request, actor, uri=uris[host.name]) for host in hosts]
         if not refused and (others := await self._intents.add(intents)):
             refused = {each.host: PossibleAction(request.action, [under_way(each)]) for each in others}
         if refused:
@@ -267,17 +269,21 @@ class PowerRequests:
         hosts = self._sender.hosts()
         return [hosts.named(name) for name in dict.fromkeys(request.hosts or request.selection.names(hosts))]
 
-    async def _refused(self, hosts: Sequence[Host], request: PowerRequest) -> Mapping[HostName, PossibleAction]:
+    def _uri(self, host: Host, request: PowerRequest) -> str | NoBootUri | None:
+        """Return the URL that a request writes into the firmware of a host; None: it writes none."""
+        return self._sender.boot_uri(host) if request.network_boot_of(host) is NetworkBoot.HTTP_URI else None
+
+    async def _refused(
+        self, hosts: Sequence[Host], request: PowerRequest, uris: Mapping[HostName, str | NoBootUri | None]
+    ) -> Mapping[HostName, PossibleAction]:
         """Judge the hosts of a request; return those of which it is refused."""
         open_ = {each.host: each for each in await self._intents.open()}
         found = {}
         for host in hosts:
             install = await self._sender.install_of(host.name)
             judged = possible_action(request.action, host, install, open_.get(host.name))
-            is_without_url = request.network_boot_of(host) is NetworkBoot.HTTP_URI and not self._sender.boot_uri(host)
-            if is_without_url:
-                why = f"no loader for UEFI HTTP boot of {host.name} is there; see bootfiles.loaders"
-                judged = PossibleAction(request.action, [*judged.reasons, why])
+            if isinstance(uri := uris[host.name], NoBootUri):
+                judged = PossibleAction(request.action, [*judged.reasons, uri.reason])
             if judged.reasons and not (request.is_forced and judged.is_forcible):
                 found[host.name] = judged
         return found
@@ -294,16 +300,15 @@ class PowerRequests:
         reasons = {host: judged.reasons for host, judged in refused.items()}
         return PowerRefusedError(action, reasons, is_forcible=is_forcible)
 
-    def _intent(self, host: Host, request: PowerRequest, actor: Actor) -> PowerIntent:
-        boot = request.network_boot_of(host)
+    def _intent(self, host: Host, request: PowerRequest, actor: Actor, *, uri: str | NoBootUri | None) -> PowerIntent:
         return PowerIntent(
             request.id or self._new_id(),
             host.name,
             request.action,
             actor,
             self._sender.clock.now(),
-            network_boot=boot,
-            uri=self._sender.boot_uri(host) if boot is NetworkBoot.HTTP_URI else None,
+            network_boot=request.network_boot_of(host),
+            uri=uri if isinstance(uri, str) else None,
             is_forced=request.is_forced,
             owner=self._owner,
         )

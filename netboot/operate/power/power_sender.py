@@ -25,6 +25,7 @@ from netboot.model.install.install import Install, InstallState
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
 from netboot.model.words import one_line
+from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import ObservedPower, judged_install, no_bmc
 from netboot.store.power.power_intents import PowerIntents
 from netboot.telemetry.metrics import Metrics
@@ -78,7 +79,7 @@ class PowerSender:
     install_moves: InstallMoves
     events: EventBus
     hosts: Callable[[], HostSet]
-    boot_uri: Callable[[Host], str | None]
+    boot_uri: Callable[[Host], str | NoBootUri]
     store_events: Callable[[], Awaitable[object]]
     metrics: Metrics
     clock: Clock

@@ -11,6 +11,7 @@ from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostName
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
+from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.lost_events import record_lost
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
@@ -28,7 +29,7 @@ def sender_of(services: BuiltServices) -> PowerSender:
         services.install_moves,
         services.event_bus,
         hosts=services.registry.hosts,
-        boot_uri=lambda _host: None,
+        boot_uri=lambda _host: NoBootUri("unused"),
         store_events=services.event_log.flush,
         metrics=Metrics(),
         clock=services.clock,

@@ -21,6 +21,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallEvent, InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState, ResetAction
+from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import ObservedPower, PowerRefusedError, PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
@@ -103,8 +104,10 @@ def built(
     async def no_pause(_seconds: float) -> None:
         await asyncio.sleep(0)
 
-    def boot_uri(host: Host) -> str | None:
-        return f"http://192.0.2.10:8080/boot/{host.mac.hyphenated}/snponly.efi" if host.name == CP1 else None
+    def boot_uri(host: Host) -> str | NoBootUri:
+        if host.name != CP1:
+            return NoBootUri(f"no URL for {host.name}")
+        return f"http://192.0.2.10:8080/boot/{host.mac.hyphenated}/snponly.efi"
 
     sender = PowerSender(
         bmcs,
@@ -430,8 +433,9 @@ def test_what_no_force_overrides(with_services: WithServices):
         ]
 
         rack.services.change_host("w1", bmc=Bmc("https://w1.example"))
-        no_loader = await rack.refusal_of(A.PXE, "w1", network_boot=NetworkBoot.HTTP_URI, is_forced=True)
-        assert no_loader.reasons["w1"] == ["no loader for UEFI HTTP boot of w1 is there; see bootfiles.loaders"]
+        no_url = await rack.refusal_of(A.PXE, "w1", network_boot=NetworkBoot.HTTP_URI, is_forced=True)
+        assert no_url.reasons["w1"] == ["no URL for w1"]
+        assert await rack.intents.of_host(W1, limit=9) == []
 
     with_rack(with_services, work)
 

@@ -81,7 +81,7 @@ async def _next_boot(configuration: Configuration, name: str, state: Mapping[str
         install = install.armed(at=utc_now(), reason="explain", attempts=1)
     if state is not None and (request := state["next_boot"]) is not None:
         requested = RequestedBoot(OneTimeBoot(request["kind"]), utc_now(), request["medium"])
-    base_url = from_settings.base_urls_of(configuration.settings, await links_here())[0]
+    base_url = from_settings.planned_urls(configuration.settings, await links_here())[0]
     stored = state["local_boots"] if state is not None else {}
     known = {name: found for name, value in stored.items() if (found := LocalBoot.from_json(value)) is not None}
     return next_boot(host, registry, install, requested, local_boots=known, base_url=base_url)

@@ -50,7 +50,7 @@ def plan(
     for note in files.notes(configuration.allocations, {host.name for host in hosts}):
         click.echo(f"note: {note}", err=True)
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
-    base_urls = from_settings.base_urls_of(configuration.settings, asyncio.run(links_here()))
+    base_urls = from_settings.planned_urls(configuration.settings, asyncio.run(links_here()))
     if is_diff:
         changes = asyncio.run(_compared(config, registry, hosts, base_urls=base_urls))
         _print_changes(changes, as_json=as_json)

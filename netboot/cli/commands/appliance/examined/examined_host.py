@@ -27,7 +27,7 @@ async def _host_facts(config: Path, checked: CheckedConfiguration, name: str) ->
     configuration, settings = checked.configuration, checked.configuration.settings
     host = configuration.hosts.get(name)
     content = await content_facts(config, checked)
-    base_url = from_settings.base_urls_of(settings, await links_here())[0]
+    base_url = from_settings.planned_urls(settings, await links_here())[0]
     return HostFacts(
         name,
         host,
