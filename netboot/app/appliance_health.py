@@ -1,7 +1,7 @@
 """Whether each part of the running daemon works now.
 
-Store, content directory, descriptors and the directories that commands write in are checked; the state of the others is
-in memory.
+Store, content directory, descriptors, the directories that commands write in and the commands of the cluster are
+checked; the state of the others is in memory.
 
 A check that hangs (a database server, a network file system) delays no answer beyond `ANSWER_S`. One runs at a time,
 and its result is used for `FRESH_S`, however many clients request it.
@@ -9,7 +9,7 @@ and its result is used for `FRESH_S`, however many clients request it.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from netboot.app.health.written_directories import WrittenDirectories
 from netboot.content.library.disk import cannot_read, full_disk, write_fault
 from netboot.errors import NetbootError
+from netboot.operate.rollout.ocne.command_programs import CommandPrograms
 from netboot.serve.net.descriptors import cure, is_scarce, permitted
 from netboot.store.database import Database
 from netboot.telemetry.health import Health, HealthPart, PartState
@@ -34,8 +35,7 @@ class ApplianceHealth:
         self,
         database: Database,
         content: Path,
-        written: Sequence[WrittenDirectories] = (),
-        *,
+        *others: WrittenDirectories | CommandPrograms,
         known: Callable[[], Iterable[HealthPart]],
     ) -> None:
         self._checks = [
@@ -45,7 +45,7 @@ class ApplianceHealth:
         ]
         self._checks += [
             _BoundedCheck(each.part, partial(asyncio.to_thread, each.check), at_worst=PartState.DEGRADED)
-            for each in written
+            for each in others
         ]
         self._known = known
 

@@ -119,13 +119,17 @@ class Daemon:
             withheld=self._content.withheld,
             content_changed=self._content_changed,
         )
-        self._health = ApplianceHealth(store.database, directory, self._in_force.written(), known=self._parts)
+        self._health = self._appliance_health(directory)
         self._shortage = DescriptorShortage(self._health.check, metrics, now=clock.now)
         self._fault_watch = FaultWatch(self._shortage.check, store.events, on_change=self._systemd.note_problems)
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin, self._watchdog = self._admin_listener(metrics, clock), self._verified_listeners()
         metrics.read_gauges(self._gauge_readings().read)
+
+    def _appliance_health(self, content: Path) -> ApplianceHealth:
+        checked = self._in_force.written()
+        return ApplianceHealth(self._store.database, content, *checked, self._rollouts.programs, known=self._parts)
 
     def _configuration_in_force(self, configuration: Configuration, clock: Clock) -> ConfigurationInForce:
         return ConfigurationInForce(
@@ -235,8 +239,7 @@ class Daemon:
         stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
         records = HealthPart.of("records", *self._record_problems(), at_worst=PartState.DEGRADED)
         others = [*self._listeners.parts(), *self._admin.parts(), *self._watchdog.parts()]
-        others += self._content_work.scrubbing.parts()
-        return [stop, records, *self._in_force.parts(), *others]
+        return [stop, records, *self._in_force.parts(), *others, *self._content_work.scrubbing.parts()]
 
     def _admin_listener(self, metrics: Metrics, clock: Clock) -> AdminListener:
         administration = self._administration

@@ -111,3 +111,15 @@ def test_plan_shows_why_a_document_cannot_be_rendered(netboot: CommandLine):
     assert planned["kickstart"] == "# w1 has no release to install; set hosts.w1.release"
     assert planned["script"].startswith("# cannot render the installer's kernel line for w1: it has no boot medium; ")
     assert planned["ignition"]["error"].startswith("w1 has no Ignition file; ")
+
+
+def test_a_command_of_the_cluster_that_cannot_be_run_is_a_problem(netboot: CommandLine):
+    commands = "{start: [/nonexistent/ocne, cluster, start], ready: [/bin/true]}"
+    netboot.config.write_text(netboot.config.read_text() + f"cluster: {{commands: {commands}}}\n")
+
+    problems = netboot.json("check", status=1)["problems"]
+
+    assert [each for each in problems if "cluster.commands" in each] == [
+        "cluster.commands.start: there is no program /nonexistent/ocne; install it, or correct cluster.commands.start "
+        "in netboot.yaml and systemctl restart netboot"
+    ]

@@ -12,6 +12,7 @@ from netboot.operate.rollout.decision.effects import RunCommand
 from netboot.operate.rollout.decision.next_actions import next_step
 from netboot.operate.rollout.decision.observed import Observed
 from netboot.operate.rollout.new_rollout import JudgedRollout, RolloutRequest
+from netboot.operate.rollout.rollout_status import next_command
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
 
 AGAIN = CommandKind.START_AGAIN
@@ -83,3 +84,42 @@ def test_an_installed_host_is_warned_of_because_its_system_may_know_another_file
         assert warning.startswith("w1 is installed already, and its system may know the file of its role by its digest")
 
     with_runner(with_services, work)
+
+
+def test_a_rollout_is_refused_whose_commands_cannot_be_run(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        whole = await judged(running)
+        await running.move("cp1", InstallState.READY)
+        worker = await judged(running, "w1")
+
+        cure = "install it, or correct cluster.commands.{} in netboot.yaml and systemctl restart netboot"
+        start, join, ready = (
+            f"cluster.commands.{name}: there is no program {path}; {cure.format(name)}"
+            for name, path in (
+                ("start", "/nonexistent/a"),
+                ("join_worker", "/nonexistent/b"),
+                ("ready", "/nonexistent/c"),
+            )
+        )
+        assert [each for each in whole.refusals if "program" in each] == [start, join, ready]
+        assert [each for each in worker.refusals if "program" in each] == [join, ready]
+
+    commands = {
+        CommandKind.START: ["/nonexistent/a"],
+        CommandKind.START_AGAIN: ["/nonexistent/a"],
+        CommandKind.JOIN_WORKER: ["/nonexistent/b"],
+        CommandKind.DRAIN: ["/nonexistent/drain"],
+    }
+    with_runner(with_services, work, commands=commands, ready=["/nonexistent/c"])
+
+
+def test_the_next_command_of_a_rollout_whose_command_cannot_be_run_names_what_is_corrected():
+    command = a_rollout().command(CommandKind.START).begun(BEGAN_AT)
+    failed = command.failed("there is no program /nonexistent/a", BEGAN_AT, cure="correct cluster.commands.start")
+
+    step = next_step(a_rollout().with_command(failed), Observed(), rules=EVERY_COMMAND, now=BEGAN_AT)
+
+    assert failed.next_at is None
+    assert step.rollout.state is RolloutState.PAUSED
+    assert step.rollout.reason == "start: there is no program /nonexistent/a; correct cluster.commands.start"
+    assert next_command(step.rollout) == "correct cluster.commands.start, then netboot cluster rollout resume"

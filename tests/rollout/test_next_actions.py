@@ -226,7 +226,9 @@ def test_a_command_that_fails_is_repeated_twice_then_the_rollout_is_paused():
     resumed = outcomes.resumed(rollout)
     step = next_step(resumed, Observed(api_answers=True), rules=EVERY_COMMAND, now=now)
     assert RunCommand(K.START_AGAIN) in step.effects
-    final = outcomes.command_failed(step.rollout, K.START_AGAIN, "another cluster", at=now, is_final=True)
+    final = outcomes.command_failed(
+        step.rollout, K.START_AGAIN, "another cluster", at=now, cure="put the kubeconfig there"
+    )
     assert final.command(K.START_AGAIN).next_at is None
 
 

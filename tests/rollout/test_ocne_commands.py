@@ -233,7 +233,10 @@ def test_a_program_that_is_missing_is_named(cluster: Cluster):
 
     failed = asyncio.run(commands.run(K.DRAIN, host="w1"))
 
-    assert failed == CommandFailed("/nonexistent/kubectl: No such file or directory")
+    assert failed == CommandFailed(
+        "cluster.commands.drain: there is no program /nonexistent/kubectl",
+        "install it, or correct cluster.commands.drain in netboot.yaml and systemctl restart netboot",
+    )
 
 
 def test_a_second_start_that_prints_an_ignition_file_has_made_another_cluster(cluster: Cluster):
@@ -241,7 +244,9 @@ def test_a_second_start_that_prints_an_ignition_file_has_made_another_cluster(cl
     again = cluster.run(lambda commands: commands.run(K.START_AGAIN))
 
     assert isinstance(failed, CommandFailed)
-    assert failed.is_final, "another run would find the kubeconfig of that cluster, and succeed"
+    assert failed.cure.startswith("put the kubeconfig of this cluster"), (
+        "another run would find the kubeconfig of that cluster, and succeed"
+    )
     assert failed.reason.startswith("the second start made the keys of another cluster")
     assert "cluster.home /srv/ocne has no kubeconfig of this cluster" in failed.reason
     assert again == CommandDone("exit code 0")

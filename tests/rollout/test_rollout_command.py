@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from fixtures.daemon import wait_until
 from fixtures.rack import Rack
 from fixtures.rollout_rack import hosts_yaml, rollout_rack, write_rollout_files
 
@@ -87,3 +88,16 @@ def wait_for(lines: IO[str] | None, text: str) -> None:
         if line.startswith(text):
             return
     raise AssertionError(f"{text!r} was not printed")
+
+
+def test_a_program_that_is_missing_is_found_before_a_disk_is_wiped(tmp_path: Path):
+    write_rollout_files(tmp_path, program=tmp_path / "bin" / "ocne")
+    with rollout_rack(tmp_path) as cluster:
+        found = [cluster.rack.netboot("cluster", "rollout", "--plan")]
+        (tmp_path / "bin" / "ocne").unlink()
+        found += [cluster.rack.netboot("cluster", "rollout", *each, status=1) for each in (("--plan",), ("--yes",))]
+
+        problem = f"cluster.commands.start: there is no program {tmp_path}/bin/ocne; install it, or correct"
+        assert [problem in each for each in found] == [False, True, True]
+        wait_until(lambda: any(each.startswith(problem) for each in cluster.rack.api("/api/v1/status")["problems"]))
+        assert cluster.rack.netboot("cluster", "rollout", "show", status=1).startswith("netboot: no such rollout")

@@ -17,6 +17,7 @@ from netboot.operate.rollout.decision.observed import Rules
 from netboot.operate.rollout.effect_runner import EffectParts
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.new_rollout import NewRollouts
+from netboot.operate.rollout.ocne.command_programs import CommandPrograms
 from netboot.operate.rollout.ocne.ocne_commands import CommandSettings, OcneCommands
 from netboot.operate.rollout.ocne_files import ClusterFiles
 from netboot.operate.rollout.rollout_changes import RolloutChanges
@@ -29,10 +30,11 @@ from netboot.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class RolloutParts:
-    """The runner, which works in the background, and the use cases."""
+    """The runner, which works in the background, the use cases, and whether the commands can be run."""
 
     runner: RolloutRunner
     uses: RolloutUses
+    programs: CommandPrograms
 
 
 def rollouts_of(
@@ -77,6 +79,7 @@ def rollouts_of(
         administration.arming,
         embeds_ignition=lambda: registry.now.documents.embeds_ignition,
         rules=rules,
+        programs=commands.programs,
         defaults=RolloutOptions(settings.max_parallel, settings.failure_budget),
     )
     uses = RolloutUses(
@@ -89,7 +92,7 @@ def rollouts_of(
         durations=lambda: store.durations.now,
         now=clock.now,
     )
-    return RolloutParts(runner, uses)
+    return RolloutParts(runner, uses, commands.programs)
 
 
 def _rules(settings: ClusterSettings) -> Rules:

@@ -16,11 +16,12 @@ import structlog
 
 from netboot.app.health.written_directories import HOSTS, IGNITION
 from netboot.events.event_bus import EventBus
+from netboot.operate.rollout.ocne.command_programs import PART as CLUSTER_COMMANDS
 from netboot.telemetry.health import Health, HealthPart, PartState
 
 WATCH_S: Final = 2.0
 SOUND_CHECKS: Final = 2
-WATCHED: Final = frozenset({"store", "content", "records", "descriptors", HOSTS, IGNITION})
+WATCHED: Final = frozenset({"store", "content", "records", "descriptors", HOSTS, IGNITION, CLUSTER_COMMANDS})
 
 log = structlog.get_logger()
 

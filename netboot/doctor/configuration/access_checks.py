@@ -140,6 +140,9 @@ def _wanted(configuration: Configuration) -> Wanted:
         wanted.reads.update({str(path): what for path in paths})
     programs = [Path(hook.command[0]) for hook in settings.hooks if hook.command]
     wanted.runs.update({str(path): "the command of a hook" for path in programs if os.access(path, os.F_OK)})
+    if settings.cluster.commands is not None:
+        programs = [Path(command[0]) for _, command in settings.cluster.commands if command]
+        wanted.runs.update({str(path): "a command of cluster.commands" for path in _present(programs)})
     if content.is_dir():
         wanted.writes[str(content)] = "content.directory: no upload, delta or summary can be made"
     if settings.store.url.startswith("sqlite"):

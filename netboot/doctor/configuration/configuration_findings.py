@@ -16,6 +16,7 @@ CHECKS: Final = (
     *(
         "configuration.hosts",
         "configuration.hooks",
+        "configuration.cluster",
         "configuration.bmcs",
         "configuration.store",
         "configuration.daemon",

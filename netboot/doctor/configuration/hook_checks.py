@@ -11,6 +11,7 @@ from netboot.model.access.secret_file import is_elsewhere
 from netboot.model.hook import CommandTarget, Hook, WebTarget
 from netboot.model.host.host import HostSet
 from netboot.operate.hooks.signature import read_keys
+from netboot.operate.programs.program_file import program_problem
 
 
 def check_hooks(hooks: Iterable[Hook], hosts: HostSet) -> CheckReport:
@@ -32,7 +33,8 @@ def _findings(target: WebTarget | CommandTarget) -> tuple[Iterable[str], Iterabl
         case WebTarget():
             return _problems_of_web(target), _warnings_of_web(target)
         case CommandTarget():
-            return _problems_of_program(Path(target.command[0])), ()
+            problem = program_problem(target.command, correct="correct command", is_run_here=False)
+            return ([str(problem)] if problem is not None else []), ()
         case _:
             assert_never(target)
 
@@ -58,13 +60,6 @@ def _warnings_of_web(target: WebTarget) -> Iterator[str]:
     secret = target.secret_file
     if secret is not None and os.access(secret, os.F_OK) and secret.stat().st_mode & 0o004:
         yield f"every user may read the secret {secret}; chmod o= {secret}"
-
-
-def _problems_of_program(path: Path) -> Iterator[str]:
-    if not os.access(path, os.F_OK) or not path.is_file():
-        yield f"there is no program {path}; correct command"
-    elif not path.stat().st_mode & 0o111:
-        yield f"{path} is not executable; chmod +x {path}"
 
 
 def _may_be_read(path: Path) -> bool:

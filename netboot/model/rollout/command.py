@@ -44,6 +44,7 @@ class RolloutCommand:
     """The last run of a command. `detail`: how it ended, why it failed, or what a person does; it has no secret.
 
     `printed`: how many commands it printed for a person, which have a token and a key in them and are not stored.
+    `cure`: what a person does before another attempt of one that failed; empty: nothing else is known.
     """
 
     kind: CommandKind
@@ -54,6 +55,7 @@ class RolloutCommand:
     next_at: datetime | None = None  # another attempt is made then
     detail: str = ""
     printed: int = 0
+    cure: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -71,20 +73,21 @@ class RolloutCommand:
     def begun(self, at: datetime) -> "RolloutCommand":
         return replace(
             self, state=CommandState.RUNNING, attempts=self.attempts + 1, began_at=at, ended_at=None, next_at=None,
-            detail="", printed=0,
+            detail="", printed=0, cure="",
         )  # fmt: skip
 
     def done(self, at: datetime, detail: str) -> "RolloutCommand":
         return replace(self, state=CommandState.DONE, ended_at=at, next_at=None, detail=detail, printed=0)
 
-    def failed(self, detail: str, at: datetime, *, is_final: bool = False) -> "RolloutCommand":
-        """Return this command after a failed run; another attempt is planned while few were made.
+    def failed(self, detail: str, at: datetime, *, cure: str = "") -> "RolloutCommand":
+        """Return this command after a failed run; another attempt is planned while few were made and none needs a cure.
 
         The first start is not repeated by itself: once it has made the cluster's keys, it prints no Ignition again.
         """
-        is_last = is_final or self.attempts >= MOST_ATTEMPTS or self.kind in (CommandKind.START, *REMOVAL)
+        is_last = bool(cure) or self.attempts >= MOST_ATTEMPTS or self.kind in (CommandKind.START, *REMOVAL)
         next_at = None if is_last else at + RETRY_AFTER * 2 ** max(self.attempts - 1, 0)
-        return replace(self, state=CommandState.FAILED, ended_at=at, next_at=next_at, detail=detail)
+        detail = f"{detail}; {cure}" if cure else detail
+        return replace(self, state=CommandState.FAILED, ended_at=at, next_at=next_at, detail=detail, cure=cure)
 
     def interrupted(self) -> "RolloutCommand":
         """Return this command after its daemon was killed: it runs again, and this run is not counted."""

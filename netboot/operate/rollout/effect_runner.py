@@ -178,8 +178,8 @@ class EffectRunner:
         match found:
             case CommandDone(ending):
                 return partial(outcomes.command_done, kind=kind, at=now(), detail=ending)
-            case CommandFailed(reason, is_final):
-                return partial(outcomes.command_failed, kind=kind, detail=reason, at=now(), is_final=is_final)
+            case CommandFailed(reason, cure):
+                return partial(outcomes.command_failed, kind=kind, detail=reason, at=now(), cure=cure)
             case Printed(count):
                 return partial(outcomes.command_printed, kind=kind, printed=count, at=now())
 

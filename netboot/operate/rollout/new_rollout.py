@@ -1,5 +1,6 @@
 """Judges a request for a rollout, and makes the rollout of it. Every reason of a refusal has its cure."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from netboot.operate.actions.host_arming import HostArming
 from netboot.operate.cluster.role_file_uses import KEYS_OF_USES
 from netboot.operate.rollout.decision.host_moves import USE_OF
 from netboot.operate.rollout.decision.observed import Rules
+from netboot.operate.rollout.ocne.command_programs import CommandPrograms
 from netboot.store.rollouts.rollout_store import Rollouts
 
 _EMBEDDED = (
@@ -63,6 +65,7 @@ class NewRollouts:
     arming: HostArming
     embeds_ignition: Callable[[], bool]
     rules: Rules
+    programs: CommandPrograms
     defaults: RolloutOptions
 
     async def judge(self, request: RolloutRequest, *, actor: str, now: datetime) -> JudgedRollout:
@@ -76,6 +79,7 @@ class NewRollouts:
         refusals = [*_refusals(declared, wanted, installs, rollout, request=request)]
         if self.embeds_ignition():
             refusals.append(_EMBEDDED)
+        refusals += map(str, await asyncio.to_thread(self.programs.problems, _needed(rollout)))
         warnings: list[str] = []
         blank = [host for host in wanted if _is_installed_anew(host, installs, request)]
         for judged in await self.arming.judge(await self.arming.observe(blank), joins_later=True):
@@ -119,14 +123,19 @@ class NewRollouts:
 
     def _by_hand(self, rollout: Rollout) -> Iterator[str]:
         """Yield which commands a person runs."""
-        needed = [*rollout.commands] if rollout.has_cluster else [CommandKind.START, CommandKind.START_AGAIN]
-        parts = {each.part for each in rollout.hosts}
-        needed += [CommandKind.JOIN_CONTROL_PLANE] if RolloutPart.CONTROL_PLANE in parts else []
-        needed += [CommandKind.JOIN_WORKER] if RolloutPart.WORKER in parts else []
-        needed += [*REMOVAL] if rollout.replaces is not None else []
-        missing = [kind.value for kind in needed if kind not in self.rules.configured]
+        missing = [kind.value for kind in _needed(rollout) if kind not in self.rules.configured]
         if missing:
             yield f"a person runs {', '.join(missing)}: the rollout waits for it; see cluster.commands"
+
+
+def _needed(rollout: Rollout) -> list[CommandKind]:
+    """Return the commands that a rollout needs."""
+    needed = [*rollout.commands] if rollout.has_cluster else [CommandKind.START, CommandKind.START_AGAIN]
+    parts = {each.part for each in rollout.hosts}
+    needed += [CommandKind.JOIN_CONTROL_PLANE] if RolloutPart.CONTROL_PLANE in parts else []
+    needed += [CommandKind.JOIN_WORKER] if RolloutPart.WORKER in parts else []
+    needed += [*REMOVAL] if rollout.replaces is not None else []
+    return needed
 
 
 def refused(refusals: Sequence[str]) -> RolloutError:

@@ -143,6 +143,9 @@ def next_command(rollout: Rollout) -> str | None:
     failed = next(
         (each for each in rollout.hosts if each.phase is Phase.FAILED and retry_refusal(rollout, each) is None), None
     )
+    cures = [each.cure for each in rollout.commands.values() if each.state is CommandState.FAILED and each.cure]
+    if cures and rollout.state is RolloutState.PAUSED:
+        return f"{cures[0]}, then netboot cluster rollout resume"
     removal = next((each for each in rollout.commands.values() if each.has_failed_to_remove), None)
     if removal is not None:
         return removal_steps(removal, rollout)

@@ -122,6 +122,7 @@ def command_columns(rollout: int, command: RolloutCommand) -> dict[str, Any]:
             "next_at": text(command.next_at),
             "detail": command.detail,
             "printed": command.printed,
+            "cure": command.cure,
         },
     }
 
@@ -137,6 +138,7 @@ def command_of(row: RowMapping) -> RolloutCommand:
         moment(record["next_at"]),
         record["detail"],
         record["printed"],
+        record.get("cure", ""),
     )
 
 

@@ -42,6 +42,7 @@ from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.words import shown_size
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
+from netboot.operate.rollout.ocne.command_programs import command_problems
 from netboot.registry.load import Configuration
 from netboot.serve.net.local_addresses import read_local_addresses
 from netboot.settings.settings import BootInterface, Network, Settings
@@ -132,6 +133,10 @@ async def _check(
     findings.add("configuration.registry", check_registry(settings, machine_addresses, now=utc_now()))
     findings.add("configuration.hosts", check_hosts(configuration, links))
     findings.add("configuration.hooks", check_hooks([each.hook() for each in settings.hooks], configuration.hosts))
+    commands = settings.cluster.commands
+    if commands is not None:
+        unusable = command_problems(dict(commands), is_run_here=False)
+        findings.add("configuration.cluster", CheckReport([*map(str, unusable)]))
     findings.add("configuration.bmcs", await asyncio.to_thread(_check_bmcs, config, configuration))
     warnings = [*host_warnings(configuration.hosts, settings)]
     if settings.install.ignition is IgnitionWay.EMBED:

@@ -43,14 +43,12 @@ def command_done(rollout: Rollout, kind: CommandKind, at: datetime, *, detail: s
     return rollout.with_command(command.done(at, detail)) if command.state is CommandState.RUNNING else rollout
 
 
-def command_failed(
-    rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime, is_final: bool = False
-) -> Rollout:
-    """Return a rollout after a command failed; `is_final`: it is not repeated by itself."""
+def command_failed(rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime, cure: str = "") -> Rollout:
+    """Return a rollout after a command failed; `cure`: what a person does before it is repeated."""
     command = rollout.command(kind)
     if command.state is not CommandState.RUNNING:
         return rollout
-    return rollout.with_command(command.failed(detail, at, is_final=is_final))
+    return rollout.with_command(command.failed(detail, at, cure=cure))
 
 
 def command_printed(rollout: Rollout, kind: CommandKind, printed: int, *, at: datetime) -> Rollout:

@@ -24,6 +24,7 @@ from netboot.model.rollout.command import FILE_OF, CommandKind
 from netboot.model.words import one_line
 from netboot.operate.cluster.role_file_uses import LARGEST_BYTES, IgnitionRequest
 from netboot.operate.programs.bounded_program import ENVIRONMENT, EndedProgram, run_program
+from netboot.operate.rollout.ocne.command_programs import CommandPrograms, name_of
 from netboot.operate.rollout.ocne.printed_commands import kubeadm_commands, printed_lines
 
 PRINTED_SUFFIX: Final = ".printed"
@@ -37,9 +38,9 @@ _IGNITION: Final = re.compile(rb'\s*\{\s*"ignition"\s*:')  # ocne 2.3.3 prints i
 _NOT_WATCHED: Final = "netboot was killed while it ran: its exit code is not known, and what it printed is a whole file"
 _ANOTHER_CLUSTER: Final = (
     "the second start made the keys of another cluster and printed an Ignition file, because cluster.home {home} has "
-    "no kubeconfig of this cluster; put the kubeconfig of this cluster in the place of the one that it wrote there, "
-    "then netboot cluster rollout resume"
+    "no kubeconfig of this cluster"
 )
+_KUBECONFIG: Final = "put the kubeconfig of this cluster in the place of the one that the second start wrote in {home}"
 
 TakeFile = Callable[[IgnitionRequest], Awaitable[object]]
 
@@ -54,6 +55,13 @@ class CommandSettings:
     timeout_s: float = 900.0
     home: str = "/"
 
+    def named(self) -> dict[str, Sequence[str]]:
+        """Return the commands by their names in `cluster.commands`."""
+        return {name_of(kind): command for kind, command in self.commands.items()} | {
+            "kubeadm": self.kubeadm,
+            "ready": self.ready,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
@@ -64,10 +72,10 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """`is_final`: it must not be repeated before a person mended something."""
+    """`cure`: what a person does before it is repeated; empty: it is repeated by itself."""
 
     reason: str
-    is_final: bool = False
+    cure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +101,15 @@ class OcneCommands:
     ) -> None:
         self.settings = settings
         self._place_of, self._take, self._now = place_of, take, now
+        self.programs = CommandPrograms(settings.named())
         self._environment = {**ENVIRONMENT, "HOME": settings.home}
 
     async def run(self, kind: CommandKind, *, host: str | None = None) -> CommandOutcome:
         """Run a command; `host`: the node that drain, reset and delete are about."""
-        use = FILE_OF.get(kind)
+        use, home = FILE_OF.get(kind), self.settings.home
+        unusable = await asyncio.to_thread(self.programs.problems, [kind])
+        if unusable:
+            return CommandFailed(unusable[0].reason, unusable[0].cure)
         try:
             if use is not None:
                 return await self._run_for_file(kind, use)
@@ -106,7 +118,7 @@ class OcneCommands:
             if ended.status != 0:
                 return CommandFailed(_why(command, ended, self.settings.timeout_s))
             if kind is CommandKind.START_AGAIN and _IGNITION.match(ended.output):
-                return CommandFailed(_ANOTHER_CLUSTER.format(home=self.settings.home), is_final=True)
+                return CommandFailed(_ANOTHER_CLUSTER.format(home=home), _KUBECONFIG.format(home=home))
             return CommandDone(ended.ending)
         except (OSError, ValueError, NetbootError) as error:
             return CommandFailed(_sentence(error))
