@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from netboot.bmc.credentials import BmcCredentials
 from netboot.operate.power.power_request import PowerRequest
-from netboot.operate.selection import EVERY_HOST, HostSelection
 
 View = Mapping[str, Any]
 
@@ -40,12 +39,6 @@ class PowerClient:
     async def read(self, name: str) -> View:
         """Read the state of a host's machine from its BMC."""
         return dict(await self._request("GET", f"hosts/{quote(name, safe='')}/power"))
-
-    async def read_all(self, selection: HostSelection = EVERY_HOST) -> list[View]:
-        """Read the states of all machines of a selection."""
-        pairs = [("role", selection.role)] if selection.role else []
-        pairs += [("label", f"{key}={text}") for key, text in selection.labels.items()]
-        return list(await self._request("GET", f"power?{urlencode(pairs)}" if pairs else "power"))
 
 
 class ProbesClient:

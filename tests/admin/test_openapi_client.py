@@ -70,7 +70,6 @@ ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "power.request": (PowerRequest(["cp1"], PowerAction.PXE, NetworkBoot.HTTP, is_forced=True),),
     "power.ended": ("ab12",),
     "power.read": ("cp1",),
-    "power.read_all": (WORKERS,),
     "power.probes.probe": ("cp1",),
     "bmc_credentials.set": ("cp1", BmcCredentials("root", "secret")),
     "rollouts.plan": (RolloutRequest(["cp1"], max_parallel=2, power=False),),

@@ -1,11 +1,17 @@
 """`netboot power` and `netboot bmc` without a daemon; tests/daemon/test_power.py has them with one."""
 
+import asyncio
+from functools import partial
+from typing import Any, cast
+
+import pytest
 from click.testing import CliRunner, Result
 from fixtures.command_line import CommandLine
 
-from netboot.cli.commands.power.power import line_of, row_of
+from netboot.cli.commands.power.power import line_of, row_of, status_of
 from netboot.cli.main import cli
 from netboot.control_socket import NoDaemonError
+from netboot.operate.selection import HostSelection
 
 INTENT = {
     "id": "ab12",
@@ -52,6 +58,39 @@ def test_credentials_are_written_without_a_daemon_too_and_not_printed(netboot: C
     assert str(without.exception) == (
         "cannot write the credentials for the BMC of w1: no hosts file names it; set hosts.w1.bmc first"
     )
+
+
+class SlowRack:
+    """The requests of the client to a daemon whose hosts have a slow BMC, but for the last one. It counts them."""
+
+    def __init__(self, size: int) -> None:
+        self.names = [f"w{number}" for number in range(size)]
+        self.power, self.running, self.most = self, 0, 0
+
+    async def hosts(self, selection: HostSelection) -> list[dict[str, Any]]:
+        assert selection.role == "worker"
+        return [{"name": name} for name in self.names]
+
+    async def read(self, name: str) -> dict[str, Any]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.running -= 1
+        has_bmc = name != self.names[-1]
+        return {"host": name, "has_bmc": has_bmc, "observed": {"state": "on"} if has_bmc else None, "intents": []}
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "selected"])
+def test_the_machines_of_a_rack_are_read_as_many_at_once_as_the_daemon_reads(is_named: bool):
+    """Each has 20 seconds from its request: one that waits for others is not read."""
+    rack = SlowRack(50)
+
+    read = partial(status_of, cast(Any, rack), parallel=8)
+    found = asyncio.run(read(hosts=rack.names) if is_named else read(selection=HostSelection("worker")))
+
+    assert [each["host"] for each in found] == (rack.names if is_named else rack.names[:-1])
+    assert rack.most == 8
 
 
 def test_an_action_is_described_by_its_end():

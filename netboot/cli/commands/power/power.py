@@ -57,7 +57,9 @@ def power() -> None:
 def status(config: Path, hosts: Sequence[str], selection: HostSelection, has_all: bool, as_json: bool) -> None:
     """Read the power state of machines from their BMCs."""
     _check(hosts, selection, has_all)
-    found = asyncio.run(with_daemon(config, partial(_status, hosts=hosts, selection=selection)))
+    parallel = load_settings(config).bmc.parallel
+    read = partial(status_of, hosts=hosts, selection=selection, parallel=parallel)
+    found = asyncio.run(with_daemon(config, read))
     print_table(found, as_json, _COLUMNS, map(row_of, found))
     if any(each["observed"] is None or each["observed"]["fault"] for each in found):
         sys.exit(1)
@@ -128,13 +130,22 @@ async def with_daemon(config: Path, work: Callable[["ControlClient"], Coroutine[
         return await work(client)
 
 
-async def _status(
-    client: "ControlClient", *, hosts: Sequence[str], selection: HostSelection = EVERY_HOST
+async def status_of(
+    client: "ControlClient", *, hosts: Sequence[str] = (), selection: HostSelection = EVERY_HOST, parallel: int
 ) -> Sequence[Mapping[str, Any]]:
-    if not hosts:
-        read = await client.power.read_all(selection)
-        return [{"host": each["host"], "observed": each, "intents": []} for each in read]
-    return await asyncio.gather(*(client.power.read(name) for name in dict.fromkeys(hosts)))
+    """Read named hosts, or those of a selection that have a BMC; as many at once as the daemon does.
+
+    The daemon limits each reading from its request: of a whole rack at once, most would wait until their end.
+    """
+    names = [*dict.fromkeys(hosts)] or [each["name"] for each in await client.hosts(selection)]
+    slots = asyncio.Semaphore(parallel)
+
+    async def read(name: str) -> Mapping[str, Any]:
+        async with slots:
+            return await client.power.read(name)
+
+    found = await asyncio.gather(*map(read, names))
+    return [each for each in found if hosts or each["has_bmc"]]
 
 
 def _act(config: Path, request: PowerRequest, *, wait: bool, as_json: bool) -> None:
