@@ -260,6 +260,12 @@ class BmcError(NetbootError):
         self.is_outcome_unknown = is_outcome_unknown
 
 
+class BmcRefusedError(BmcError):
+    """What was not requested of a BMC: there is none, or its credentials cannot be used or written."""
+
+    code = "bmc-refused"
+
+
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 

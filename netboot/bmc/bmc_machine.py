@@ -15,7 +15,7 @@ from netboot.bmc.probing.recorder import Recorder
 from netboot.bmc.redfish_faults import fault_of
 from netboot.bmc.redfish_machine import RedfishMachine
 from netboot.bmc.resets import power_state, reset
-from netboot.errors import BmcError
+from netboot.errors import BmcError, BmcRefusedError
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.bmc.probe import BootUriResult, Probe
 from netboot.model.power.power import PowerState, ResetAction
@@ -101,7 +101,8 @@ class BmcMachine:
     def failed(self, operation: str, error: Exception) -> BmcError:
         """Return the error of an operation; no password is in it, also if the BMC's message has it."""
         connection, fault = self._machine.connection, fault_of(error)
-        return BmcError(
+        is_of_the_bmc = fault.fault not in {BmcFault.CREDENTIALS, BmcFault.NO_LIBRARY}
+        return (BmcError if is_of_the_bmc else BmcRefusedError)(
             operation,
             self._machine.host.name,
             connection.without_password(fault.reason),

@@ -16,7 +16,7 @@ from netboot.bmc.bmc_machine import BmcMachine
 from netboot.bmc.credentials import credentials_path, read_credentials
 from netboot.bmc.quirks import KnownQuirks
 from netboot.bmc.redfish_machine import RedfishMachine
-from netboot.errors import BmcError
+from netboot.errors import BmcError, BmcRefusedError
 from netboot.model.bmc.bmc import Bmc
 from netboot.model.host.host import Host
 
@@ -56,7 +56,8 @@ class Bmcs:
         `limit_s`: of the whole call, if it is one of many requests.
         """
         if host.bmc is None:
-            raise BmcError("use the BMC", host.name, "no hosts file names it", "set bmc.url", fault=BmcFault.NO_BMC)
+            cure = f"set hosts.{host.name}.bmc first"
+            raise BmcRefusedError("use the BMC", host.name, "no hosts file names it", cure, fault=BmcFault.NO_BMC)
         limit_s = limit_s or self._timeout_s * _REQUESTS_OF_A_CALL
         connection = self._connection(host, host.bmc, limit_s)
         lock = self._locks.setdefault(host.bmc.url, asyncio.Lock())

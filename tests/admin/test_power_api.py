@@ -122,7 +122,7 @@ def test_no_hosts_file_leads_credentials_into_another_file_or_to_another_bmc(
     status, found = answer(box, "PUT", f"/hosts/{host}/bmc/credentials", body)
 
     shown = found["error"].replace(str(box.directory), "DIRECTORY")
-    assert (status, shown) == (502, f"cannot write the credentials for the BMC of {host}: {error}")
+    assert (status, shown) == (409, f"cannot write the credentials for the BMC of {host}: {error}")
     assert (sorted((box.directory / "bmc.d").glob("*")), (box.directory / "netboot.db").stat().st_ino) == before
 
 
@@ -143,7 +143,7 @@ def test_the_form_of_the_credentials_is_always_empty(box: Appliance):
     done = post(box, "/hosts/w3/bmc", form.body(username="root", password=SECRET))
 
     assert {"https://192.0.2.203", "certificate: none"} <= set(page.texts("code"))
-    assert (refused.status, other.status, done.status, done.headers["location"]) == (502, 502, 303, "/hosts/w3")
+    assert (refused.status, other.status, done.status, done.headers["location"]) == (409, 409, 303, "/hosts/w3")
     assert b"a\x07b" not in refused.body
     assert (box.directory / "bmc.d" / "w3").read_text() == (
         "username: 'root'\npassword: 'it''s: a #secret'\nurl: 'https://192.0.2.203'\ncertificate: 'none'\n"

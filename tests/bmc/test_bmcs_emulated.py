@@ -150,7 +150,7 @@ def test_a_host_without_a_bmc_is_an_error(bmcs: Bmcs, host: Host):
     with pytest.raises(BmcError) as caught:
         asyncio.run(bmcs.call(replace(host, bmc=None), lambda each: each.state()))
 
-    assert str(caught.value) == "cannot use the BMC of cp1: no hosts file names it; set bmc.url"
+    assert str(caught.value) == "cannot use the BMC of cp1: no hosts file names it; set hosts.cp1.bmc first"
 
 
 def test_a_bmc_with_tls_is_recognised_by_its_digest(bmcs: Bmcs, machine: EmulatedMachine, tmp_path: Path):

@@ -221,4 +221,4 @@ def test_a_bmc_is_examined_and_its_answers_are_recorded_without_secrets(daemon: 
     probed = daemon.api("/api/v1/hosts/w1/bmc/probe", "-X", "POST")
     assert (probed["host"], probed["recording"], machine.resets) == ("w1", None, [])
     refused = daemon.api("/api/v1/hosts/w2/bmc/probe", "-X", "POST")
-    assert (refused["status"], refused["code"]) == (502, "bmc-failed")
+    assert (refused["status"], refused["code"]) == (409, "bmc-refused")

@@ -23,6 +23,7 @@ from netboot.content.library.uploads import UploadError
 from netboot.errors import (
     AccountRefusedError,
     BmcError,
+    BmcRefusedError,
     ConfigError,
     ContentError,
     HostFileError,
@@ -74,6 +75,7 @@ _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     TransitionError: 409,
     ArmingRefusedError: 409,
     PowerRefusedError: 409,
+    BmcRefusedError: 409,
     BmcError: 502,
     HostFileError: 409,
     InspectionRefusedError: 409,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netboot.bmc.bmc_fault import BmcFault, BmcFaultError
 from netboot.bmc.credentials import BmcCredentials, credentials_path, write_credentials
-from netboot.errors import BmcError
+from netboot.errors import BmcRefusedError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.bmc.bmc import Bmc
@@ -38,7 +38,7 @@ class BmcCredentialFiles:
     async def set(
         self, name: str, credentials: BmcCredentials, *, url: str | None = None, actor: Actor | None = None
     ) -> WrittenCredentials:
-        """Write the file of a host, in place of one that exists; raise UnknownHostError, BmcError.
+        """Write the file of a host, in place of one that exists; raise UnknownHostError, BmcRefusedError.
 
         `url`: the BMC that gets them, as the operator was shown it; if the host has another one by now, it is an error.
         """
@@ -50,7 +50,7 @@ class BmcCredentialFiles:
                 await asyncio.to_thread(write_credentials, path, credentials, bmc)
             except BmcFaultError as error:
                 operation, cure = "write the credentials for the BMC", error.cure.replace("HOST", host.name)
-                raise BmcError(operation, host.name, error.reason, cure, fault=error.fault) from None
+                raise BmcRefusedError(operation, host.name, error.reason, cure, fault=error.fault) from None
         return WrittenCredentials(host.name, path, bmc.url, bmc.certificate.text)
 
     def _bmc(self, host: Host, url: str | None) -> Bmc:

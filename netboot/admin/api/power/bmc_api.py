@@ -8,7 +8,7 @@ from netboot.admin.api.power.power_bodies import CredentialsBody, ProbeBody
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import read_body
 from netboot.bmc.credentials import BmcCredentials
-from netboot.errors import BmcError, UnknownHostError
+from netboot.errors import BmcError, BmcRefusedError, UnknownHostError
 from netboot.operate.administration import Administration
 from netboot.operate.power.bmc_credentials import WrittenCredentials
 from netboot.operate.power.bmc_probes import ProbedBmc
@@ -24,14 +24,14 @@ class BmcApi:
             web.put("/api/v1/hosts/{host}/bmc/credentials", self.set_credentials),
         ]
 
-    @operation(ProbedBmc, body=ProbeBody, errors=[UnknownHostError, BmcError])
+    @operation(ProbedBmc, body=ProbeBody, errors=[UnknownHostError, BmcRefusedError, BmcError])
     async def probe(self, request: web.Request) -> web.Response:
         """Find out what the BMC of a host can do, without a change; it may take four minutes."""
         body, name = await read_body(request, ProbeBody), request.match_info["host"]
         probes = self._administration.power.probes
         return json_answer(await probes.probe(name, is_recorded=body.record, actor=actor_of(request)))
 
-    @operation(WrittenCredentials, body=CredentialsBody, errors=[UnknownHostError, BmcError])
+    @operation(WrittenCredentials, body=CredentialsBody, errors=[UnknownHostError, BmcRefusedError])
     async def set_credentials(self, request: web.Request) -> web.Response:
         """Write the user and password of a host's BMC into its file, from where nothing shows them again.
 

@@ -8,7 +8,7 @@ from netboot.admin.pages.actions.action_urls import host_url
 from netboot.admin.pages.page_engine import PageEngine
 from netboot.admin.pages.power.power_view import CredentialsView
 from netboot.bmc.credentials import BmcCredentials
-from netboot.errors import BmcError
+from netboot.errors import BmcRefusedError
 from netboot.model.host.host import Host
 from netboot.model.words import printable
 from netboot.operate.administration import Administration
@@ -45,7 +45,7 @@ class PowerPages:
         try:
             url, actor = str(form.get("bmc", "")), actor_of(request)
             await self._administration.bmc_credentials.set(host.name, credentials, url=url, actor=actor)
-        except BmcError as error:
+        except BmcRefusedError as error:
             return await self._answer(request, host, credentials.username, error)
         return self._engine.back(host_url(host.name), done=f"The credentials of the BMC of {host.name} are set")
 
@@ -53,7 +53,7 @@ class PowerPages:
         return (await self._administration.host(request.match_info["host"])).host
 
     async def _answer(
-        self, request: web.Request, host: Host, username: str = "", error: BmcError | None = None
+        self, request: web.Request, host: Host, username: str = "", error: BmcRefusedError | None = None
     ) -> web.Response:
         page = CredentialsView(
             host.name,
