@@ -8,12 +8,15 @@ from typing import Final
 from netboot.errors import NetbootError
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
-from netboot.model.install.install import Install, InstallState, Move
+from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.power.power import PowerAction, PowerIntent, PowerState
 from netboot.model.power.refusal import refusal
 from netboot.operate.selection import EVERY_HOST, HostSelection
 
 WRITING: Final = timedelta(hours=1)  # that an installer may write its disk
+
+UNPROVED: Final = frozenset({InstallState.OFFERED, InstallState.LOADING, InstallState.FAILED})  # perhaps
+_UNPROVED: Final = frozenset({InstallEvent.OFFER_SENT, InstallEvent.SCRIPT_SENT, InstallEvent.ATTEMPTS_SPENT})
 
 Reasons = Mapping[HostName, Sequence[str]]
 
@@ -96,21 +99,25 @@ def under_way(intent: PowerIntent) -> str:
 
 
 def judged_install(install: Install, moves: Sequence[Move], *, now: datetime) -> Install:
-    """Return an install as power actions judge it: one whose disk is written may have been offered a boot meanwhile.
+    """Return an install as power actions judge it: by the last state that a report with a token of the host shows.
 
-    Anybody on the boot LAN can request one with the MAC of the host, so that counts only `WRITING` after the report
-    that its disk is written, or when it is armed anew. `moves`: its history, oldest first.
+    Anybody on the boot LAN can request an offer and a script with the MAC of an armed host, until its boots are spent:
+    what that leads to counts only for a host that was armed anew. A disk may be written for `WRITING` after the report
+    that it is. `moves`: the history of the host, oldest first.
     """
-    if install.state is not InstallState.OFFERED:
-        return install
-    for number, move in reversed([*enumerate(moves)]):
-        if move.what == "armed":
+    shown, since = install.state, now
+    for move in reversed(moves):
+        if move.what == "armed" and install.is_armed:
             return install
-        if move.before is not move.after:
-            began = next((each.at for each in reversed(moves[:number]) if each.after is not each.before), move.at)
-            is_written = move.before is InstallState.INSTALLING and now - began < WRITING
-            return replace(install, state=InstallState.INSTALLING) if is_written else install
-    return install
+        if move.before is move.after:
+            continue
+        since = move.at
+        if move.what not in _UNPROVED:
+            break
+        shown = move.before
+    is_over = shown is InstallState.INSTALLING and now - since >= WRITING
+    is_shown = shown in (InstallState.INSTALLING, InstallState.INSTALLED) and not is_over
+    return replace(install, state=shown) if is_shown else install
 
 
 def possible_action(

@@ -21,12 +21,12 @@ from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install, InstallState
+from netboot.model.install.install import Install
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
 from netboot.model.words import one_line
 from netboot.operate.power.boot_lan import NoBootUri
-from netboot.operate.power.power_request import ObservedPower, judged_install, no_bmc
+from netboot.operate.power.power_request import UNPROVED, ObservedPower, judged_install, no_bmc
 from netboot.store.power.power_intents import PowerIntents
 from netboot.telemetry.metrics import Metrics
 
@@ -109,7 +109,7 @@ class PowerSender:
     async def install_of(self, host: HostName) -> Install:
         """Read the install by which an action on a host is judged."""
         install = await self.install_moves.read(host)
-        if install.state is not InstallState.OFFERED:
+        if install.state not in UNPROVED:
             return install
         return judged_install(install, await self.install_moves.history(host), now=self.clock.now())
 

@@ -382,8 +382,19 @@ def test_a_reset_that_another_appliance_has_judged_meanwhile_is_not_sent_again(w
     with_rack(with_services, work)
 
 
-def test_a_forged_request_for_a_boot_allows_no_reset_while_the_disk_is_written(with_services: WithServices):
-    """Anybody on the boot LAN can send a DISCOVER with the MAC of the host, which is `offered` then."""
+@pytest.mark.parametrize(
+    ("forged", "state"),
+    [
+        pytest.param([InstallEvent.OFFER_SENT], InstallState.OFFERED, id="a-discover"),
+        pytest.param([InstallEvent.SCRIPT_SENT], InstallState.LOADING, id="a-script"),
+        pytest.param([InstallEvent.SCRIPT_SENT, InstallEvent.OFFER_SENT], InstallState.OFFERED, id="both"),
+        pytest.param([InstallEvent.SCRIPT_SENT, InstallEvent.ATTEMPTS_SPENT], InstallState.FAILED, id="every-boot"),
+    ],
+)
+def test_a_forged_request_for_a_boot_allows_no_reset_while_the_disk_is_written(
+    with_services: WithServices, forged: Sequence[InstallEvent], state: InstallState
+):
+    """Anybody on the boot LAN can send a DISCOVER, or request a script, with the MAC of an armed host."""
 
     async def work(rack: Rack) -> None:
         moves, clock = rack.services.install_moves, rack.services.clock
@@ -391,16 +402,36 @@ def test_a_forged_request_for_a_boot_allows_no_reset_while_the_disk_is_written(w
         await rack.become(InstallState.LOADING)
         await moves.move(CP1, InstallEvent.REPORTED_STARTED, cause=ChangeCause())
         clock.pass_(600)
-        offered = await moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
+        for event in forged:
+            moved = await moves.move(CP1, event, cause=ChangeCause())
         refused = await rack.refusal_of(A.CYCLE, "cp1")
         shown = {each.action: bool(each.reasons) for each in (await rack.power.of_host("cp1")).actions}
         clock.pass_(3001)
         (later,) = await rack.ends_of(A.CYCLE)
 
-        assert (offered.state, offered.is_armed) == (InstallState.OFFERED, True)
+        assert moved.state is state
         assert refused.reasons["cp1"][0].startswith("cp1 is installing: its installer is writing the disk")
         assert shown == {A.ON: False, A.OFF: True, A.CYCLE: True, A.PXE: True}
         assert later.state is IntentState.DONE
+
+    with_rack(with_services, work)
+
+
+def test_an_arming_that_is_cancelled_allows_no_reset_in_the_first_boot(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        moves = rack.services.install_moves
+        await moves.arm_all([CP1], reason="test", attempts=2)
+        await rack.become(InstallState.LOADING)
+        await moves.move(CP1, InstallEvent.REPORTED_DONE, cause=ChangeCause())
+        await moves.arm_all([CP1], reason="by mistake", attempts=1)
+        await moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
+        armed = {each.action: bool(each.reasons) for each in (await rack.power.of_host("cp1")).actions}
+        await moves.cancel(CP1, reason="test")
+
+        refused = await rack.refusal_of(A.CYCLE, "cp1")
+
+        assert not any(armed.values())
+        assert refused.reasons["cp1"][0].startswith("cp1 is installed and not ready: a reset in its first boot makes")
 
     with_rack(with_services, work)
 
