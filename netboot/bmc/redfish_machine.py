@@ -79,11 +79,12 @@ class RedfishMachine:
                 yield collection.get_member(path)
 
     def own_card(self) -> tuple[str, str] | None:
-        """Return the id and the MAC of a card that the host has; None: the BMC or the host has no MAC of Ethernet.
+        """Return the id and the MAC of a card of the host, or of `bmc.cards`.
 
-        Raises BmcFaultError if the machine has other cards: a wrong address would power another machine.
+        None: the BMC or the host has no MAC of Ethernet. Raises BmcFaultError if the machine has other cards: a wrong
+        address would power another machine.
         """
-        own = {mac for mac in self.host.macs if not mac.is_infiniband}
+        own = {*self.connection.bmc.cards, *(mac for mac in self.host.macs if not mac.is_infiniband)}
         cards = [(identity, mac) for identity, text in self.cards() if (mac := _mac(text)) is not None]
         if not own or not cards:
             return None
@@ -94,7 +95,7 @@ class RedfishMachine:
         raise BmcFaultError(
             BmcFault.MACHINE,
             one_line(f"its cards have the MACs {listed}, none of the host"),
-            "correct bmc.url or mac",
+            "correct bmc.url or mac; if these are onboard cards of this machine, write one of them as bmc.cards",
         )
 
     def repeat(self, request: Callable[[], T]) -> T:

@@ -123,8 +123,20 @@ def test_a_machine_whose_cards_are_others_is_not_that_of_the_host(
         asyncio.run(bmcs.call(host, lambda each: each.verify_host()))
     assert str(caught.value) == (
         "cannot use the BMC of cp1: its cards have the MACs 52:54:00:00:00:99, 52:54:00:00:00:98, none of the host; "
-        "correct bmc.url or mac"
+        "correct bmc.url or mac; if these are onboard cards of this machine, write one of them as bmc.cards"
     )
+
+
+def test_a_bmc_that_lists_onboard_cards_only_is_recognised_by_one_that_the_host_names(
+    bmcs: Bmcs, host: Host, machine: EmulatedMachine
+):
+    machine.macs = ("52:54:00:00:00:99",)
+    named = replace(host, bmc=replace(host.bmc, cards=(Mac.parse("52-54-00-00-00-99"),)))
+
+    asyncio.run(bmcs.call(named, lambda each: each.verify_host()))
+    machine.macs = ("52:54:00:00:00:98",)
+    with pytest.raises(BmcError):
+        asyncio.run(bmcs.call(named, lambda each: each.verify_host()))
 
 
 def test_a_host_without_a_card_of_ethernet_is_not_compared(bmcs: Bmcs, host: Host):

@@ -7,6 +7,7 @@ import pytest
 
 from netboot.errors import ConfigError
 from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust, NetworkBoot
+from netboot.model.host.mac import Mac
 from netboot.registry.writing.exported_document import exported_document
 
 HEAD = "cluster: {name: rackone}\n"
@@ -32,7 +33,7 @@ def test_all_keys(site, tmp_path: Path):
     found = bmc_of(
         site,
         "{url: https://192.0.2.201, system: /redfish/v1/Systems/1, credentials: bmc.d/rack1, "
-        "certificate: tls/bmc.pem, network_boot: http-uri}",
+        "certificate: tls/bmc.pem, network_boot: http-uri, cards: 52-54-00-00-00-21}",
     )
 
     directory = site.directory
@@ -42,6 +43,7 @@ def test_all_keys(site, tmp_path: Path):
         directory / "bmc.d/rack1",
         BmcCertificate(BmcTrust.CA_FILE, directory / "tls/bmc.pem"),
         NetworkBoot.HTTP_URI,
+        (Mac.parse("52:54:00:00:00:21"),),
     )
 
 

@@ -54,7 +54,8 @@ class Bmc:
     """One BMC that speaks Redfish.
 
     `system`: the id or path of the machine, if the BMC has several. `credentials`: the file; None: the host's file in
-    `bmc.credentials`. `network_boot`: how the machine boots from the network; None: by PXE.
+    `bmc.credentials`. `network_boot`: how the machine boots from the network; None: by PXE. `cards`: MACs by which its
+    machine is recognised, besides those of the host.
     """
 
     url: str  # https://192.0.2.201, without a path
@@ -62,6 +63,7 @@ class Bmc:
     credentials: Path | None = None
     certificate: BmcCertificate = BmcCertificate()
     network_boot: NetworkBoot | None = None
+    cards: tuple[str, ...] = ()  # each in the spelling of `Mac`
 
     @property
     def is_encrypted(self) -> bool:

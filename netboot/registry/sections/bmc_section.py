@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust, NetworkBoot, one_url
+from netboot.registry.host_values import MacAddresses
 from netboot.yamlfile.faults import beside, shown
 from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import Section, described, refuse
@@ -96,6 +97,9 @@ class BmcSection(Section):
     network_boot: NetworkBootUse | None = described(
         None, "How the machine boots from the network: `auto`, `pxe`, `http` or `http-uri`."
     )
+    cards: MacAddresses | None = described(
+        None, "MACs of onboard cards, if the BMC lists none of the host's: the machine is recognised by them."
+    )
 
     @classmethod
     def table_of(cls, value: Scalar) -> object:
@@ -111,4 +115,6 @@ class BmcSection(Section):
         if self.url is None:
             return None
         boot = self.network_boot.chosen if self.network_boot is not None else None
-        return Bmc(self.url, self.system, self.credentials, self.certificate or BmcCertificate(), boot)
+        return Bmc(
+            self.url, self.system, self.credentials, self.certificate or BmcCertificate(), boot, self.cards or ()
+        )
