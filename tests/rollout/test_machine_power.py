@@ -7,9 +7,9 @@ from fixtures.services import BuiltServices, WithServices
 
 from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
-from netboot.model.bmc.bmc import Bmc
+from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.host.host import HostName
-from netboot.model.power.power import IntentState, PowerAction
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
@@ -77,5 +77,36 @@ def test_a_power_on_that_is_sent_or_not_known_is_left(with_services: WithService
         await power.withdraw("r-2", reason="rollout 1")
 
         assert await intents.get("r-1") == sending
+
+    with_services(scenario)
+
+
+def test_a_reset_that_was_sent_by_a_killed_daemon_is_not_repeated_and_has_a_command(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        bmcs = FakeBmcs()
+        requests = requests_of(services, bmcs)
+        intents, at = PowerIntents(services.database), services.clock.now()
+        intent = PowerIntent("r-1", W1, PowerAction.PXE, ACTOR, at, network_boot=NetworkBoot.PXE, owner="a")
+        assert await intents.add([intent]) == ()
+        assert await intents.move(intent, IntentState.SENDING, at=at) is not None
+        running = asyncio.create_task(requests.run())
+
+        power = BmcPower(requests, services.registry.hosts)
+        text = await asyncio.wait_for(power.power_on_to_network(W1, request_id="r-1", actor=ACTOR), 10)
+        sent = [*bmcs.of("w1").sent]
+        services.clock.pass_(1)
+        [again] = await requests.request(PowerRequest(["w1"], PowerAction.PXE, id="again"), actor=ACTOR)
+        ended = await requests.ended(again.id, timeout_s=10)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert sent == []
+        assert text == (
+            "it is not known whether its BMC powered it on; if it does not boot from the network, do it again "
+            "(unknown: netboot ended while it sent the reset: the machine was restarted or not; look at the machine: "
+            "netboot power status w1; then request it again if it is needed); netboot power pxe w1, or power the "
+            "machine on and let it boot from the network once (often F12 at its start)"
+        )
+        assert (ended.state, bmcs.of("w1").sent) == (IntentState.DONE, ["once pxe", "reset on"])
 
     with_services(scenario)

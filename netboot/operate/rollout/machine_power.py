@@ -50,7 +50,10 @@ class BmcPower:
         except StoreError:
             raise
         except NetbootError as error:
-            return f"{first_line(str(error))}; {person_texts.PRESS}"
+            return f"{first_line(str(error))}; {person_texts.power_again(host)}"
         if ended.state is IntentState.DONE:
             return None
-        return f"its BMC did not power it on ({ended.state}: {first_line(ended.detail)}); {person_texts.PRESS}"
+        what = "its BMC did not power it on"
+        if ended.state is IntentState.UNKNOWN:
+            what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
+        return f"{what} ({ended.state}: {first_line(ended.detail)}); {person_texts.power_again(host)}"

@@ -42,6 +42,11 @@ def of_command(kind: CommandKind, replaces: HostName | None) -> str:
     return _OF_COMMANDS[kind].format(host=replaces or "NODE")
 
 
+def power_again(host: HostName) -> str:
+    """Return what a person does for a machine whose BMC has not powered it on."""
+    return f"netboot power pxe {host}, or {PRESS}"
+
+
 def of_printed(count: int) -> str:
     """Return what a person does with commands that `ocne cluster join` printed."""
     what = "the command that it printed" if count == 1 else f"the {count} commands that it printed"
