@@ -38,11 +38,16 @@ class RefusedError(NetbootError):
         self.status = status
 
 
+def no_daemon(socket: Path) -> NoDaemonError:
+    """Return the error of a command that needs a daemon."""
+    return NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+
+
 def connection_error(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
     """Return why no daemon answers on the control socket, with the cure."""
     match error:
         case FileNotFoundError() | ConnectionRefusedError():
-            return NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+            return no_daemon(socket)
         case PermissionError():
             return DeafDaemonError(f"cannot connect to the daemon: no right to {socket}; {NO_RIGHT}")
         case TimeoutError():

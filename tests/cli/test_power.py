@@ -32,7 +32,10 @@ def typed(netboot: CommandLine, text: str, *arguments: str) -> Result:
 def test_power_needs_a_daemon_and_hosts(netboot: CommandLine):
     faults = [netboot("power", verb, "cp1").exception for verb in ("on", "off", "cycle", "pxe", "status")]
     assert [(type(each), str(each)) for each in faults] == [
-        (NoDaemonError, "no daemon runs; start it with systemctl start netboot")
+        (
+            NoDaemonError,
+            f"no daemon listens on {netboot.config.parent}/control.sock; systemctl start netboot, or netboot serve",
+        )
     ] * 5
     assert netboot("power", "on").exit_code == 2
     assert "not both" in netboot("power", "off", "cp1", "--role", "worker").stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from netboot.admin.json_views import json_view
-from netboot.control_socket import DeafDaemonError, is_answered
+from netboot.control_socket import DeafDaemonError, is_answered, no_daemon
 from netboot.registry.load import load_settings
 from netboot.store.locks.file_lock import held_by
 
@@ -76,6 +76,17 @@ async def ask_daemon(
     client = await daemon_at(socket, config)
     if client is None:
         return None
+    async with client:
+        return await request(client)
+
+
+async def with_daemon(
+    socket: Path, config: Path, request: Callable[["ControlClient"], Coroutine[Any, Any, Answer]]
+) -> Answer:
+    """Send a request to the daemon of `config`; raise NoDaemonError if none runs, DeafDaemonError."""
+    client = await daemon_at(socket, config)
+    if client is None:
+        raise no_daemon(socket)
     async with client:
         return await request(client)
 

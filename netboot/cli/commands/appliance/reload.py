@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from netboot.admin.texts.reload_text import report
-from netboot.cli.commands.daemon_or_store import ask_daemon
+from netboot.cli.commands.daemon_or_store import with_daemon
 from netboot.cli.views.output import config_and_json, counted, print_fault_as_json, print_found
-from netboot.control_socket import NoDaemonError, RefusedError
+from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings import read_settings
 from netboot.yamlfile.faults import Faults
@@ -47,10 +47,7 @@ async def _reload(config: Path) -> Mapping[str, Any]:
     socket = read_settings(config, faults)[0].admin.socket
     try:
         # It logs the faults and shows the first in its status line.
-        taken = await ask_daemon(socket, config, lambda daemon: daemon.reload())
-        if taken is None:
-            raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
-        return taken
+        return await with_daemon(socket, config, lambda daemon: daemon.reload())
     except NetbootError as error:
         if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
             raise ConfigError(faults.problems) from None  # because of the faults, the socket may be another one

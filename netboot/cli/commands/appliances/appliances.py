@@ -8,9 +8,8 @@ from typing import Any, Final
 import click
 
 from netboot.admin.texts.ages import ago
-from netboot.cli.commands.daemon_or_store import ask_daemon
+from netboot.cli.commands.daemon_or_store import with_daemon
 from netboot.cli.views.output import config_and_json, print_table
-from netboot.control_socket import NoDaemonError
 from netboot.model.words import printable, shown_age
 from netboot.registry.load import load_settings
 
@@ -30,9 +29,7 @@ def appliances(config: Path, as_json: bool) -> None:
     On SQLite a store has one appliance, and the list is empty, with --json []. Exit code 1 if no daemon answers.
     """
     socket = load_settings(config).admin.socket
-    status = asyncio.run(ask_daemon(socket, config, lambda daemon: daemon.status()))
-    if status is None:
-        raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+    status = asyncio.run(with_daemon(socket, config, lambda daemon: daemon.status()))
     found = status["appliances"]
     if not found and not as_json:
         click.echo(_ONLY_ONE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from netboot.cli.commands.daemon_or_store import ask_daemon
+from netboot.cli.commands.daemon_or_store import with_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found, print_json, print_table, rich_table
 from netboot.cli.views.rollout import rollout_view as view
@@ -161,14 +161,7 @@ def status(config: Path, as_json: bool) -> None:
 def _request(config: Path, request: "Callable[[RolloutsClient], Coroutine[Any, Any, Any]]") -> Any:
     """Send a request to the daemon; raise NoDaemonError if none runs."""
     socket = load_settings(config).admin.socket
-
-    async def send() -> Any:
-        found = await ask_daemon(socket, config, lambda daemon: request(daemon.rollouts))
-        if found is None:
-            raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
-        return found
-
-    return asyncio.run(send())
+    return asyncio.run(with_daemon(socket, config, lambda daemon: request(daemon.rollouts)))
 
 
 def _print_plan(plan: Mapping[str, Any], as_json: bool, *, is_error: bool = False) -> None:

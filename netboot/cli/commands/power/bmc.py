@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.cli.commands.access.user import password_file, read_password
-from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.commands.power.power import with_daemon
+from netboot.cli.commands.daemon_or_store import run_with_administration, with_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found, print_table
 from netboot.model.words import printable
+from netboot.registry.load import load_settings
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient
@@ -38,9 +38,9 @@ def probe(config: Path, host: str, output: Path | None, as_json: bool) -> None:
     With -o its answers are written into a zip archive, without addresses, names, serial numbers and secrets: a report
     of a fault, and an example that a test can replay.
     """
-    found = asyncio.run(
-        with_daemon(config, lambda client: client.power.probes.probe(host, is_recorded=output is not None))
-    )
+    socket, is_recorded = load_settings(config).admin.socket, output is not None
+    probed = with_daemon(socket, config, lambda client: client.power.probes.probe(host, is_recorded=is_recorded))
+    found = dict(asyncio.run(probed))
     recording = found.pop("recording")
     if output is not None:
         output.write_bytes(base64.b64decode(recording))

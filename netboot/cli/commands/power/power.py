@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.admin.texts.ages import shown_time
-from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.commands.daemon_or_store import with_daemon
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found, print_table
-from netboot.control_socket import NoDaemonError
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.power.power import OPEN_STATES, IntentState, PowerAction, PowerState
 from netboot.model.words import printable
 from netboot.operate.power.power_request import PowerRequest
-from netboot.operate.running_daemon import NO_DAEMON
 from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.registry.load import load_settings
 
@@ -57,9 +55,9 @@ def power() -> None:
 def status(config: Path, hosts: Sequence[str], selection: HostSelection, has_all: bool, as_json: bool) -> None:
     """Read the power state of machines from their BMCs."""
     _check(hosts, selection, has_all)
-    parallel = load_settings(config).bmc.parallel
-    read = partial(status_of, hosts=hosts, selection=selection, parallel=parallel)
-    found = asyncio.run(with_daemon(config, read))
+    settings = load_settings(config)
+    read = partial(status_of, hosts=hosts, selection=selection, parallel=settings.bmc.parallel)
+    found = asyncio.run(with_daemon(settings.admin.socket, config, read))
     print_table(found, as_json, _COLUMNS, map(row_of, found))
     if any(each["observed"] is None or each["observed"]["fault"] for each in found):
         sys.exit(1)
@@ -121,15 +119,6 @@ def _check(hosts: Sequence[str], selection: HostSelection, has_all: bool) -> Non
         check_selection(hosts, selection)
 
 
-async def with_daemon(config: Path, work: Callable[["ControlClient"], Coroutine[Any, Any, Any]]) -> Any:
-    """Do `work` with the running daemon; raise NoDaemonError if none runs."""
-    client = await daemon_at(load_settings(config).admin.socket, config)
-    if client is None:
-        raise NoDaemonError(NO_DAEMON)
-    async with client:
-        return await work(client)
-
-
 async def status_of(
     client: "ControlClient", *, hosts: Sequence[str] = (), selection: HostSelection = EVERY_HOST, parallel: int
 ) -> Sequence[Mapping[str, Any]]:
@@ -150,7 +139,8 @@ async def status_of(
 
 def _act(config: Path, request: PowerRequest, *, wait: bool, as_json: bool) -> None:
     check_selection(request.hosts, request.selection)
-    ended = asyncio.run(with_daemon(config, partial(_sent, request=request, wait=wait)))
+    socket = load_settings(config).admin.socket
+    ended = asyncio.run(with_daemon(socket, config, partial(_sent, request=request, wait=wait)))
     print_found(ended, as_json, (printable(line_of(each)) for each in ended))
     if any(each["state"] != IntentState.DONE or each.get("reached") is False for each in ended):
         sys.exit(1)
