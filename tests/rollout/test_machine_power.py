@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fixtures.fake_bmcs import FakeBmcs
+from fixtures.fake_bmcs import FakeBmcs, bmc_error
 from fixtures.services import BuiltServices, WithServices
 
 from netboot.events.activity import ActivityLog
@@ -108,5 +108,29 @@ def test_a_reset_that_was_sent_by_a_killed_daemon_is_not_repeated_and_has_a_comm
             "machine on and let it boot from the network once (often F12 at its start)"
         )
         assert (ended.state, bmcs.of("w1").sent) == (IntentState.DONE, ["once pxe", "reset on"])
+
+    with_services(scenario)
+
+
+def test_a_bmc_is_examined_with_the_cards_of_its_machine(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        bmcs = FakeBmcs()
+        requests = requests_of(services, bmcs)
+        power, calls = BmcPower(requests, services.registry.hosts), []
+
+        def refuse(call: str) -> None:
+            calls.append(call)
+            if call == "verify_host":
+                raise bmc_error("w1")
+
+        sound = await power.problem(W1)
+        bmcs.of("w1").before = refuse
+        found = await power.problem(W1)
+
+        assert sound is None
+        assert found == str(bmc_error("w1"))
+        assert calls == ["verify_host"]
+        assert bmcs.of("w1").sent == []
+        assert await power.problem(HostName("cp1")) is None, "it has no BMC"
 
     with_services(scenario)

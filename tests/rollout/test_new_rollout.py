@@ -123,3 +123,19 @@ def test_the_next_command_of_a_rollout_whose_command_cannot_be_run_names_what_is
     assert step.rollout.state is RolloutState.PAUSED
     assert step.rollout.reason == "start: there is no program /nonexistent/a; correct cluster.commands.start"
     assert next_command(step.rollout) == "correct cluster.commands.start, then netboot cluster rollout resume"
+
+
+def test_the_bmc_of_a_node_is_examined_before_the_node_leaves_the_cluster(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        await running.move("cp1", InstallState.READY)
+        replace_w1 = RolloutRequest(replace="w1")
+        sound = await running.new.judge(replace_w1, actor="uid 0", now=BEGAN_AT)
+        running.power.fault = "cannot use the BMC of w1: it refuses the password; netboot bmc credentials w1"
+        refused = await running.new.judge(replace_w1, actor="uid 0", now=BEGAN_AT)
+        by_hand = await running.new.judge(replace(replace_w1, power=False), actor="uid 0", now=BEGAN_AT)
+
+        assert running.power.examined == ["w1", "w1"]
+        assert [*refused.refusals] == [*sound.refusals, f"{running.power.fault}; or power it on by hand: --no-power"]
+        assert by_hand.refusals == sound.refusals
+
+    with_runner(with_services, work)

@@ -59,12 +59,13 @@ def rollouts_of(
     def place_of(use: RoleUse) -> Path | None:
         return registry.hosts().cluster.ignition.get(use)
 
+    power = BmcPower(administration.power, registry.hosts)
     commands = OcneCommands(_command_settings(settings), place_of=place_of, take=take, now=clock.now)
     parts = EffectParts(
         changes,
         arming=administration.arming,
         install_moves=install_moves,
-        power=BmcPower(administration.power, registry.hosts),
+        power=power,
         commands=commands,
         files=files,
         clock=clock,
@@ -80,6 +81,7 @@ def rollouts_of(
         embeds_ignition=lambda: registry.now.documents.embeds_ignition,
         rules=rules,
         programs=commands.programs,
+        power=power,
         defaults=RolloutOptions(settings.max_parallel, settings.failure_budget),
     )
     uses = RolloutUses(

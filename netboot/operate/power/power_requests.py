@@ -49,6 +49,8 @@ STOP_S: Final = 5.0  # that actions have at a stop
 MARGIN_S: Final = 60.0  # beyond the longest call to a BMC: the clocks of two appliances may differ
 SHOWN: Final = 10  # intents of a host
 
+_State = tuple[PowerState, str | None]
+
 log = structlog.get_logger()
 
 
@@ -132,13 +134,17 @@ class PowerRequests:
 
     async def read(self, name: str) -> HostPower:
         """Read the state of a host's machine from its BMC, then as `of_host`."""
-        await self._observe(self._sender.hosts().named(name))
+        await self._observe(self._sender.hosts().named(name), _read)
         return await self.of_host(name)
 
     async def read_all(self, selection: HostSelection = EVERY_HOST) -> list[ObservedPower]:
         """Read the states of the hosts of a selection that have a BMC, at most `STATUS_S` long."""
         hosts = [host for host in selection.of(self._sender.hosts()) if host.bmc is not None]
-        return list(await asyncio.gather(*(self._observe(host) for host in hosts)))
+        return list(await asyncio.gather(*(self._observe(host, _read) for host in hosts)))
+
+    async def verify(self, name: str) -> str | None:
+        """Request the state of a host's machine; return why its BMC cannot be used for it, None: it can."""
+        return (await self._observe(self._sender.hosts().named(name), _verified)).fault
 
     async def newest(self, hosts: Collection[HostName]) -> dict[HostName, PowerIntent]:
         """Return the newest intent of each of these hosts; if one is open, it is that one."""
@@ -313,14 +319,14 @@ class PowerRequests:
             owner=self._owner,
         )
 
-    async def _observe(self, host: Host) -> ObservedPower:
+    async def _observe(self, host: Host, read: "Callable[[BmcMachine], _State]") -> ObservedPower:
         """Read the state of a machine, and remember it."""
         at = self._sender.clock.now()
         if host.bmc is None:
             return ObservedPower(host.name, PowerState.UNKNOWN, at, fault=no_bmc(host.name))
         try:
             async with asyncio.timeout(STATUS_S):
-                state, progress = await self._sender.bmcs.call(host, _read, limit_s=STATUS_S)
+                state, progress = await self._sender.bmcs.call(host, read, limit_s=STATUS_S)
             found = ObservedPower(host.name, state, at, progress)
         except BmcError as error:
             found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=one_line(str(error)))
@@ -335,5 +341,10 @@ class PowerRequests:
         return found
 
 
-def _read(machine: "BmcMachine") -> tuple[PowerState, str | None]:
+def _read(machine: "BmcMachine") -> _State:
     return machine.state(), machine.boot_progress()
+
+
+def _verified(machine: "BmcMachine") -> _State:
+    machine.verify_host()
+    return _read(machine)

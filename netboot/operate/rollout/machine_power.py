@@ -29,6 +29,13 @@ class MachinePower(Protocol):
         """Cancel a request that was not sent to the machine; does nothing to another one. Raises StoreError."""
         ...
 
+    async def problem(self, host: HostName) -> str | None:
+        """Request the state of a machine from its BMC; return why that cannot power it on, None: nothing is found.
+
+        Raises UnknownHostError.
+        """
+        ...
+
 
 class BmcPower:
     """The BMCs of the hosts in force."""
@@ -38,6 +45,9 @@ class BmcPower:
 
     async def withdraw(self, request_id: str, *, reason: str) -> None:
         await self._requests.withdraw(request_id, reason=reason)
+
+    async def problem(self, host: HostName) -> str | None:
+        return await self._requests.verify(host) if self._hosts().named(host).bmc is not None else None
 
     async def power_on_to_network(self, host: HostName, *, request_id: str, actor: Actor) -> str | None:
         declared = self._hosts().get(host)

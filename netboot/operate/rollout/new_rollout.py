@@ -14,6 +14,7 @@ from netboot.operate.actions.host_arming import HostArming
 from netboot.operate.cluster.role_file_uses import KEYS_OF_USES
 from netboot.operate.rollout.decision.host_moves import USE_OF
 from netboot.operate.rollout.decision.observed import Rules
+from netboot.operate.rollout.machine_power import MachinePower
 from netboot.operate.rollout.ocne.command_programs import CommandPrograms
 from netboot.store.rollouts.rollout_store import Rollouts
 
@@ -66,6 +67,7 @@ class NewRollouts:
     embeds_ignition: Callable[[], bool]
     rules: Rules
     programs: CommandPrograms
+    power: MachinePower
     defaults: RolloutOptions
 
     async def judge(self, request: RolloutRequest, *, actor: str, now: datetime) -> JudgedRollout:
@@ -80,6 +82,9 @@ class NewRollouts:
         if self.embeds_ignition():
             refusals.append(_EMBEDDED)
         refusals += map(str, await asyncio.to_thread(self.programs.problems, _needed(rollout)))
+        if request.replace is not None and request.power:  # the node is lost before it is powered on
+            problem = await self.power.problem(wanted[0].name)
+            refusals += [f"{problem}; or power it on by hand: --no-power"] if problem is not None else []
         warnings: list[str] = []
         blank = [host for host in wanted if _is_installed_anew(host, installs, request)]
         for judged in await self.arming.judge(await self.arming.observe(blank), joins_later=True):
