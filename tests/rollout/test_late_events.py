@@ -22,7 +22,7 @@ from netboot.operate.rollout.decision.clock_steps import ReadClock
 from netboot.operate.rollout.decision.effects import CheckNode, Disarm, RunCommand, WithdrawPower
 from netboot.operate.rollout.decision.next_actions import RolloutStep, interrupted, next_step
 from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall
-from netboot.operate.rollout.rollout_status import next_command
+from netboot.operate.rollout.rollout_status import next_command, waits_for
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, World, a_rollout, phases
 
 
@@ -57,6 +57,26 @@ def test_a_host_that_got_its_file_and_failed_is_not_installed_again_and_its_retr
     with pytest.raises(outcomes.RolloutError, match=r"may be a node.*netboot cluster rollout --replace cp2"):
         outcomes.retried(world.rollout, "cp2", at=world.now)
     assert next_command(outcomes.resumed(world.rollout)) is None
+
+
+def test_a_first_node_that_failed_while_its_cluster_answers_has_its_cure_as_the_next_step():
+    world = late_world("cp1", budget=1)
+    world.has_api = True
+    world.run(until=timedelta(days=3))
+
+    assert (world.rollout.state, host(world.rollout, "cp1").phase) == (RolloutState.RUNNING, Phase.FAILED)
+    step = next_command(world.rollout)
+    assert str(step).startswith(
+        "no other host joins before cp1 is ready, and it is failed: the cluster that it started answers"
+    )
+    assert waits_for(host(world.rollout, "cp2"), world.rollout) == "the first node of the cluster, which is failed"
+    assert next_command(outcomes.paused(world.rollout, "")) == step
+
+
+def test_a_first_node_that_was_cancelled_before_its_cluster_answers_is_retried_next():
+    rollout = outcomes.cancelled(a_rollout(), ["cp1"], at=BEGAN_AT, reason="")
+
+    assert next_command(rollout) == "netboot cluster rollout retry cp1"
 
 
 def test_a_host_that_joins_later_than_its_limit_is_ready_and_counts_no_longer_as_failed():

@@ -28,15 +28,17 @@ class CheckedWorld(World):
 
     def check(self, before: Rollout, after: Rollout, effects: tuple[Effect, ...]) -> None:
         options = after.options
-        assert after.installs() <= options.max_parallel
         assert after.joining(RolloutPart.CONTROL_PLANE) <= 1
         assert after.joining(RolloutPart.WORKER) <= options.max_parallel
         for old, new in zip(before.hosts, after.hosts, strict=True):
             if new.permit is not None and new.permit != old.permit:
                 self._check_new_permit(after, new.part, new.permit.sha256)
         began = {effect for effect in effects if isinstance(effect, RunCommand)}
-        new_work = [new for old, new in zip(before.hosts, after.hosts, strict=True) if _has_begun(old.phase, new.phase)]
-        began |= {new.host for old, new in zip(before.hosts, after.hosts, strict=True) if old.power is not new.power}
+        pairs = list(zip(before.hosts, after.hosts, strict=True))
+        new_work = [new for old, new in pairs if _has_begun(old.phase, new.phase)]
+        if Phase.POWERING in {new.phase for new in new_work}:
+            assert after.installs() <= options.max_parallel
+        began |= {new.host for old, new in pairs if old.power is not new.power}
         if after.has_spent_its_budget or after.state is RolloutState.PAUSED:
             assert not new_work
             assert not began
@@ -111,6 +113,19 @@ def test_without_power_a_person_presses_and_the_rollout_waits():
     assert "power the machine on" in world.rollout.hosts[0].reason
     assert set(phases(world.run()).values()) == {Phase.READY}
     assert world.powered == []
+
+
+def test_machines_that_wait_for_a_person_hold_up_no_other_install():
+    world = CheckedWorld(a_rollout(0, 5, options=RolloutOptions(max_parallel=2)))
+    for name in ("cp1", "w1"):
+        each = world.rollout.host(name).moved_to(Phase.POWERING, at=BEGAN_AT)
+        world.rollout = world.rollout.with_host(each.moved_to(Phase.NEEDS_PERSON, at=BEGAN_AT))
+
+    world.turn()
+
+    assert list(phases(world.rollout).values()) == [
+        Phase.NEEDS_PERSON, Phase.NEEDS_PERSON, Phase.POWERING, Phase.POWERING, Phase.WAITING, Phase.WAITING
+    ]  # fmt: skip
 
 
 def test_a_machine_that_does_not_boot_after_its_power_on_is_left_to_a_person():

@@ -64,7 +64,7 @@ MOVES: Final[Mapping[Phase, frozenset[Phase]]] = {
 }
 
 OVER: Final = frozenset({P.READY, P.FAILED, P.CANCELLED})
-INSTALLS: Final = frozenset({P.POWERING, P.NEEDS_PERSON, P.INSTALLING})  # counted by `max_parallel`
+INSTALLS: Final = frozenset({P.POWERING, P.NEEDS_PERSON, P.INSTALLING})
 
 
 class PowerStep(StrEnum):
@@ -192,8 +192,8 @@ class Rollout:
         return self.failed - self.forgiven > self.options.failure_budget
 
     def installs(self) -> int:
-        """Count the hosts that `max_parallel` counts as installing."""
-        return sum(each.phase in INSTALLS for each in self.hosts)
+        """Count the hosts that `max_parallel` counts as installing: one that waits for a person holds up no other."""
+        return sum(each.phase in (P.POWERING, P.INSTALLING) for each in self.hosts)
 
     def joining(self, part: RolloutPart) -> int:
         return sum(each.phase is P.JOINING for each in self.of(part))

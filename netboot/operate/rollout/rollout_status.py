@@ -128,8 +128,9 @@ def waits_for(each: RolloutHost, rollout: Rollout) -> str:
         return "the first boot of its installed system"
     if may_join(rollout, each.part):
         return "the Ignition file of its role"
-    if any(one.phase is not Phase.READY for one in rollout.of(RolloutPart.INIT)):
-        return "the first node of the cluster"
+    init = next((one for one in rollout.of(RolloutPart.INIT) if one.phase is not Phase.READY), None)
+    if init is not None:
+        return "the first node of the cluster" + (f", which is {init.phase}" if init.is_over else "")
     return "its turn to join"
 
 
@@ -146,6 +147,9 @@ def next_command(rollout: Rollout) -> str | None:
     cures = [each.cure for each in rollout.commands.values() if each.state is CommandState.FAILED and each.cure]
     if cures and rollout.state is RolloutState.PAUSED:
         return f"{cures[0]}, then netboot cluster rollout resume"
+    init = next((each for each in rollout.of(RolloutPart.INIT) if each.is_over and each.phase is not Phase.READY), None)
+    if init is not None:
+        return first_node_steps(init, rollout)
     removal = next((each for each in rollout.commands.values() if each.has_failed_to_remove), None)
     if removal is not None:
         return removal_steps(removal, rollout)
@@ -155,6 +159,14 @@ def next_command(rollout: Rollout) -> str | None:
     if person is not None:
         return f"{person.host}: {person.reason}"
     return retry_steps(failed.host, rollout.state) if failed is not None else None
+
+
+def first_node_steps(init: RolloutHost, rollout: Rollout) -> str:
+    """Return what a person does after the first node failed or was cancelled: the others wait for it."""
+    refusal = retry_refusal(rollout, init)
+    if refusal is None:
+        return retry_steps(init.host, rollout.state)
+    return f"no other host joins before {init.host} is ready, and it is {init.phase}: {refusal}"
 
 
 def removal_steps(command: RolloutCommand, rollout: Rollout) -> str:
