@@ -1,6 +1,7 @@
 """A power-on that a rollout requested and withdraws: it is not sent, and one that was sent is left."""
 
 import asyncio
+from dataclasses import replace
 
 from fixtures.fake_bmcs import FakeBmcs, bmc_error
 from fixtures.services import BuiltServices, WithServices
@@ -9,11 +10,13 @@ from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.host.host import HostName
+from netboot.model.install.install import InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
+from netboot.operate.rollout.decision import person_texts
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.store.power.power_intents import PowerIntents
 from netboot.telemetry.metrics import Metrics
@@ -132,5 +135,57 @@ def test_a_bmc_is_examined_with_the_cards_of_its_machine(with_services: WithServ
         assert calls == ["verify_host"]
         assert bmcs.of("w1").sent == []
         assert await power.problem(HostName("cp1")) is None, "it has no BMC"
+
+    with_services(scenario)
+
+
+def test_a_person_looks_first_at_a_machine_whose_former_installer_may_write(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        power = BmcPower(requests_of(services, FakeBmcs()), services.registry.hosts)
+        await services.install_moves.installs.change(
+            W1, lambda install: replace(install, state=InstallState.INSTALLING), at=services.clock.now(), what="test"
+        )
+        await services.install_moves.arm_all([W1], reason="rollout 1, attempt 2", attempts=1)
+
+        text = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR)
+
+        assert text == (
+            "cannot power pxe: w1 is installing: its installer is writing the disk; wait for its end "
+            f"(netboot install watch w1); {person_texts.LOOK_FIRST}"
+        )
+
+    with_services(scenario)
+
+
+def test_a_person_looks_first_if_it_is_not_known_whether_the_machine_was_powered_on(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        requests = requests_of(services, FakeBmcs())
+        power, intents = BmcPower(requests, services.registry.hosts), PowerIntents(services.database)
+        [intent] = await requests.request(PowerRequest(["w1"], PowerAction.PXE, id="r-1"), actor=ACTOR)
+        sending = await intents.move(intent, IntentState.SENDING, at=services.clock.now())
+        assert sending is not None
+        under_way = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR, timeout_s=0)
+        await intents.move(sending, IntentState.UNKNOWN, at=services.clock.now(), detail="HTTP status 500")
+        unknown = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR)
+
+        what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
+        assert under_way == f"{what} (sending); {person_texts.power_again(W1)}"
+        assert unknown == f"{what} (unknown: HTTP status 500); {person_texts.power_again(W1)}"
+
+    with_services(scenario)
+
+
+def test_a_power_on_that_a_person_does_in_time_is_not_sent_later(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        requests = requests_of(services, FakeBmcs())
+        power, intents = BmcPower(requests, services.registry.hosts), PowerIntents(services.database)
+
+        text = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR, timeout_s=0)
+
+        assert text == (
+            "its BMC did not power it on (cancelled: withdrawn: it was not sent within 0 s); "
+            + person_texts.power_again(W1)
+        )
+        assert (await intents.get("r-1")).state is IntentState.CANCELLED
 
     with_services(scenario)

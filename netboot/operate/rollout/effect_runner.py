@@ -33,7 +33,7 @@ from netboot.operate.rollout.decision.effects import (
     RunCommand,
     WithdrawPower,
 )
-from netboot.operate.rollout.machine_power import MachinePower
+from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.ocne.api_check import api_problem
 from netboot.operate.rollout.ocne.ocne_commands import CommandDone, CommandFailed, OcneCommands, Printed
 from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
@@ -55,7 +55,7 @@ class EffectParts:
     _: KW_ONLY
     arming: HostArming
     install_moves: InstallMoves
-    power: MachinePower
+    power: BmcPower
     commands: OcneCommands
     files: ClusterFiles
     clock: Clock

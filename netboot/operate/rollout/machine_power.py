@@ -1,40 +1,18 @@
 """Powers the machines of a rollout on, by their BMCs where they have one."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from netboot.errors import NetbootError, StoreError
 from netboot.model.actor import Actor
 from netboot.model.host.host import HostName, HostSet
-from netboot.model.power.power import IntentState, PowerAction
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.model.words import first_line
-from netboot.operate.power.power_request import PowerRequest
+from netboot.operate.power.power_request import PowerRefusedError, PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.rollout.decision import person_texts
 
 ENDED_S: Final = 600.0  # an action is several requests to a BMC
-
-
-class MachinePower(Protocol):
-    """Powers machines on."""
-
-    async def power_on_to_network(self, host: HostName, *, request_id: str, actor: Actor) -> str | None:
-        """Power a machine on, to boot from the network once; None: done, else what a person does in its place.
-
-        A request whose id is known is the same request again. Raises StoreError.
-        """
-        ...
-
-    async def withdraw(self, request_id: str, *, reason: str) -> None:
-        """Cancel a request that was not sent to the machine; does nothing to another one. Raises StoreError."""
-        ...
-
-    async def problem(self, host: HostName) -> str | None:
-        """Request the state of a machine from its BMC; return why that cannot power it on, None: nothing is found.
-
-        Raises UnknownHostError.
-        """
-        ...
 
 
 class BmcPower:
@@ -44,26 +22,49 @@ class BmcPower:
         self._requests, self._hosts = requests, hosts
 
     async def withdraw(self, request_id: str, *, reason: str) -> None:
+        """Cancel a request that was not sent to the machine; does nothing to another one. Raises StoreError."""
         await self._requests.withdraw(request_id, reason=reason)
 
     async def problem(self, host: HostName) -> str | None:
+        """Request the state of a machine from its BMC; return why that cannot power it on, None: nothing is found.
+
+        Raises UnknownHostError.
+        """
         return await self._requests.verify(host) if self._hosts().named(host).bmc is not None else None
 
-    async def power_on_to_network(self, host: HostName, *, request_id: str, actor: Actor) -> str | None:
+    async def power_on_to_network(
+        self, host: HostName, *, request_id: str, actor: Actor, timeout_s: float = ENDED_S
+    ) -> str | None:
+        """Power a machine on, to boot from the network once; None: done, else what a person does in its place.
+
+        A request whose id is known is the same request again. Raises StoreError.
+        """
         declared = self._hosts().get(host)
         if declared is None or declared.bmc is None:
             return person_texts.PRESS
         request = PowerRequest([host], PowerAction.PXE, id=request_id)
         try:
             [intent] = await self._requests.request(request, actor=actor)
-            ended = await self._requests.ended(intent.id, timeout_s=ENDED_S)
+            ended = await self._requests.ended(intent.id, timeout_s=timeout_s)
+            if ended.is_open:  # a person powers it on, and nothing may restart it later
+                await self.withdraw(intent.id, reason=f"it was not sent within {timeout_s:g} s")
+                ended = await self._requests.ended(intent.id, timeout_s=0)
         except StoreError:
             raise
+        except PowerRefusedError as error:  # of what its machine does
+            return f"{first_line(str(error))}; {person_texts.LOOK_FIRST}"
         except NetbootError as error:
             return f"{first_line(str(error))}; {person_texts.power_again(host)}"
-        if ended.state is IntentState.DONE:
+        return _to_press(ended)
+
+
+def _to_press(ended: PowerIntent) -> str | None:
+    match ended.state:
+        case IntentState.DONE:
             return None
-        what = "its BMC did not power it on"
-        if ended.state is IntentState.UNKNOWN:
+        case IntentState.FAILED | IntentState.CANCELLED:
+            what = "its BMC did not power it on"
+        case IntentState.UNKNOWN | IntentState.REQUESTED | IntentState.SENDING:
             what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
-        return f"{what} ({ended.state}: {first_line(ended.detail)}); {person_texts.power_again(host)}"
+    detail = f": {first_line(ended.detail)}" if ended.detail else ""
+    return f"{what} ({ended.state}{detail}); {person_texts.power_again(ended.host)}"

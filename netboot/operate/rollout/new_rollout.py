@@ -14,7 +14,7 @@ from netboot.operate.actions.host_arming import HostArming
 from netboot.operate.cluster.role_file_uses import KEYS_OF_USES
 from netboot.operate.rollout.decision.host_moves import USE_OF
 from netboot.operate.rollout.decision.observed import Rules
-from netboot.operate.rollout.machine_power import MachinePower
+from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.ocne.command_programs import CommandPrograms
 from netboot.store.rollouts.rollout_store import Rollouts
 
@@ -67,7 +67,7 @@ class NewRollouts:
     embeds_ignition: Callable[[], bool]
     rules: Rules
     programs: CommandPrograms
-    power: MachinePower
+    power: BmcPower
     defaults: RolloutOptions
 
     async def judge(self, request: RolloutRequest, *, actor: str, now: datetime) -> JudgedRollout:
