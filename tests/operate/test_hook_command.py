@@ -74,6 +74,7 @@ def test_a_command_has_no_file_of_the_daemon():
         ("exit 3", "/bin/sh: exit code 3"),
         ("echo pager is off >&2; exit 1", "/bin/sh: exit code 1 pager is off"),
         ("kill -SEGV $$", "/bin/sh: ended by SIGSEGV"),
+        ("kill -40 $$", "/bin/sh: ended by signal 40"),
     ],
 )
 def test_another_end_than_exit_code_0_is_a_failure_with_what_it_printed(script: str, reason: str):

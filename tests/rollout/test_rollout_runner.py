@@ -149,3 +149,33 @@ def test_a_host_that_is_cancelled_while_its_bmc_waits_is_not_reset_by_it_later(w
         assert (ended.state, ended.hosts[0].power) == (RolloutState.CANCELLED, PowerStep.DONE)
 
     with_runner(with_services, work)
+
+
+def test_a_command_that_meets_an_unexpected_fault_has_failed_and_pauses_the_rollout(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        rollout = await running.begin(replace(of_w1(wants_install=True), replaces=W1))
+        paused = await running.until(rollout, lambda found: found.state is RolloutState.PAUSED)
+
+        assert paused.reason == "drain: netboot met an unexpected fault, which its log has; please report it"
+        assert paused.command(CommandKind.DRAIN).next_at is None
+
+    with_runner(with_services, work, commands={CommandKind.DRAIN: [7]})
+
+
+def test_the_outcome_of_a_run_is_not_that_of_a_later_one(with_services: WithServices, tmp_path: Path):
+    kind, may_end, has_ended = CommandKind.DRAIN, tmp_path / "may-end", tmp_path / "has-ended"
+
+    async def work(running: RunningRollouts) -> None:
+        rollout = await running.begin(replace(of_w1(wants_install=True), replaces=W1))
+        first = await running.until(rollout, lambda found: found.command(kind).began_at)
+        again = replace(first.command(kind), began_at=BEGAN_AT + timedelta(days=400))  # as another appliance does
+        await running.apply(rollout, lambda found: found.with_command(again))
+        may_end.touch()
+        await running.until(rollout, lambda _found: has_ended.exists())
+        await running.turns(8)
+
+        found = await running.until(rollout, lambda _found: True)
+        assert found.command(kind) == again
+
+    script = f"while ! test -e {may_end}; do sleep 0.05; done; touch {has_ended}"
+    with_runner(with_services, work, commands={each: ["/bin/sh", "-c", script] for each in REMOVAL})

@@ -29,7 +29,11 @@ class EndedProgram:
     def ending(self) -> str:
         """How it ended, for a person: `exit code 1`, `ended by SIGSEGV`."""
         assert self.status is not None
-        return f"exit code {self.status}" if self.status >= 0 else f"ended by {signal.Signals(-self.status).name}"
+        if self.status >= 0:
+            return f"exit code {self.status}"
+        number = -self.status
+        named = number in set(signal.Signals)  # most real-time signals have no name
+        return f"ended by {signal.Signals(number).name if named else f'signal {number}'}"
 
 
 class _Printed(asyncio.Protocol):

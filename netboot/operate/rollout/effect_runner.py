@@ -35,7 +35,7 @@ from netboot.operate.rollout.decision.effects import (
 )
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.ocne.api_check import api_problem
-from netboot.operate.rollout.ocne.ocne_commands import CommandDone, CommandFailed, OcneCommands, Printed
+from netboot.operate.rollout.ocne.ocne_commands import CommandDone, CommandFailed, CommandOutcome, OcneCommands, Printed
 from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
 from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
 
@@ -173,15 +173,25 @@ class EffectRunner:
         return partial(outcomes.powered, host=host, to_press=None, at=self._parts.clock.now())
 
     async def _run_command(self, rollout: Rollout, kind: CommandKind) -> Move:
+        """Run a command, whose outcome is that of this run: another appliance may have begun another one."""
         host = rollout.replaces if kind in REMOVAL else None
-        found, now = await self._parts.commands.run(kind, host=host), self._parts.clock.now
+        try:
+            found = await self._parts.commands.run(kind, host=host)
+        except Exception:  # it is requested once, so that its outcome is stored
+            log.exception("rollout.effect_failed", effect=str(RunCommand(kind)))
+            found = CommandFailed("netboot met an unexpected fault", "read its log (journalctl -u netboot), and report it")
+        move, began_at = self._outcome_of(kind, found), rollout.command(kind).began_at
+        return lambda stored: move(stored) if stored.command(kind).began_at == began_at else stored
+
+    def _outcome_of(self, kind: CommandKind, found: CommandOutcome) -> Move:
+        at = self._parts.clock.now()
         match found:
             case CommandDone(ending):
-                return partial(outcomes.command_done, kind=kind, at=now(), detail=ending)
+                return partial(outcomes.command_done, kind=kind, at=at, detail=ending)
             case CommandFailed(reason, cure):
-                return partial(outcomes.command_failed, kind=kind, detail=reason, at=now(), cure=cure)
+                return partial(outcomes.command_failed, kind=kind, detail=reason, at=at, cure=cure)
             case Printed(count):
-                return partial(outcomes.command_printed, kind=kind, printed=count, at=now())
+                return partial(outcomes.command_printed, kind=kind, printed=count, at=at)
 
     async def _check_api(self) -> None:
         api = await asyncio.to_thread(self._parts.files.api)
