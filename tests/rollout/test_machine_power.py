@@ -139,7 +139,7 @@ def test_a_bmc_is_examined_with_the_cards_of_its_machine(with_services: WithServ
     with_services(scenario)
 
 
-def test_a_person_looks_first_at_a_machine_whose_former_installer_may_write(with_services: WithServices):
+def test_a_person_examines_a_machine_first_whose_former_installer_may_write(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         power = BmcPower(requests_of(services, FakeBmcs()), services.registry.hosts)
         await services.install_moves.installs.change(
@@ -151,13 +151,13 @@ def test_a_person_looks_first_at_a_machine_whose_former_installer_may_write(with
 
         assert text == (
             "cannot power pxe: w1 is installing: its installer is writing the disk; wait for its end "
-            f"(netboot install watch w1); {person_texts.LOOK_FIRST}"
+            f"(netboot install watch w1); {person_texts.CHECK_FIRST}"
         )
 
     with_services(scenario)
 
 
-def test_a_person_looks_first_if_it_is_not_known_whether_the_machine_was_powered_on(with_services: WithServices):
+def test_a_person_examines_a_machine_if_it_is_not_known_whether_the_machine_was_powered_on(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         requests = requests_of(services, FakeBmcs())
         power, intents = BmcPower(requests, services.registry.hosts), PowerIntents(services.database)

@@ -264,3 +264,34 @@ def test_what_a_start_printed_before_it_failed_is_not_taken_and_kept(cluster: Cl
     cluster.started()
     assert [run["arguments"] for run in cluster.runs()] == [["cluster", "start"]] * 2, "it was run again"
     assert sorted(path.name for path in cluster.ign.iterdir()) == ["init.ign", "init.ign.taken"]
+
+
+def test_what_a_start_printed_before_its_time_out_is_not_taken_and_kept(cluster: Cluster):
+    printed = subprocess.run(
+        [sys.executable, STAND_IN, cluster.state, "cluster", "start"], capture_output=True, check=True, timeout=60,
+        stdin=subprocess.DEVNULL,
+    ).stdout  # fmt: skip
+    file = cluster.state / "whole"
+    file.write_bytes(printed)
+    settings = CommandSettings({K.START: ["/bin/sh", "-c", f"cat {file}; sleep 600"]}, timeout_s=2.0)
+    commands = OcneCommands(settings, place_of=cluster.place_of, take=cluster.take, now=lambda: NOON)
+
+    failed = asyncio.run(commands.run(K.START))
+
+    assert failed == CommandFailed("/bin/sh did not end within 2 s and was killed")
+    assert {path.name for path in cluster.ign.iterdir()} == {"init.ign.printed.failed"}
+    assert (cluster.ign / "init.ign.printed.failed").read_bytes() == printed
+
+
+def test_what_joins_printed_is_removed_and_what_the_first_start_printed_is_left(cluster: Cluster):
+    cluster.started()
+    waits = cluster.run(lambda commands: commands.run(K.JOIN_CONTROL_PLANE))
+    before = {path.name for path in cluster.ign.iterdir()}
+    (cluster.ign / "init.ign.printed").touch()
+
+    cluster.run(lambda commands: commands.remove_printed())
+
+    assert isinstance(waits, Printed)
+    removed = {"cp.ign.printed", "cp.ign.printed.commands"}
+    assert before - {path.name for path in cluster.ign.iterdir()} == removed
+    assert (cluster.ign / "init.ign.printed").exists()

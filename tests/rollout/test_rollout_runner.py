@@ -156,7 +156,7 @@ def test_a_command_that_meets_an_unexpected_fault_has_failed_and_pauses_the_roll
         rollout = await running.begin(replace(of_w1(wants_install=True), replaces=W1))
         paused = await running.until(rollout, lambda found: found.state is RolloutState.PAUSED)
 
-        assert paused.reason == "drain: netboot met an unexpected fault, which its log has; please report it"
+        assert paused.reason == "drain: netboot met an unexpected fault; report it with its log (journalctl -u netboot)"
         assert paused.command(CommandKind.DRAIN).next_at is None
 
     with_runner(with_services, work, commands={CommandKind.DRAIN: [7]})

@@ -134,6 +134,20 @@ def test_a_person_runs_what_no_command_does(tmp_path: Path):
         assert token not in json.dumps(cluster.rollout())
 
 
+def test_what_a_join_printed_for_a_person_is_removed_with_its_rollout(tmp_path: Path):
+    write_rollout_files(tmp_path, commands=("start", "join_worker"))
+    printed = tmp_path / "ign" / "w.ign.printed"
+    with rollout_rack(tmp_path, "cp1", "w1") as cluster:
+        begin(cluster, "cp1", "w1")
+        cluster.go(lambda: "run the command that it printed" in str(cluster.rollout()["next_command"]))
+        assert printed.exists()
+
+        cluster.rack.netboot("cluster", "rollout", "cancel", "--reason", "another day")
+
+        wait_until(lambda: not printed.exists() or None)
+        wait_until(lambda: not printed.with_name("w.ign.printed.commands").exists() or None)
+
+
 def test_a_cancelled_host_does_not_join_and_a_new_rollout_takes_it(tmp_path: Path):
     write_rollout_files(tmp_path)
     with rollout_rack(tmp_path, "cp1", "w1") as cluster:

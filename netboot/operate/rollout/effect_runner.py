@@ -179,7 +179,7 @@ class EffectRunner:
             found = await self._parts.commands.run(kind, host=host)
         except Exception:  # it is requested once, so that its outcome is stored
             log.exception("rollout.effect_failed", effect=str(RunCommand(kind)))
-            found = CommandFailed("netboot met an unexpected fault", "read its log (journalctl -u netboot), and report it")
+            found = CommandFailed("netboot met an unexpected fault", "report it with its log (journalctl -u netboot)")
         move, began_at = self._outcome_of(kind, found), rollout.command(kind).began_at
         return lambda stored: move(stored) if stored.command(kind).began_at == began_at else stored
 

@@ -52,19 +52,17 @@ class BmcPower:
         except StoreError:
             raise
         except PowerRefusedError as error:  # of what its machine does
-            return f"{first_line(str(error))}; {person_texts.LOOK_FIRST}"
+            return f"{first_line(str(error))}; {person_texts.CHECK_FIRST}"
         except NetbootError as error:
             return f"{first_line(str(error))}; {person_texts.power_again(host)}"
         return _to_press(ended)
 
 
 def _to_press(ended: PowerIntent) -> str | None:
-    match ended.state:
-        case IntentState.DONE:
-            return None
-        case IntentState.FAILED | IntentState.CANCELLED:
-            what = "its BMC did not power it on"
-        case IntentState.UNKNOWN | IntentState.REQUESTED | IntentState.SENDING:
-            what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
+    if ended.state is IntentState.DONE:
+        return None
+    what = "its BMC did not power it on"
+    if ended.state not in (IntentState.FAILED, IntentState.CANCELLED):
+        what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
     detail = f": {first_line(ended.detail)}" if ended.detail else ""
     return f"{what} ({ended.state}{detail}); {person_texts.power_again(ended.host)}"

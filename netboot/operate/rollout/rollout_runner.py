@@ -95,6 +95,8 @@ class RolloutRunner:
                 self._mine = None
                 await self._effects.end()
                 await self._gate.read_changed()
+            if rollout is None:
+                await self._parts.commands.remove_printed()
             return None if rollout is None else TICK_S
         if self._mine != rollout.id:
             await self._effects.end()  # of the rollout before, and what it observed

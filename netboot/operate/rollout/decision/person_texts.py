@@ -7,7 +7,7 @@ from netboot.model.rollout.command import FILE_OF, CommandKind
 
 PRESS: Final = "power the machine on and let it boot from the network once (often F12 at its start)"
 DONE: Final = "done by a person"
-LOOK_FIRST: Final = f"look at the machine first: unless it boots from the network or its installer writes, {PRESS}"
+CHECK_FIRST: Final = f"examine the machine first: unless it boots from the network or its installer writes, {PRESS}"
 CONFIRM: Final = "netboot cluster rollout confirm"
 # Where no command is configured, these are done as soon as their file is set.
 SET_BY_FILE: Final = frozenset(FILE_OF)

@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import structlog
+
 from netboot.errors import NetbootError
 from netboot.ignition.check import read_ignition
 from netboot.model.hidden import without_secrets
@@ -41,6 +43,8 @@ _ANOTHER_CLUSTER: Final = (
     "no kubeconfig of this cluster"
 )
 _KUBECONFIG: Final = "put the kubeconfig of this cluster in the place of the one that the second start wrote in {home}"
+
+log = structlog.get_logger()
 
 TakeFile = Callable[[IgnitionRequest], Awaitable[object]]
 
@@ -141,6 +145,19 @@ class OcneCommands:
             return tuple((await asyncio.to_thread(place.read_text)).splitlines())
         return ()
 
+    async def remove_printed(self) -> None:
+        """Remove what joins printed, which has secrets: no rollout takes it any longer.
+
+        What the first start printed is left, because it prints its file once.
+        """
+        for kind in (CommandKind.JOIN_CONTROL_PLANE, CommandKind.JOIN_WORKER):
+            with suppress(NetbootError):
+                printed = self._printed_place(FILE_OF[kind])
+                try:
+                    await asyncio.to_thread(_remove, printed)
+                except OSError as error:
+                    log.warning("rollout.output_kept", file=str(printed), reason=error.strerror)
+
     async def has_begun(self, kind: CommandKind, *, since: datetime) -> bool:
         """Return whether a command for a file was begun here at this time or later, and its output is here."""
         with suppress(OSError, NetbootError):
@@ -165,9 +182,8 @@ class OcneCommands:
         command = self.settings.commands[kind]
         with await asyncio.to_thread(_opened, printed) as file:
             ended = await self._watched(command, file.fileno())
-        if ended.status is not None and ended.status != 0:  # what it printed is not taken by a later run
-            await asyncio.to_thread(_set_aside, printed)
         if ended.status != 0:
+            await asyncio.to_thread(_set_aside, printed)  # it is not taken by a later run
             return CommandFailed(_why(command, ended, self.settings.timeout_s))
         content = await asyncio.to_thread(_read, printed)
         lines = printed_lines(ended.errors.decode("utf-8", "replace"))
@@ -197,9 +213,7 @@ class OcneCommands:
 
     async def _taken(self, use: RoleUse, content: bytes, since: datetime) -> None:
         await self._take(IgnitionRequest(use, content, is_renewed=use is not RoleUse.INIT, since=since))
-        printed = self._printed_place(use)
-        for each in (printed, _lines_place(printed), _failed_place(printed)):
-            await asyncio.to_thread(each.unlink, missing_ok=True)
+        await asyncio.to_thread(_remove, self._printed_place(use))
 
     async def _watched(self, command: Sequence[str], output: int) -> EndedProgram:
         """Run a command whose standard output is a file; one that prints too much is killed."""
@@ -256,6 +270,12 @@ def _opened(path: Path) -> BinaryIO:
 
 def _failed_place(printed: Path) -> Path:
     return printed.with_name(printed.name + ".failed")
+
+
+def _remove(printed: Path) -> None:
+    """Remove an output and what is beside it."""
+    for each in (printed, _lines_place(printed), _failed_place(printed)):
+        each.unlink(missing_ok=True)
 
 
 def _set_aside(printed: Path) -> None:
