@@ -17,7 +17,7 @@ from netboot.bmc.redfish_machine import RedfishMachine
 from netboot.bmc.resets import power_state, reset
 from netboot.errors import BmcError, BmcRefusedError
 from netboot.model.bmc.bmc import NetworkBoot
-from netboot.model.bmc.probe import BootUriResult, Probe
+from netboot.model.bmc.probe import Probe
 from netboot.model.power.power import PowerState, ResetAction
 
 P = ParamSpec("P")
@@ -89,8 +89,8 @@ class BmcMachine:
         set_one_time_boot(self._machine, boot)
 
     @_operation("write the boot URL into the firmware")
-    def write_boot_uri(self, uri: str) -> BootUriResult:
-        """Write a boot URL into the firmware, and return what remains to be done."""
+    def write_boot_uri(self, uri: str) -> tuple[str, ...]:
+        """Write a boot URL into the firmware, and return what remains to be done, in that order."""
         return write_boot_uri(self._machine, uri)
 
     @_operation("examine the BMC")

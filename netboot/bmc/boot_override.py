@@ -8,7 +8,6 @@ from netboot.bmc.quirks import BootUriWay, SendEnabled, SendMode
 from netboot.bmc.redfish_faults import fault_of
 from netboot.bmc.redfish_machine import RedfishMachine
 from netboot.model.bmc.bmc import NetworkBoot
-from netboot.model.bmc.probe import BootUriResult
 
 _PROBE: Final = "netboot bmc probe HOST shows what it can do"
 _TARGETS: Final = {NetworkBoot.PXE: "Pxe", NetworkBoot.HTTP: "UefiHttp", NetworkBoot.HTTP_URI: "UefiHttp"}
@@ -18,13 +17,9 @@ BY_PXE: Final = "set network_boot: pxe, or let DHCP give the URL (network_boot: 
 
 
 def set_one_time_boot(machine: RedfishMachine, boot: NetworkBoot, *, uri: str | None = None) -> None:
-    """Let the machine boot from the network once; `uri`: what `http-uri` boots."""
+    """Let the machine boot from the network once; `uri`: what it boots with `http-uri`."""
     if boot is not NetworkBoot.PXE and not machine.quirks.values.http_once:
         raise BmcFaultError(BmcFault.NOT_SUPPORTED, "its firmware has no one-time HTTP boot", "set network_boot: pxe")
-    if boot is NetworkBoot.HTTP_URI and uri is None:
-        uri = boot_value(machine, "HttpBootUri")
-        if not uri:
-            raise BmcFaultError(BmcFault.NOT_SUPPORTED, "its firmware has no boot URL", "write one first")
     target = _TARGETS[boot]
     wanted = {"BootSourceOverrideTarget": target}
     if uri is not None:
@@ -40,14 +35,14 @@ def set_one_time_boot(machine: RedfishMachine, boot: NetworkBoot, *, uri: str | 
             _wait_until_in_force(machine, wanted)
 
 
-def write_boot_uri(machine: RedfishMachine, uri: str) -> BootUriResult:
-    """Write a boot URL into the firmware, as the quirks have it."""
-    match machine.quirks.get("boot_uri"):
+def write_boot_uri(machine: RedfishMachine, uri: str) -> tuple[str, ...]:
+    """Write a boot URL into the firmware, as the quirks have it; return what remains to be done, in that order."""
+    match machine.quirks.values.boot_uri:
         case BootUriWay.HTTP_BOOT_URI:
             if not offers_boot_uri(machine):
                 raise BmcFaultError(BmcFault.NOT_SUPPORTED, "its firmware has no property HttpBootUri", BY_PXE)
             set_one_time_boot(machine, NetworkBoot.HTTP_URI, uri=uri)
-            return BootUriResult("HttpBootUri", needs_reset=True, is_next_boot=True)
+            return ()
         case BootUriWay.BIOS:
             return _write_attributes(machine, uri)
         case _:
@@ -91,9 +86,9 @@ def _send(machine: RedfishMachine, target: str, uri: str | None) -> None:
 
     current = machine.system.boot
     is_once = current is not None and current.enabled is sushy.BootSourceOverrideEnabled.ONCE
-    sends_enabled = machine.quirks.get("send_enabled") is SendEnabled.ALWAYS or not is_once
+    sends_enabled = machine.quirks.values.send_enabled is SendEnabled.ALWAYS or not is_once
     mode = None
-    match machine.quirks.get("send_mode"):
+    match machine.quirks.values.send_mode:
         case SendMode.CURRENT:
             mode = (current.mode if current is not None else None) or sushy.BootSourceOverrideMode.UEFI
         case SendMode.UEFI:
@@ -136,17 +131,16 @@ def _is_in_force(boot: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
     return is_enabled and all(boot.get(name) == value for name, value in wanted.items())
 
 
-def _write_attributes(machine: RedfishMachine, uri: str) -> BootUriResult:
+def _write_attributes(machine: RedfishMachine, uri: str) -> tuple[str, ...]:
     """Write BIOS attributes: all in one request; if that is refused, those of the first step that is not yet so."""
     named_attributes(machine)
     steps = [_filled(machine, step, uri) for step in machine.quirks.values.bios_steps or ()]
     bios = machine.system.bios
     known = bios.attributes
     changed = [step for step in steps if any(known[name] != value for name, value in step.items())]
-    written_as = ", ".join(name for step in steps for name in step)
     remaining = tuple(machine.quirks.values.remaining or ())
     if not changed:
-        return BootUriResult(written_as, needs_reset=False, is_next_boot=False, remaining=remaining)
+        return remaining
     try:
         _set(machine, bios, {name: value for step in changed for name, value in step.items()})
     except Exception as error:
@@ -154,8 +148,8 @@ def _write_attributes(machine: RedfishMachine, uri: str) -> BootUriResult:
             raise
         _set(machine, bios, changed[0])
         again = "restart the machine, then write the URL again: the other attributes are locked before"
-        return BootUriResult(", ".join(changed[0]), needs_reset=True, is_next_boot=False, remaining=(again, *remaining))
-    return BootUriResult(written_as, needs_reset=True, is_next_boot=False, remaining=remaining)
+        return again, *remaining
+    return remaining
 
 
 def _set(machine: RedfishMachine, bios: Any, attributes: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -119,10 +119,6 @@ class Quirks:
 
     names: tuple[str, ...]
     values: QuirkSection
-
-    def get(self, name: str) -> Any:
-        """Return a value; the first entry of the shipped file has each."""
-        return getattr(self.values, name)
 
 
 @dataclass(frozen=True, slots=True)

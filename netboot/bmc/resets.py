@@ -32,8 +32,13 @@ def power_state(machine: RedfishMachine) -> PowerState:
 def offered_steps(machine: RedfishMachine, action: ResetAction) -> Sequence[ResetStep]:
     """List the types of reset for an action that the BMC offers; all of them if it lists none."""
     offered = {kind.value for kind in machine.system.get_allowed_reset_system_values()}
-    steps: Sequence[ResetStep] = machine.quirks.get(f"reset_{action}")
-    return [step for step in steps if step in offered or step is ResetStep.OFF_ON]
+    values = machine.quirks.values
+    known = {
+        ResetAction.ON: values.reset_on,
+        ResetAction.OFF: values.reset_off,
+        ResetAction.CYCLE: values.reset_cycle,
+    }
+    return [step for step in known[action] or () if step in offered or step is ResetStep.OFF_ON]
 
 
 def reset(machine: RedfishMachine, action: ResetAction) -> None:

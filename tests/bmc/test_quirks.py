@@ -43,9 +43,9 @@ def test_every_entry_that_matches_applies(
 def test_a_later_entry_replaces_single_keys(known: KnownQuirks):
     found = known.of(MachineKind("Contoso", "X100", "1.0"))
 
-    assert found.get("reset_cycle") == ("PowerCycle",)
-    assert found.get("reset_on") == ("On", "ForceOn")
-    assert found.get("http_once") is False
+    assert found.values.reset_cycle == ("PowerCycle",)
+    assert found.values.reset_on == ("On", "ForceOn")
+    assert found.values.http_once is False
 
 
 def test_the_firmware_is_read_only_if_an_entry_names_it(known: KnownQuirks):
@@ -64,7 +64,7 @@ def test_the_first_shipped_entry_has_each_key():
 def test_what_is_shipped_per_vendor():
     known = read_quirks(SHIPPED)
     found = {
-        vendor: (quirks.get("boot_uri"), quirks.get("send_enabled"), quirks.get("send_mode"))
+        vendor: (quirks.values.boot_uri, quirks.values.send_enabled, quirks.values.send_mode)
         for vendor in ("Supermicro", "AMI", "Dell Inc.", "HPE", "Lenovo", "IBM", "NVIDIA")
         for quirks in [known.of(MachineKind(vendor, "", ""))]
     }

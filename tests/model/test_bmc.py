@@ -1,7 +1,7 @@
 """A declared BMC, and what one was found to do."""
 
 from netboot.model.bmc.bmc import Bmc, BmcCertificate, BmcTrust
-from netboot.model.bmc.probe import Ability, BootUriResult, Probe, ProbedAbility, Works
+from netboot.model.bmc.probe import Ability, Probe, ProbedAbility, Works
 
 
 def test_the_scheme_shows_whether_a_password_is_sent_in_clear():
@@ -18,4 +18,3 @@ def test_a_table_has_a_row_per_ability():
     probe = Probe("https://192.0.2.201", "V", "M", "1", "2", "1.11.0", "", ("standard",), (row,))
 
     assert [(each.ability.value, each.works.value) for each in probe.abilities] == [("pxe-once", "offered")]
-    assert BootUriResult("HttpBootUri", needs_reset=True, is_next_boot=True).remaining == ()

@@ -63,14 +63,14 @@ def test_how_a_certificate_is_verified(site, text: str, expected: BmcCertificate
     assert found.certificate == expected
 
 
-def test_keys_are_inherited_one_by_one_and_auto_takes_a_value_back(site):
+def test_keys_are_inherited_one_by_one(site):
     site.write("netboot.yaml", "")
     site.write(
         "hosts.yaml",
-        f"{HEAD}defaults: {{bmc: {{certificate: none, network_boot: pxe}}}}\n"
+        f"{HEAD}defaults: {{bmc: {{certificate: none, network_boot: http}}}}\n"
         "groups: {g: {bmc: {credentials: 'credential:bmc-rack1'}}}\n"
         f"hosts:\n  w1: {{{W1}, groups: [g], bmc: https://192.0.2.1}}\n"
-        f"  w2: {{{W2}, bmc: {{url: https://192.0.2.2, network_boot: auto, certificate: verify}}}}\n"
+        f"  w2: {{{W2}, bmc: {{url: https://192.0.2.2, network_boot: pxe, certificate: verify}}}}\n"
         "  w3: {role: worker, mac: 52:54:00:00:00:13}\n",
     )
     hosts = site.load().hosts
@@ -79,9 +79,9 @@ def test_keys_are_inherited_one_by_one_and_auto_takes_a_value_back(site):
         "https://192.0.2.1",
         credentials=Path("/run/credentials/netboot.service/bmc-rack1"),
         certificate=BmcCertificate(BmcTrust.NONE),
-        network_boot=NetworkBoot.PXE,
+        network_boot=NetworkBoot.HTTP,
     )
-    assert hosts.named("w2").bmc == Bmc("https://192.0.2.2")
+    assert hosts.named("w2").bmc == Bmc("https://192.0.2.2", network_boot=NetworkBoot.PXE)
     assert hosts.named("w3").bmc is None
 
 

@@ -104,7 +104,7 @@ def _http(machine: RedfishMachine) -> _Row:
 
 
 def _boot_uri(machine: RedfishMachine) -> _Row:
-    match machine.quirks.get("boot_uri"):
+    match machine.quirks.values.boot_uri:
         case BootUriWay.HTTP_BOOT_URI if offers_boot_uri(machine):
             works, detail = _http(machine)
             return works, "HttpBootUri" if works is Works.OFFERED else detail

@@ -1,4 +1,4 @@
-"""What a BMC was found to do: one row per ability, and what is left to do after a boot URL was written."""
+"""What a BMC was found to do: one row per ability."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,13 +48,3 @@ class Probe:
     certificate_sha256: str  # of the BMC; empty: it was used without TLS
     quirks: tuple[str, ...]
     abilities: tuple[ProbedAbility, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BootUriResult:
-    """How a boot URL was written into the firmware, and what remains to be done, in the order of doing it."""
-
-    written_as: str  # HttpBootUri, or the names of BIOS attributes
-    needs_reset: bool  # a reset applies it
-    is_next_boot: bool  # the next boot uses it, without a change of the boot order
-    remaining: tuple[str, ...] = ()

@@ -17,7 +17,6 @@ import structlog
 from netboot.boot.install_moves import InstallMoves
 from netboot.errors import BmcError, StoreError, TransitionError
 from netboot.events.event_bus import EventBus
-from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
@@ -277,9 +276,8 @@ def _prepare(machine: "BmcMachine", intent: PowerIntent) -> tuple[ResetAction | 
     """
     note = ""
     machine.verify_host()
-    if intent.network_boot is NetworkBoot.HTTP_URI and intent.uri is not None:
-        written = machine.write_boot_uri(intent.uri)
-        note = "; ".join(written.remaining)
+    if intent.uri is not None:
+        note = "; ".join(machine.write_boot_uri(intent.uri))
     elif intent.network_boot is not None:
         machine.boot_once(intent.network_boot)
     return intent.action.reset(machine.state()), note

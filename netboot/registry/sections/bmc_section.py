@@ -1,7 +1,6 @@
 """The key `bmc` of hosts files: where a BMC is, how it is recognised, and the file with its user and password."""
 
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -17,20 +16,6 @@ _BMC_URL: Final = re.compile(
     r"https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#@]*)?"
 )
 _BMC_SYSTEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}|/redfish/v1/[A-Za-z0-9._:/-]{1,200}")
-
-
-class NetworkBootChoice(StrEnum):
-    """`bmc.network_boot`: how the machine boots from the network when its BMC is used."""
-
-    AUTO = "auto"
-    PXE = NetworkBoot.PXE.value
-    HTTP = NetworkBoot.HTTP.value
-    HTTP_URI = NetworkBoot.HTTP_URI.value
-
-    @property
-    def chosen(self) -> NetworkBoot | None:
-        """The way; None: no hosts file chooses one, so PXE."""
-        return None if self is NetworkBootChoice.AUTO else NetworkBoot(self.value)
 
 
 def is_bmc_url(text: str) -> bool:
@@ -79,7 +64,7 @@ BmcSystem = Annotated[
     text_of(_BMC_SYSTEM, "machine of a BMC", cure="write its Redfish id, as 1, or its path, as /redfish/v1/Systems/1"),
 ]
 Certificate = Annotated[BmcCertificate, ValueKind(read_certificate, "verify, none, sha256:DIGEST, or path of a CA")]
-NetworkBootUse = Annotated[NetworkBootChoice, choice(NetworkBootChoice, "value of network_boot")]
+NetworkBootUse = Annotated[NetworkBoot, choice(NetworkBoot, "value of network_boot")]
 
 
 class BmcSection(Section):
@@ -95,7 +80,7 @@ class BmcSection(Section):
         None, "`verify`, `none`, `sha256:` with its digest, or the file of a CA in PEM."
     )
     network_boot: NetworkBootUse | None = described(
-        None, "How the machine boots from the network: `auto`, `pxe`, `http` or `http-uri`."
+        None, "How the machine boots from the network: `pxe`, `http` or `http-uri`."
     )
     cards: MacAddresses | None = described(
         None, "MACs of onboard cards, if the BMC lists none of the host's: the machine is recognised by them."
@@ -114,7 +99,5 @@ class BmcSection(Section):
         """The BMC; None without a URL."""
         if self.url is None:
             return None
-        boot = self.network_boot.chosen if self.network_boot is not None else None
-        return Bmc(
-            self.url, self.system, self.credentials, self.certificate or BmcCertificate(), boot, self.cards or ()
-        )
+        certificate = self.certificate or BmcCertificate()
+        return Bmc(self.url, self.system, self.credentials, certificate, self.network_boot, self.cards or ())
