@@ -172,8 +172,31 @@ def test_another_output_than_an_ignition_file_is_refused(cluster: Cluster):
 
     failed = cluster.run(lambda commands: commands.run(K.START))
 
-    assert isinstance(failed, CommandFailed)
-    assert failed.reason.startswith("cannot take the Ignition file for init: ")
+    assert failed == CommandFailed(
+        f"{sys.executable}: exit code 0, but its standard output is no Ignition file: Cluster rackone is running"
+    )
+
+
+def test_a_program_that_prints_something_else_is_named_with_the_end_of_it_and_no_secret(
+    cluster: Cluster, tmp_path: Path
+):
+    program = tmp_path / "join"
+    half = '{"ignition": {"version": "3.2.0"}, "passwd": {"users": [{"passwordHash": "XYZZY"'
+    commands = "echo a; echo b; echo --token abcdef.0123456789abcdef; echo d; echo 'time=1 no route' >&2"
+    found = []
+    for text in (commands, f"echo begin; echo '{half}'", "true"):
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+        settings = CommandSettings({K.JOIN_WORKER: [str(program)]})
+        join = OcneCommands(settings, place_of=cluster.place_of, take=cluster.take, now=lambda: NOON)
+        found.append(asyncio.run(join.run(K.JOIN_WORKER)))
+
+    what = f"{program}: exit code 0, but its standard output is no Ignition file"
+    assert found == [
+        CommandFailed(f"{what}: b; --token hidden; d; on standard error: time=1 no route"),
+        CommandFailed(f"{what}: begin; {{…"),
+        CommandFailed(f"{what}: it is empty"),
+    ]
 
 
 def test_a_run_that_takes_too_long_is_killed_with_what_it_started(cluster: Cluster):

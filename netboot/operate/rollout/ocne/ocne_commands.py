@@ -186,6 +186,8 @@ class OcneCommands:
             await asyncio.to_thread(_set_aside, printed)  # it is not taken by a later run
             return CommandFailed(_why(command, ended, self.settings.timeout_s))
         content = await asyncio.to_thread(_read, printed)
+        if not (await asyncio.to_thread(read_ignition, content)).version:
+            return CommandFailed(_no_file(command, content, ended))
         lines = printed_lines(ended.errors.decode("utf-8", "replace"))
         if lines and not self.settings.kubeadm:
             await asyncio.to_thread(_write_lines, _lines_place(printed), lines)
@@ -247,9 +249,22 @@ def _why(command: Sequence[str], ended: EndedProgram, timeout_s: float) -> str:
     """Describe a failed command by the end of what it printed, without secrets."""
     if ended.status is None:
         return f"{command[0]} did not end within {timeout_s:g} s and was killed"
-    lines = ended.errors.decode("utf-8", "replace").splitlines()
-    shown = [one_line(without_secrets(line.strip())) for line in lines if line.strip()][-_SHOWN_LINES:]
-    return ": ".join([f"{command[0]}: {ended.ending}", *(["; ".join(shown)] if shown else [])])
+    shown = _end_of(ended.errors)
+    return ": ".join([f"{command[0]}: {ended.ending}", *([shown] if shown else [])])
+
+
+def _no_file(command: Sequence[str], content: bytes, ended: EndedProgram) -> str:
+    """Describe a command that succeeded and printed something else, without secrets."""
+    shown = _end_of(content) or "it is empty"
+    errors = f"; on standard error: {end}" if (end := _end_of(ended.errors)) else ""
+    return f"{command[0]}: {ended.ending}, but its standard output is no Ignition file: {shown}{errors}"
+
+
+def _end_of(printed: bytes) -> str:
+    """Return the last lines that a program printed, without secrets."""
+    lines = [line.strip() for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
+    shown = ("{…" if line.startswith("{") else one_line(without_secrets(line)) for line in lines[-_SHOWN_LINES:])
+    return "; ".join(shown)
 
 
 def _sentence(error: Exception) -> str:
