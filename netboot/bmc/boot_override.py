@@ -147,7 +147,7 @@ def _write_attributes(machine: RedfishMachine, uri: str) -> tuple[str, ...]:
         if len(changed) == 1 or fault_of(error).fault is not BmcFault.REFUSED:
             raise
         _set(machine, bios, changed[0])
-        again = "restart the machine, then write the URL again: the other attributes are locked before"
+        again = "request the same again after this restart, before which the attributes of the URL are locked"
         return again, *remaining
     return remaining
 

@@ -90,8 +90,11 @@ def test_dell_gets_the_device_first_and_the_url_after_a_restart(bmcs: Bmcs):
     call(bmcs, bmc, lambda machine: machine.power(ResetAction.CYCLE))
     third = call(bmcs, bmc, lambda machine: machine.write_boot_uri(URI))
 
-    order = "put HTTP Device 1 first in the UEFI boot order of the BIOS (SetBootOrderFqdd1 NIC.HttpDevice.1-1)"
-    again = "restart the machine, then write the URL again: the other attributes are locked before"
+    order = (
+        "put HTTP Device 1 first in the UEFI boot order of the BIOS (SetBootOrderFqdd1 NIC.HttpDevice.1-1), once; then "
+        "write remaining: [] for such machines in the file bmc.quirks"
+    )
+    again = "request the same again after this restart, before which the attributes of the URL are locked"
     assert (first, second, third) == ((again, order), (order,), (order,))
     every = ["HttpDev1EnDis", "HttpDev1Interface", "HttpDev1Uri", "HttpDev1TlsMode"]
     assert [list(body["Attributes"]) for _, body in patches(bmc)] == [every, every[:1], every[1:]]
@@ -164,10 +167,23 @@ def test_hpe_gets_the_url_as_a_bios_attribute(bmcs: Bmcs):
 
     result = call(bmcs, bmc, lambda machine: machine.write_boot_uri(URI))
 
-    assert result == ('put the entry "URL File" first in the UEFI boot order',)
+    assert result == (
+        'put the entry "URL File" first in the UEFI boot order, once; then write remaining: [] for such machines in '
+        "the file bmc.quirks",
+    )
     assert patches(bmc) == [
         ("/redfish/v1/Systems/1/Bios/settings", {"Attributes": {"UrlBootFile": URI, "PreBootNetwork": "Auto"}})
     ]
+
+
+def test_a_site_states_that_nothing_remains_to_be_done(credentials: Path, tmp_path: Path):
+    (tmp_path / "own.yaml").write_text("quirks: [{name: boot-order-set, vendor: [HPE], remaining: []}]\n")
+    bmcs = OperatedBmcs(read_quirks(SHIPPED, tmp_path / "own.yaml"), credentials, timeout_s=5, parallel=1)
+
+    result = call(bmcs, answers_of("hpe-dl380a-gen11"), lambda machine: machine.write_boot_uri(URI))
+    bmcs.close()
+
+    assert result == ()
 
 
 def test_hpe_refuses_during_post_and_is_sent_it_again(bmcs: Bmcs, no_pauses: list[float]):

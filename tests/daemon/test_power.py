@@ -29,7 +29,7 @@ bmc: {timeout_s: 5}
 """
 W1: Final = "/api/v1/hosts/w1/power"
 HTML: Final = ("-H", "Accept: text/html")
-ENDS: Final = ("done", "failed", "unknown", "cancelled")
+ENDS: Final = ("done", "incomplete", "failed", "unknown", "cancelled")
 
 
 @pytest.fixture

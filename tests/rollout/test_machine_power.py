@@ -12,7 +12,6 @@ from netboot.model.bmc.bmc import Bmc, NetworkBoot
 from netboot.model.host.host import HostName
 from netboot.model.install.install import InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
-from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
@@ -33,7 +32,7 @@ def requests_of(services: BuiltServices, bmcs: FakeBmcs) -> PowerRequests:
         services.install_moves,
         services.event_bus,
         hosts=services.registry.hosts,
-        boot_uri=lambda _host: NoBootUri("unused"),
+        boot_uri=lambda _host: "http://192.0.2.10/a.efi",
         store_events=services.event_log.flush,
         metrics=Metrics(),
         clock=services.clock,
@@ -65,6 +64,27 @@ def test_a_power_on_that_was_not_sent_is_cancelled_and_its_request_ends(with_ser
         assert bmcs.of("w1").sent == []
         ends = [event.data for event in await services.events() if event.name == "power.ended"]
         assert [(each["intent"], each["outcome"]) for each in ends] == [("r-1", "cancelled")]
+
+    with_services(scenario)
+
+
+def test_a_boot_of_which_something_remains_calls_a_person_at_once(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        bmcs = FakeBmcs()
+        bmcs.of("w1").remaining = ("put it first",)
+        requests = requests_of(services, bmcs)
+        services.change_host("w1", bmc=Bmc("https://w1.example", network_boot=NetworkBoot.HTTP_URI))
+        running = asyncio.create_task(requests.run())
+
+        text = await BmcPower(requests, services.registry.hosts).power_on_to_network(W1, request_id="r-1", actor=ACTOR)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert (
+            text
+            == f"the reset was sent, and w1 boots its URL only after this: put it first; {person_texts.power_again(W1)}"
+        )
+        assert bmcs.of("w1").sent == ["uri http://192.0.2.10/a.efi", "reset on"]
 
     with_services(scenario)
 

@@ -70,6 +70,7 @@ class IntentState(StrEnum):
     REQUESTED = "requested"  # no reset was sent
     SENDING = "sending"  # the reset may have been sent
     DONE = "done"  # the BMC has accepted it, or nothing was to be done
+    INCOMPLETE = "incomplete"  # the reset was sent; before the machine boots as requested, something remains to be done
     FAILED = "failed"  # it was not done
     UNKNOWN = "unknown"  # netboot ended while it sent the reset: it was done, or not
     CANCELLED = "cancelled"  # before anything was sent
@@ -79,8 +80,9 @@ I = IntentState  # noqa: E741  as `S` and `E` of installs
 
 INTENT_MOVES: Final[Mapping[IntentState, frozenset[IntentState]]] = {
     I.REQUESTED: frozenset({I.SENDING, I.DONE, I.FAILED, I.CANCELLED}),
-    I.SENDING: frozenset({I.DONE, I.FAILED, I.UNKNOWN}),
+    I.SENDING: frozenset({I.DONE, I.INCOMPLETE, I.FAILED, I.UNKNOWN}),
     I.DONE: frozenset(),
+    I.INCOMPLETE: frozenset(),
     I.FAILED: frozenset(),
     I.UNKNOWN: frozenset(),
     I.CANCELLED: frozenset(),

@@ -6,7 +6,7 @@ it. It is never sent again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -51,11 +51,11 @@ class _End:
 
 @dataclass(frozen=True, slots=True)
 class _Reset:
-    """The reset that remains to be sent; `note`: what remains to be done after it."""
+    """The reset that remains to be sent; `remaining`: what is to be done after it before the machine boots its URL."""
 
     host: Host
     action: ResetAction
-    note: str
+    remaining: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -120,12 +120,12 @@ class PowerSender:
         if (why := await self._refusal(intent)) is not None:
             return _End(IntentState.CANCELLED, why)
         try:
-            action, note = await self.bmcs.call(host, lambda machine: _prepare(machine, intent))
+            action, remaining = await self.bmcs.call(host, lambda machine: _prepare(machine, intent))
         except BmcError as error:
             return _End(IntentState.FAILED, str(error))
         if action is None:
             return _End(IntentState.DONE, f"{host.name} is {intent.action} already")
-        return _Reset(host, action, note)
+        return _Reset(host, action, remaining)
 
     def _host(self, intent: PowerIntent) -> Host | str:
         """Return the host of an intent, or why nothing can be sent for it any longer."""
@@ -153,7 +153,12 @@ class PowerSender:
             if sending.judged is not None:  # the store may answer after the call has ended: what it has stored counts
                 await asyncio.gather(asyncio.wrap_future(sending.judged), return_exceptions=True)
             return await self._end_of_failed(sending, prepared.host, error)
-        return _End(IntentState.DONE, prepared.note)
+        if not prepared.remaining:
+            return _End(IntentState.DONE, "")
+        name, remaining = prepared.host.name, "; ".join(prepared.remaining)
+        return _End(
+            IntentState.INCOMPLETE, f"the reset was sent, and {name} boots its URL only after this: {remaining}"
+        )
 
     async def _allow(self, sending: _Sending) -> None:
         """Judge a reset immediately before it is sent, or sent again; before the first time store that it is sent.
@@ -227,7 +232,7 @@ class PowerSender:
         """Record a stored end: the metric and the event."""
         self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
         outcome = {"outcome": ended.state.value, "reason": ended.detail or None}
-        if ended.state in {IntentState.FAILED, IntentState.UNKNOWN}:
+        if ended.state in {IntentState.INCOMPLETE, IntentState.FAILED, IntentState.UNKNOWN}:
             self._emit("power.failed", ended, outcome, at=ended.ended_at, level=logging.ERROR)
         else:
             self._emit("power.ended", ended, outcome, at=ended.ended_at)
@@ -269,15 +274,15 @@ def intent_data(intent: PowerIntent) -> dict[str, str | bool | None]:
     }
 
 
-def _prepare(machine: "BmcMachine", intent: PowerIntent) -> tuple[ResetAction | None, str]:
+def _prepare(machine: "BmcMachine", intent: PowerIntent) -> tuple[ResetAction | None, Sequence[str]]:
     """Set the one-time network boot, which may be repeated; return the reset that remains, and what else is to be done.
 
     Runs in a thread. A machine that is not the host's is left as it is: nobody has judged its install.
     """
-    note = ""
+    remaining: Sequence[str] = ()
     machine.verify_host()
     if intent.uri is not None:
-        note = "; ".join(machine.write_boot_uri(intent.uri))
+        remaining = machine.write_boot_uri(intent.uri)
     elif intent.network_boot is not None:
         machine.boot_once(intent.network_boot)
-    return intent.action.reset(machine.state()), note
+    return intent.action.reset(machine.state()), remaining

@@ -61,6 +61,8 @@ class BmcPower:
 def _to_press(ended: PowerIntent) -> str | None:
     if ended.state is IntentState.DONE:
         return None
+    if ended.state is IntentState.INCOMPLETE:
+        return f"{first_line(ended.detail)}; {person_texts.power_again(ended.host)}"
     what = "its BMC did not power it on"
     if ended.state not in (IntentState.FAILED, IntentState.CANCELLED):
         what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"

@@ -183,6 +183,25 @@ def test_an_action_is_sent_to_the_bmc_once(with_services: WithServices, action, 
     with_rack(with_services, work)
 
 
+def test_a_boot_of_which_something_remains_to_be_done_is_not_done(with_services: WithServices):
+    """A BIOS applies attributes at a restart, and boots them if its boot order permits."""
+
+    async def work(rack: Rack) -> None:
+        rack.bmcs.of("cp1").remaining = ("request it again", "put it first")
+
+        (end,) = await rack.ends_of(A.PXE, network_boot=NetworkBoot.HTTP_URI)
+
+        assert (end.state, end.is_open) == (IntentState.INCOMPLETE, False)
+        assert end.detail == (
+            "the reset was sent, and cp1 boots its URL only after this: request it again; put it first"
+        )
+        assert rack.bmcs.of("cp1").sent[1:] == ["reset on"]
+        last = (await rack.events())[-1]
+        assert (last.name, last.data["outcome"], last.data["reason"]) == ("power.failed", "incomplete", end.detail)
+
+    with_rack(with_services, work)
+
+
 def test_a_host_can_declare_how_it_boots_from_the_network(with_services: WithServices):
     async def work(rack: Rack) -> None:
         rack.services.change_host("cp1", bmc=Bmc("https://cp1.example", network_boot=NetworkBoot.HTTP))

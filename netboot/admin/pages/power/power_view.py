@@ -10,7 +10,12 @@ from netboot.model.words import printable
 from netboot.operate.power.power_request import HostPower
 
 NEWEST: Final = 5  # actions on the page
-_KINDS: Final = {IntentState.FAILED: "red", IntentState.UNKNOWN: "red", IntentState.DONE: "green"}
+_KINDS: Final = {
+    IntentState.DONE: "green",
+    IntentState.INCOMPLETE: "amber",
+    IntentState.FAILED: "red",
+    IntentState.UNKNOWN: "red",
+}
 
 
 @dataclass(frozen=True, slots=True)
