@@ -17,7 +17,7 @@ def host_rows(rollout: View) -> Iterator[Sequence[str]]:
     """Yield a row for each host of a rollout."""
     for each in rollout["hosts"]:
         until = each["permitted_until"]
-        permit = [f"fetches its file until {_clock(until)}"] if until and each["phase"] == "joining" else []
+        permit = [f"fetches its file until {_clock(until)} UTC"] if until and each["phase"] == "joining" else []
         notes = [each["reason"]] if each["reason"] else permit
         attempts = [f"attempt {each['attempts']}"] if each["attempts"] > 1 else []
         limit = _left(each["limit_at"]) if each["limit_at"] else _NONE
@@ -54,9 +54,10 @@ def plan_rows(plan: View) -> Iterator[Sequence[str]]:
 def plan_lines(plan: View) -> Iterator[str]:
     """Yield commands with their deadlines, then refusals and warnings."""
     schedule = plan["schedule"]
+    yield "times are UTC"
     for each in schedule["commands"]:
         who = "" if each["is_configured"] else " (by a person)"
-        deadline = f"; its secrets end at {_clock(each['deadline'])} UTC" if each["deadline"] else ""
+        deadline = f"; its secrets end {_deadline(each['deadline'])}" if each["deadline"] else ""
         yield f"{_clock(each['at'])}  {each['kind']}{who}{deadline}"
     if schedule["ends_at"]:
         yield f"{_clock(schedule['ends_at'])}  every host is ready, if nothing fails and all takes what is usual"
@@ -113,7 +114,9 @@ def _command(command: View) -> str:
 
 
 def _clock(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(UTC):%H:%M}"
+    """Return a time in UTC, with its date unless it is today."""
+    at = datetime.fromisoformat(moment).astimezone(UTC)
+    return f"{at:%H:%M}" if at.date() == datetime.now(UTC).date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _age(moment: str | None) -> str:
@@ -128,7 +131,7 @@ def _left(moment: str) -> str:
 
 
 def _deadline(moment: str) -> str:
-    at = datetime.fromisoformat(moment)
+    at = datetime.fromisoformat(moment).astimezone(UTC)
     if at <= datetime.now(UTC):
         return f"at {at:%Y-%m-%d %H:%M} UTC: they have ended"
     return f"at {at:%Y-%m-%d %H:%M} UTC (in {_left(moment)})"

@@ -1,0 +1,51 @@
+"""What `netboot cluster rollout` prints of a plan: times with their day, unless it is today."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from netboot.cli.views.rollout.rollout_view import plan_lines, plan_rows
+
+
+def plan(at: datetime, **values: object) -> dict[str, object]:
+    """Make the plan of a worker whose command runs at a time, as the API shows it."""
+    shown = at.isoformat()
+    command = {
+        "kind": "join-worker",
+        "at": shown,
+        "is_configured": True,
+        "deadline": (at + timedelta(days=1)).isoformat(),
+    }
+    host = {
+        "host": "w1",
+        "part": "worker",
+        "install_at": shown,
+        "installed_at": shown,
+        "join_at": shown,
+        "ready_at": None,
+    }
+    schedule = {"hosts": [host], "commands": [command], "ends_at": shown}
+    return {"schedule": schedule, "warnings": [], "refusals": [], **values}
+
+
+def test_a_time_of_another_day_has_its_date_and_a_deadline_always_its_date():
+    now = datetime.now(UTC)
+    tomorrow = now.replace(hour=0, minute=40) + timedelta(days=1)
+
+    [row] = plan_rows(plan(tomorrow))
+    lines = [*plan_lines(plan(tomorrow))]
+
+    assert row == ("w1", "worker", *[f"{tomorrow:%Y-%m-%d %H:%M}"] * 3, "–")
+    assert lines[0] == "times are UTC"
+    end = tomorrow + timedelta(days=1)
+    assert re.sub(r"\(in .*\)", "(in …)", lines[1]) == (
+        f"{tomorrow:%Y-%m-%d %H:%M}  join-worker; its secrets end at {end:%Y-%m-%d %H:%M} UTC (in …)"
+    )
+    assert lines[2].startswith(f"{tomorrow:%Y-%m-%d %H:%M}  every host is ready")
+
+
+def test_a_time_of_today_has_no_date():
+    before = datetime.now(UTC)
+    rows = [*plan_rows(plan(before))]
+
+    shown = f"{before:%H:%M}" if datetime.now(UTC).date() == before.date() else f"{before:%Y-%m-%d %H:%M}"
+    assert rows == [("w1", "worker", shown, shown, shown, "–")]
