@@ -199,6 +199,12 @@ class UnknownIntentError(NetbootError):
     code = "power-action-unknown"
 
 
+class UnknownRolloutError(NetbootError):
+    """No rollout is kept."""
+
+    code = "rollout-unknown"
+
+
 class HookSecretError(NetbootError):
     """The file with the secret of a hook is missing, cannot be read, or has no secret of Standard Webhooks."""
 

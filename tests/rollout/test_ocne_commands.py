@@ -306,6 +306,12 @@ def test_what_a_start_printed_before_its_time_out_is_not_taken_and_kept(cluster:
     assert (cluster.ign / "init.ign.printed.failed").read_bytes() == printed
 
 
+def test_what_another_appliance_printed_is_confirmed_there(cluster: Cluster):
+    elsewhere = cluster.run(lambda commands: commands.take_printed(K.JOIN_CONTROL_PLANE, since=NOON))
+
+    assert elsewhere == CommandFailed("what it printed is on the appliance that ran the rollout then; confirm it there")
+
+
 def test_what_joins_printed_is_removed_and_what_the_first_start_printed_is_left(cluster: Cluster):
     cluster.started()
     waits = cluster.run(lambda commands: commands.run(K.JOIN_CONTROL_PLANE))

@@ -41,6 +41,7 @@ from netboot.errors import (
     UnknownHookError,
     UnknownHostError,
     UnknownIntentError,
+    UnknownRolloutError,
     WipeRefusedError,
 )
 from netboot.operate.arming import ArmingRefusedError
@@ -59,6 +60,7 @@ _OF_THE_BODY: Final = frozenset({hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH})
 _STATUSES: Final[Mapping[type[NetbootError], int]] = {
     UnknownHostError: 404,
     UnknownIntentError: 404,
+    UnknownRolloutError: 404,
     UnknownAccountError: 404,
     AccountRefusedError: 409,
     LoginRefusedError: 401,

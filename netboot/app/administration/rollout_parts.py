@@ -19,7 +19,7 @@ from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.new_rollout import NewRollouts
 from netboot.operate.rollout.ocne.command_programs import CommandPrograms
 from netboot.operate.rollout.ocne.ocne_commands import CommandSettings, OcneCommands
-from netboot.operate.rollout.ocne_files import ClusterFiles
+from netboot.operate.rollout.ocne.ocne_files import ClusterFiles
 from netboot.operate.rollout.rollout_changes import RolloutChanges
 from netboot.operate.rollout.rollout_runner import Owner, RolloutRunner
 from netboot.operate.rollout.rollout_uses import RolloutUses

@@ -36,7 +36,7 @@ from netboot.operate.rollout.decision.effects import (
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.ocne.api_check import api_problem
 from netboot.operate.rollout.ocne.ocne_commands import CommandDone, CommandFailed, CommandOutcome, OcneCommands, Printed
-from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
+from netboot.operate.rollout.ocne.ocne_files import ApiPlace, ClusterFiles
 from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
 
 API_S: Final = 2.0  # between two requests to the API

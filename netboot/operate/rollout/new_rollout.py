@@ -76,7 +76,7 @@ class NewRollouts:
         installs = await self.arming.install_moves.all()
         wanted = _wanted(declared, installs, request)
         rollout = self._rollout(wanted, installs, request, actor=actor, now=now)
-        if rollout.has_cluster and _is_unfinished(await self.rollouts.newest()):
+        if rollout.has_cluster and _is_unfinished(await self.rollouts.newest_of_start()):
             rollout = rollout.with_command(RolloutCommand(CommandKind.START_AGAIN))
         refusals = [*_refusals(declared, wanted, installs, rollout, request=request)]
         if self.embeds_ignition():
@@ -205,11 +205,9 @@ def _is_installed_anew(host: Host, installs: Mapping[HostName, Install], request
     )
 
 
-def _is_unfinished(rollouts: Sequence[Rollout]) -> bool:
+def _is_unfinished(last: Rollout | None) -> bool:
     """Return whether the last rollout that was to complete the start of the cluster did not do it."""
-    again = CommandKind.START_AGAIN
-    last = next((each for each in rollouts if again in each.commands or any(each.of(RolloutPart.INIT))), None)
-    return last is not None and not last.command(again).is_done
+    return last is not None and not last.command(CommandKind.START_AGAIN).is_done
 
 
 def _is_adopted(each: RolloutHost, installs: Mapping[HostName, Install]) -> bool:

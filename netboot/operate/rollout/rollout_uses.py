@@ -6,19 +6,20 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import RolloutError
+from netboot.errors import RolloutError, UnknownRolloutError
 from netboot.model.actor import Actor
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import Install
 from netboot.model.rollout.command import FILE_OF, CommandKind
 from netboot.model.rollout.rollout import Rollout
+from netboot.model.words import one_line
 from netboot.operate.rollout.decision import outcomes
 from netboot.operate.rollout.decision.observed import ObservedInstall
 from netboot.operate.rollout.decision.schedule import Durations, Schedule, schedule
 from netboot.operate.rollout.new_rollout import JudgedRollout, NewRollouts, RolloutRequest
 from netboot.operate.rollout.ocne.ocne_commands import OcneCommands
-from netboot.operate.rollout.ocne_files import ApiPlace, ClusterFiles
+from netboot.operate.rollout.ocne.ocne_files import ApiPlace, ClusterFiles
 from netboot.operate.rollout.rollout_board import RolloutBoard, RolloutRefusals
 from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
 from netboot.operate.rollout.rollout_runner import RolloutRunner
@@ -89,9 +90,11 @@ class RolloutUses:
         if active is not None:
             raise already_active(active.id)
 
-    async def show(self, rollout_id: int | None = None) -> RolloutStatus:
-        """Show a rollout, the newest one without an id."""
-        return self._status(await self._rollout(rollout_id))
+    async def show(self) -> RolloutStatus:
+        """Show the rollout that began last; raise UnknownRolloutError if none did."""
+        for newest in await self.changes.rollouts.newest(limit=1):
+            return self._status(newest)
+        raise UnknownRolloutError("no rollout is kept; netboot cluster rollout begins one")
 
     async def all(self) -> list[RolloutStatus]:
         """List the rollouts that are kept, the newest first."""
@@ -113,7 +116,7 @@ class RolloutUses:
 
     async def pause(self, *, reason: str, actor: Actor) -> RolloutStatus:
         """Begin nothing new; what has begun continues."""
-        return await self._change(lambda rollout: outcomes.paused(rollout, reason), actor)
+        return await self._change(lambda rollout: outcomes.paused(rollout, one_line(reason)), actor)
 
     async def resume(self, *, actor: Actor) -> RolloutStatus:
         """Go on: hosts that failed are accepted, and commands that failed run again."""
@@ -122,7 +125,7 @@ class RolloutUses:
     async def cancel(self, hosts: Sequence[str], *, reason: str, actor: Actor) -> RolloutStatus:
         """Take hosts out of the rollout; without names all of them, which ends it."""
         return await self._change(
-            lambda rollout: outcomes.cancelled(rollout, hosts, at=self.now(), reason=reason), actor
+            lambda rollout: outcomes.cancelled(rollout, hosts, at=self.now(), reason=one_line(reason)), actor
         )
 
     async def judge_cancel(self, hosts: Sequence[str]) -> None:
@@ -177,15 +180,6 @@ class RolloutUses:
         if rollout is None:
             raise RolloutError("no rollout is active; netboot cluster rollout begins one")
         return rollout
-
-    async def _rollout(self, rollout_id: int | None) -> Rollout:
-        if rollout_id is None:
-            found = next(iter(await self.changes.rollouts.newest(limit=1)), None)
-        else:
-            found = await self.changes.rollouts.get(rollout_id)
-        if found is None:
-            raise RolloutError("no such rollout is kept; netboot cluster rollout begins one")
-        return found
 
     def _status(self, rollout: Rollout) -> RolloutStatus:
         return rollout_status(rollout, self.new.rules, api_problem=self.runner.api_problem)

@@ -4,6 +4,7 @@ A machine's request for its role's file changes the row of its host too, so that
 same moment is not used.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import RolloutError
 from netboot.model.host.host import HostName
+from netboot.model.rollout.command import CommandKind, RolloutCommand
 from netboot.model.rollout.join_hold import JoinHold
-from netboot.model.rollout.rollout import Rollout
+from netboot.model.rollout.rollout import Rollout, RolloutHost, RolloutPart
 from netboot.store import tables
 from netboot.store.changes.notification import Changed, notify
 from netboot.store.database import Database, upsert
@@ -89,6 +91,13 @@ class Rollouts:
         """Read the newest rollouts, the newest first."""
         return await self._some(_rollouts.id > 0, limit=limit)
 
+    async def newest_of_start(self) -> Rollout | None:
+        """Read the newest rollout that was to complete the start of the cluster."""
+        again, init = CommandKind.START_AGAIN.value, RolloutPart.INIT.value
+        ran = select(_commands.rollout).where(_commands.kind == again)
+        began = select(_hosts.rollout).where(_hosts.part == init)
+        return next(iter(await self._some(or_(_rollouts.id.in_(ran), _rollouts.id.in_(began)))), None)
+
     async def save(self, before: Rollout, after: Rollout) -> Rollout | None:
         """Write what changed of a rollout; None if it is not as it was read. Nothing is written if nothing changed."""
         return before if before == after else await self._database.finish(self._save(before, after))
@@ -114,11 +123,6 @@ class Rollouts:
         async with self._database.transaction() as connection:
             claimed = update(tables.rollouts).where(mine).values(owner=claim.owner, owned_until=text(claim.until))
             return (await connection.execute(claimed)).rowcount == 1
-
-    async def owner(self, rollout: Rollout) -> str | None:
-        """Read which daemon ran a rollout last."""
-        async with self._database.reading() as connection:
-            return await connection.scalar(select(_rollouts.owner).where(_rollouts.id == rollout.id))
 
     async def hold_of(self, host: HostName) -> JoinHold | None:
         """Read the row of a host in the newest rollout that has it."""
@@ -161,14 +165,14 @@ class Rollouts:
             found = (await connection.execute(hosts)).mappings().all()
             ran = select(tables.rollout_commands).where(_commands.rollout.in_(ids)).order_by(_commands.kind)
             commands = (await connection.execute(ran)).mappings().all()
-        return [
-            rollout_of(
-                row,
-                tuple(host_of(each) for each in found if each["rollout"] == row["id"]),
-                {each.kind: each for each in (command_of(one) for one in commands if one["rollout"] == row["id"])},
-            )
-            for row in rows
-        ]
+        hosts_of: defaultdict[int, list[RolloutHost]] = defaultdict(list)
+        for each in found:
+            hosts_of[each["rollout"]].append(host_of(each))
+        commands_of: defaultdict[int, dict[CommandKind, RolloutCommand]] = defaultdict(dict)
+        for each in commands:
+            command = command_of(each)
+            commands_of[each["rollout"]][command.kind] = command
+        return [rollout_of(row, tuple(hosts_of[row["id"]]), commands_of[row["id"]]) for row in rows]
 
     @staticmethod
     async def _write_parts(connection: AsyncConnection, before: Rollout | None, after: Rollout) -> None:

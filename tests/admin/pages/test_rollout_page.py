@@ -160,6 +160,18 @@ def test_a_second_start_is_refused(box: Appliance):
     assert len(box.api("GET", "/rollouts").json()) == 1
 
 
+def test_a_reason_is_kept_as_one_line_of_limited_length(box: Appliance):
+    missing = box.api("GET", "/rollouts/newest")
+    begun(box)
+
+    paused = box.api("POST", "/rollouts/active/pause", {"reason": "a\r\n\x1b[2Jb" + "c" * 1000}).json()
+    cancelled = box.api("POST", "/rollouts/active/cancel", {"hosts": ["w1"], "reason": "x" * 1000}).json()
+
+    assert (missing.status, missing.json()["code"]) == (404, "rollout-unknown")
+    assert (len(paused["reason"]), paused["reason"].isprintable()) == (500, True)
+    assert [len(each["reason"]) for each in cancelled["hosts"] if each["host"] == "w1"] == [500]
+
+
 def test_a_rollout_is_paused_and_resumed(box: Appliance):
     page = begun(box)
     paused = send(box, page, "/rollout/pause")

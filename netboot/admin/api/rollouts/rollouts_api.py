@@ -10,7 +10,7 @@ from netboot.admin.access.requester import actor_of
 from netboot.admin.api.operation import operation
 from netboot.admin.api.request_body import json_answer
 from netboot.admin.api.request_models import RequestModel, read_body
-from netboot.errors import RolloutError, StoreError, UnknownHostError
+from netboot.errors import RolloutError, StoreError, UnknownHostError, UnknownRolloutError
 from netboot.model.access.access_rule import Need
 from netboot.model.rollout.rollout import MOST_HOSTS, MOST_PARALLEL
 from netboot.operate.rollout.new_rollout import RolloutRequest
@@ -102,7 +102,7 @@ class RolloutsApi:
         body = await read_body(request, RolloutBody)
         return json_answer(await self._rollouts.plan(body.request()))
 
-    @operation(RolloutStatus, errors=[RolloutError, StoreError])
+    @operation(RolloutStatus, errors=[UnknownRolloutError, StoreError])
     async def newest(self, _request: web.Request) -> web.Response:
         """Show the rollout that began last."""
         return json_answer(await self._rollouts.show())

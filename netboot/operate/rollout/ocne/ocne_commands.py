@@ -134,6 +134,8 @@ class OcneCommands:
             printed = self._printed_place(use)
             content = await asyncio.to_thread(printed.read_bytes)
             await self._taken(use, content, since)
+        except FileNotFoundError:
+            return CommandFailed("what it printed is on the appliance that ran the rollout then; confirm it there")
         except (OSError, NetbootError) as error:
             return CommandFailed(_sentence(error))
         return None
