@@ -153,6 +153,9 @@ class PowerSender:
             if sending.judged is not None:  # the store may answer after the call has ended: what it has stored counts
                 await asyncio.gather(asyncio.wrap_future(sending.judged), return_exceptions=True)
             return await self._end_of_failed(sending, prepared.host, error)
+        finally:
+            if sending.judged is not None:
+                sending.judged.cancel()  # at a stop: what is requested still is continued by the next start
         if not prepared.remaining:
             return _End(IntentState.DONE, "")
         name, remaining = prepared.host.name, "; ".join(prepared.remaining)

@@ -21,6 +21,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallEvent, InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState, ResetAction
+from netboot.operate.power import power_requests as module
 from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import ObservedPower, PowerRefusedError, PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
@@ -354,6 +355,44 @@ def test_a_reset_that_is_judged_when_its_call_has_ended_already_has_failed(
         assert (end.state, end.detail) == (IntentState.FAILED, str(bmc_error()))
 
     with_rack(with_services, work)
+
+
+def test_a_reset_that_is_judged_at_a_stop_is_requested_still(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    """The next start continues it; `sending` would be unknown then."""
+    monkeypatch.setattr(module, "STOP_S", 0.0)
+
+    async def scenario(services: BuiltServices) -> None:
+        rack, original = built(services), services.install_moves.installs.get
+        is_judged, goes_on, has_ended = asyncio.Event(), asyncio.Event(), threading.Event()
+
+        async def get(host: HostName) -> Install:
+            if rack.bmcs.of("cp1").sent:
+                is_judged.set()
+                await goes_on.wait()
+            return await original(host)
+
+        def power(_action: ResetAction, allow: Callable[[], Future[None]]) -> None:
+            rack.bmcs.of("cp1").sent.append("opened")
+            try:
+                allow().result(10)
+            finally:
+                has_ended.set()
+
+        monkeypatch.setattr(services.install_moves.installs, "get", get)
+        rack.bmcs.of("cp1").power = power
+        running = asyncio.create_task(rack.power.run())
+        (intent,) = await rack.power.request(PowerRequest(["cp1"], A.CYCLE), actor=ALICE)
+        await is_judged.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        goes_on.set()
+
+        assert await asyncio.to_thread(has_ended.wait, 10)
+        assert await rack.intents.get(intent.id) == intent
+
+    with_services(scenario)
 
 
 def test_a_reset_that_is_sent_again_is_judged_again(with_services: WithServices):
