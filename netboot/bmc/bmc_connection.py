@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from netboot.bmc.bmc_fault import BmcFault, BmcFaultError
+from netboot.bmc.bmc_fault import INSTALL_SUSHY, NO_SUSHY, BmcFault, BmcFaultError
 from netboot.bmc.credentials import BmcCredentials
 from netboot.bmc.redfish_faults import fault_of
 from netboot.model.bmc.bmc import Bmc
@@ -136,8 +136,7 @@ class BmcConnection:
 
             from netboot.bmc.transport import BmcTransport
         except ImportError as error:
-            cure = "install it: pip install 'netboot-ocne[bmc]'"
-            raise BmcFaultError(BmcFault.NO_LIBRARY, "sushy is not installed", cure) from error
+            raise BmcFaultError(BmcFault.NO_LIBRARY, NO_SUSHY, INSTALL_SUSHY) from error
         _keep_out_of_the_log()
         credentials = self._read_credentials()
         self._username, self._password = credentials.username, credentials.password

@@ -1,6 +1,11 @@
 """Why a BMC did not do what was requested: the reasons, and the exception that carries one inside this package."""
 
+import importlib.util
 from enum import StrEnum
+from typing import Final
+
+NO_SUSHY: Final = "sushy is missing, by which BMCs are used"
+INSTALL_SUSHY: Final = "pip install 'netboot-ocne[bmc]'"
 
 
 class BmcFault(StrEnum):
@@ -33,3 +38,8 @@ class BmcFaultError(Exception):
         self.fault = fault
         self.reason = reason
         self.cure = cure
+
+
+def has_sushy() -> bool:
+    """Return whether the library is installed; loads nothing."""
+    return importlib.util.find_spec("sushy") is not None

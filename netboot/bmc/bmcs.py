@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from netboot.bmc.bmc_connection import BmcConnection
-from netboot.bmc.bmc_fault import BmcFault
+from netboot.bmc.bmc_fault import INSTALL_SUSHY, NO_SUSHY, BmcFault, has_sushy
 from netboot.bmc.bmc_machine import BmcMachine
 from netboot.bmc.credentials import credentials_path, read_credentials
 from netboot.bmc.quirks import KnownQuirks
@@ -28,11 +28,15 @@ _ENDING_S: Final = 5.0  # after its connection was shut
 
 
 class Bmcs:
-    """The BMCs of all hosts. `credentials` is the directory of the hosts' files."""
+    """The BMCs of all hosts. `credentials` is the directory of the hosts' files.
+
+    `unusable`: why no BMC can be used until a restart, None: they can.
+    """
 
     def __init__(self, quirks: KnownQuirks, credentials: Path, *, timeout_s: float, parallel: int) -> None:
         self.quirks = quirks
         self.credentials = credentials
+        self.unusable = None if has_sushy() else f"{NO_SUSHY}; {INSTALL_SUSHY}, then systemctl restart netboot"
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="bmc")
         self._slots = asyncio.Semaphore(parallel)

@@ -1,6 +1,7 @@
 """Limits: one call at a time per BMC, few at a time in all, and an end for each."""
 
 import asyncio
+import importlib.util
 import threading
 import time
 from concurrent.futures import Future
@@ -207,6 +208,17 @@ def test_the_end_shuts_the_connections(quirks: KnownQuirks, credentials: Path):
     assert within(10, began)
 
 
+def test_bmcs_without_sushy_are_unusable(bmcs: Bmcs, credentials: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    without = Bmcs(bmcs.quirks, credentials, timeout_s=5, parallel=1)
+    without.close()
+
+    assert (bmcs.unusable, without.unusable) == (
+        None,
+        "sushy is missing, by which BMCs are used; pip install 'netboot-ocne[bmc]', then systemctl restart netboot",
+    )
+
+
 def test_without_sushy_the_error_names_the_extra(bmcs: Bmcs, credentials: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "sushy", None)
 
@@ -214,5 +226,5 @@ def test_without_sushy_the_error_names_the_extra(bmcs: Bmcs, credentials: Path, 
         asyncio.run(bmcs.call(host("w1", "http://192.0.2.1"), lambda machine: machine.state()))
 
     assert str(caught.value) == (
-        "cannot read the power state of w1: sushy is not installed; install it: pip install 'netboot-ocne[bmc]'"
+        "cannot read the power state of w1: sushy is missing, by which BMCs are used; pip install 'netboot-ocne[bmc]'"
     )

@@ -107,7 +107,8 @@ async def sentences(work: Any, error: type[NetbootError]) -> list[str]:
 
 def test_power_actions_are_judged_as_their_request_would_be_and_only_by_a_daemon(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        power = built(services).power
+        rack = built(services)
+        power = rack.power
         offline = [each.reasons for each in await uses(services).actions.of("cp1") if each.verb in POWER_ACTIONS]
         assert offline == [[NO_DAEMON]] * 4
         actions = {each.verb: each for each in await uses(services, power=power).actions.of("cp1")}
@@ -123,6 +124,9 @@ def test_power_actions_are_judged_as_their_request_would_be_and_only_by_a_daemon
         services.change_host("w1", bmc=None)
         (_, without) = (await made.on(["w1"], C))[0]
         assert (without.reasons, without.is_forcible) == ([no_bmc(HostName("w1"))], False)
+        rack.bmcs.unusable = "sushy is missing"
+        (_, unusable) = (await made.on(["cp1"], C))[0]
+        assert (unusable.reasons, unusable.is_forcible) == ([under_way(intent), "sushy is missing"], False)
 
     with_services(scenario)
 

@@ -86,6 +86,22 @@ def test_an_installed_host_is_warned_of_because_its_system_may_know_another_file
     with_runner(with_services, work)
 
 
+def test_a_plan_warns_of_a_bmc_that_would_not_power_its_machine_on(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        before = await judged(running, "cp1", "w1")
+        running.power.prevented_by["w1"] = "sushy is missing"
+
+        found = await judged(running, "cp1", "w1")
+        by_hand = await running.new.judge(RolloutRequest(("w1",), power=False), actor="uid 0", now=BEGAN_AT)
+
+        assert {*found.warnings} - {*before.warnings} == {
+            "a person powers w1 on, unless this is corrected: sushy is missing"
+        }
+        assert not any("sushy" in each for each in by_hand.warnings)
+
+    with_runner(with_services, work)
+
+
 def test_a_rollout_is_refused_whose_commands_cannot_be_run(with_services: WithServices):
     async def work(running: RunningRollouts) -> None:
         whole = await judged(running)

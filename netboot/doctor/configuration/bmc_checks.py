@@ -1,11 +1,10 @@
 """Checks what the use of BMCs needs: sushy, the files of credentials, certificates. Sends nothing to a BMC."""
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from netboot.bmc.bmc_fault import BmcFaultError
+from netboot.bmc.bmc_fault import INSTALL_SUSHY, NO_SUSHY, BmcFaultError, has_sushy
 from netboot.bmc.credentials import credentials_path, read_credentials
 from netboot.bmc.quirks import read_quirks
 from netboot.doctor.configuration.check_report import CheckReport
@@ -27,9 +26,8 @@ def check_bmcs(hosts: HostSet, directory: Path, *, quirks: Path | None) -> Check
             report.problems += map(str, error.problems)
     if not users:
         return report
-    if importlib.util.find_spec("sushy") is None:
-        what, cure = "sushy is missing, by which BMCs are used", "pip install 'netboot-ocne[bmc]'"
-        report.problems.append(f"hosts.{users[0].name}.bmc: {what}{and_others(users[1:])}; {cure}")
+    if not has_sushy():
+        report.problems.append(f"hosts.{users[0].name}.bmc: {NO_SUSHY}{and_others(users[1:])}; {INSTALL_SUSHY}")
     report.problems += _unusable_credentials(users, directory)
     report.warnings += _warnings(users)
     return report

@@ -14,7 +14,6 @@ from netboot.operate.actions.host_arming import HostArming, JudgedHost, Observed
 from netboot.operate.actions.host_verbs import POWER_ACTIONS, REMOVALS, HostAction, HostVerb
 from netboot.operate.arming import cancel_refusals, confirm_refusals
 from netboot.operate.one_time_boots import OneTimeBoots, no_rescue
-from netboot.operate.power.power_request import possible_action
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.registration.host_changes import HostChanges, running_refusals
 from netboot.operate.running_daemon import NO_DAEMON
@@ -64,7 +63,7 @@ class HostActions:
         for each, verb in product(hosts, verbs):
             last = newest.get(each.host.name)
             open_ = last if last is not None and last.is_open else None
-            judged = possible_action(POWER_ACTIONS[verb], each.host, each.install, open_)
+            judged = self._power.possible(POWER_ACTIONS[verb], each.host, each.install, open_)
             after = last.id if last is not None else ""
             action = HostAction(each.host.name, verb, judged.reasons, is_forcible=judged.is_forcible, after=after)
             found.append(action)

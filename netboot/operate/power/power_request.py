@@ -121,12 +121,17 @@ def judged_install(install: Install, moves: Sequence[Move], *, now: datetime) ->
 
 
 def possible_action(
-    action: PowerAction, host: Host, install: Install, open_intent: PowerIntent | None
+    action: PowerAction,
+    host: Host,
+    install: Install,
+    open_intent: PowerIntent | None,
+    *,
+    unusable: Sequence[str] = (),
 ) -> PossibleAction:
-    """Judge an action on a host; `open_intent` is the one that has not ended."""
+    """Judge an action on a host; `open_intent` is the one that has not ended, `unusable` what else prevents it."""
     if host.bmc is None:
         return PossibleAction(action, [no_bmc(host.name)])
-    binding = [under_way(open_intent)] if open_intent is not None else []
+    binding = [*([under_way(open_intent)] if open_intent is not None else []), *unusable]
     why = refusal(action, install)
     reasons = [*binding, *([why] if why is not None else [])]
     return PossibleAction(action, reasons, is_forcible=bool(reasons) and not binding)

@@ -18,7 +18,7 @@ from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
-from netboot.model.install.install import InstallState
+from netboot.model.install.install import Install, InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
 from netboot.model.words import one_line
 from netboot.operate.power.bmc_probes import BmcProbes
@@ -129,8 +129,22 @@ class PowerRequests:
         intents = await self._intents.of_host(host.name, limit=SHOWN)
         install = await self._sender.install_of(host.name)
         open_ = next((each for each in intents if each.is_open), None)
-        actions = [possible_action(action, host, install, open_) for action in PowerAction]
+        actions = [self.possible(action, host, install, open_) for action in PowerAction]
         return HostPower(host.name, host.bmc is not None, self.observed(host.name), actions, intents)
+
+    def possible(
+        self, action: PowerAction, host: Host, install: Install, open_intent: PowerIntent | None
+    ) -> PossibleAction:
+        """Judge an action on a host as its request would be judged now; `open_intent`: the one that has not ended."""
+        return possible_action(action, host, install, open_intent, unusable=self.unusable(action, host))
+
+    def unusable(self, action: PowerAction, host: Host) -> list[str]:
+        """List why an action on a host that has a BMC is refused now, whatever its machine does."""
+        return self._unusable(self._uri(host, PowerRequest([host.name], action)))
+
+    def _unusable(self, uri: str | NoBootUri | None) -> list[str]:
+        library = self._sender.bmcs.unusable
+        return [*([library] if library is not None else []), *([uri.reason] if isinstance(uri, NoBootUri) else [])]
 
     async def read(self, name: str) -> HostPower:
         """Read the state of a host's machine from its BMC, then as `of_host`."""
@@ -155,7 +169,13 @@ class PowerRequests:
         return self._sender.observed.get(host)
 
     def problems(self) -> list[str]:
-        """List the hosts of which it is not known whether their last action was done."""
+        """List why no BMC can be used, and the hosts of which it is not known whether their last action was done."""
+        library, hosts = self._sender.bmcs.unusable, self._sender.hosts()
+        if library is None or all(host.bmc is None for host in hosts):
+            return self._unknown_actions()
+        return [library, *self._unknown_actions()]
+
+    def _unknown_actions(self) -> list[str]:
         return [
             f"power {each.action} of {host} was done or not: {each.detail}"
             for host, each in self._unknown.items()
@@ -171,7 +191,7 @@ class PowerRequests:
     def readings(self) -> Iterator[Reading]:
         """Count the actions that have not ended, and those whose outcome is unknown."""
         yield Reading("power_actions_open", self._open)
-        yield Reading("power_actions_unknown", len(self.problems()))
+        yield Reading("power_actions_unknown", len(self._unknown_actions()))
 
     async def run(self) -> None:
         """Send what is requested, until cancelled; then what is being sent has `STOP_S` to end."""
@@ -287,9 +307,8 @@ class PowerRequests:
         found = {}
         for host in hosts:
             install = await self._sender.install_of(host.name)
-            judged = possible_action(request.action, host, install, open_.get(host.name))
-            if isinstance(uri := uris[host.name], NoBootUri):
-                judged = PossibleAction(request.action, [*judged.reasons, uri.reason])
+            unusable = self._unusable(uris[host.name])
+            judged = possible_action(request.action, host, install, open_.get(host.name), unusable=unusable)
             if judged.reasons and not (request.is_forced and judged.is_forcible):
                 found[host.name] = judged
         return found

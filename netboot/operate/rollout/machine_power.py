@@ -5,7 +5,7 @@ from typing import Final
 
 from netboot.errors import NetbootError, StoreError
 from netboot.model.actor import Actor
-from netboot.model.host.host import HostName, HostSet
+from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.model.words import first_line
 from netboot.operate.power.power_request import PowerRefusedError, PowerRequest
@@ -25,12 +25,19 @@ class BmcPower:
         """Cancel a request that was not sent to the machine; does nothing to another one. Raises StoreError."""
         await self._requests.withdraw(request_id, reason=reason)
 
+    def unusable(self, host: Host) -> list[str]:
+        """List why the BMC of a host would not power it on, whatever its machine does."""
+        return self._requests.unusable(PowerAction.PXE, host) if host.bmc is not None else []
+
     async def problem(self, host: HostName) -> str | None:
         """Request the state of a machine from its BMC; return why that cannot power it on, None: nothing is found.
 
         Raises UnknownHostError.
         """
-        return await self._requests.verify(host) if self._hosts().named(host).bmc is not None else None
+        declared = self._hosts().named(host)
+        if declared.bmc is None:
+            return None
+        return next(iter(self.unusable(declared)), None) or await self._requests.verify(host)
 
     async def power_on_to_network(
         self, host: HostName, *, request_id: str, actor: Actor, timeout_s: float = ENDED_S

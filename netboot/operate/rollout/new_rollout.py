@@ -93,6 +93,9 @@ class NewRollouts:
             warnings += judged.warnings
         if request.power and (without := [host.name for host in wanted if host.bmc is None]):
             warnings.append(f"no BMC is declared for {', '.join(without)}: a person powers these machines on")
+        if request.power:
+            unusable = ((host.name, reason) for host in blank for reason in self.power.unusable(host))
+            warnings += [f"a person powers {name} on, unless this is corrected: {reason}" for name, reason in unusable]
         if waiting := [each.host for each in rollout.hosts if _is_adopted(each, installs)]:
             warnings.append(_MAY_WAIT.format(", ".join(waiting)))
         warnings += self._by_hand(rollout)

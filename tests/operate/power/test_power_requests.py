@@ -529,6 +529,34 @@ def test_what_no_force_overrides(with_services: WithServices):
     with_rack(with_services, work)
 
 
+def test_without_sushy_power_is_refused_and_a_problem_of_the_appliance(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        rack.bmcs.unusable = "sushy is missing"
+
+        refused = await rack.refusal_of(A.ON, "cp1", is_forced=True)
+
+        assert refused.reasons["cp1"] == ["sushy is missing"]
+        assert [each.reasons for each in (await rack.power.of_host("cp1")).actions] == [["sushy is missing"]] * 4
+        assert rack.power.problems() == ["sushy is missing"]
+        rack.services.change_host("w1", bmc=None)
+        rack.services.change_host("cp1", bmc=None)
+        assert rack.power.problems() == []
+
+    with_rack(with_services, work)
+
+
+def test_what_would_be_refused_is_shown_with_the_actions_of_a_host(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        rack.services.change_host("w1", bmc=Bmc("https://w1.example", network_boot=NetworkBoot.HTTP_URI))
+
+        shown = {each.action: each for each in (await rack.power.of_host("w1")).actions}
+
+        assert {action: each.reasons for action, each in shown.items() if each.reasons} == {A.PXE: ["no URL for w1"]}
+        assert not shown[A.PXE].is_forcible
+
+    with_rack(with_services, work)
+
+
 def test_of_two_appliances_that_request_at_once_one_is_refused(with_services: WithServices):
     other = PowerIntent("x", CP1, A.OFF, ALICE, datetime(2026, 11, 21, 0, 16, tzinfo=UTC), owner="another")
 
