@@ -155,3 +155,19 @@ def test_the_bmc_of_a_node_is_examined_before_the_node_leaves_the_cluster(with_s
         assert by_hand.refusals == sound.refusals
 
     with_runner(with_services, work)
+
+
+def test_a_plan_says_that_another_rollout_is_active(with_services: WithServices):
+    async def work(running: RunningRollouts) -> None:
+        before = await judged(running, "cp1", "w1")
+        active = await running.rollouts.create(replace(a_rollout(), state=RolloutState.PAUSED))
+
+        found = await judged(running, "cp1", "w1")
+
+        assert [*found.refusals] == [
+            f"rollout {active.id} is active, and there is one at a time; netboot cluster rollout show, or netboot "
+            "cluster rollout cancel",
+            *before.refusals,
+        ]
+
+    with_runner(with_services, work)

@@ -16,7 +16,7 @@ from netboot.operate.rollout.decision.host_moves import USE_OF
 from netboot.operate.rollout.decision.observed import Rules
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.ocne.command_programs import CommandPrograms
-from netboot.store.rollouts.rollout_store import Rollouts
+from netboot.store.rollouts.rollout_store import Rollouts, already_active
 
 _EMBEDDED = (
     "install.ignition is embed, so that a machine gets the Ignition of its role while it is installed and cannot wait "
@@ -78,7 +78,9 @@ class NewRollouts:
         rollout = self._rollout(wanted, installs, request, actor=actor, now=now)
         if rollout.has_cluster and _is_unfinished(await self.rollouts.newest_of_start()):
             rollout = rollout.with_command(RolloutCommand(CommandKind.START_AGAIN))
-        refusals = [*_refusals(declared, wanted, installs, rollout, request=request)]
+        active = await self.rollouts.active()
+        refusals = [str(already_active(active.id))] if active is not None else []
+        refusals += [*_refusals(declared, wanted, installs, rollout, request=request)]
         if self.embeds_ignition():
             refusals.append(_EMBEDDED)
         refusals += map(str, await asyncio.to_thread(self.programs.problems, _needed(rollout)))

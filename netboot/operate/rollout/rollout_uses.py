@@ -24,7 +24,6 @@ from netboot.operate.rollout.rollout_board import RolloutBoard, RolloutRefusals
 from netboot.operate.rollout.rollout_changes import Move, RolloutChanges
 from netboot.operate.rollout.rollout_runner import RolloutRunner
 from netboot.operate.rollout.rollout_status import ClusterStatus, RolloutStatus, cluster_status, rollout_status
-from netboot.store.rollouts.rollout_store import already_active
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +82,6 @@ class RolloutUses:
         self.changes.begun(stored, actor)
         await self.runner.read_changed()
         return self._status(stored)
-
-    async def refuse_second(self) -> None:
-        """Raise RolloutError if a rollout is active, as `begin` does."""
-        active = await self.changes.rollouts.active()
-        if active is not None:
-            raise already_active(active.id)
 
     async def show(self) -> RolloutStatus:
         """Show the rollout that began last; raise UnknownRolloutError if none did."""

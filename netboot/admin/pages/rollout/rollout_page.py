@@ -64,7 +64,6 @@ class RolloutPage:
             return await self._answer(request, plan, status=422)
         confirmation = replace(plan.confirmation, answers=answers)
         try:
-            await self._rollouts.refuse_second()
             if plan.refusals:  # also if a reason ended meanwhile: nothing was confirmed
                 raise refused(plan.refusals)
             if (fault := fault_of(confirmation)) is not None:
