@@ -52,7 +52,14 @@ FIELDS: Final = {
     "a thousand hosts": b"&host=cp1" * 1_000,
     "a thousand machines": b"&mac=52:54:00:00:00:01" * 1_000,
 }
-NO_FIELDS: Final = {"/appliance/check", "/appliance/reload", "/content/-/collect", "/content/-/verify", "/hosts/cp1/power", "/logout"}
+NO_FIELDS: Final = {
+    "/appliance/check",
+    "/appliance/reload",
+    "/content/-/collect",
+    "/content/-/verify",
+    "/hosts/cp1/power",
+    "/logout",
+}
 ONLY_SHOW: Final = re.compile(r"/rack\.csv|/(hosts/cp1|installs)/[a-z-]+")  # unless the form is a confirmation
 REFUSED: Final = range(400, 423)
 
