@@ -100,4 +100,4 @@ def test_a_program_that_is_missing_is_found_before_a_disk_is_wiped(tmp_path: Pat
         problem = f"cluster.commands.start: there is no program {tmp_path}/bin/ocne; install it, or correct"
         assert [problem in each for each in found] == [False, True, True]
         wait_until(lambda: any(each.startswith(problem) for each in cluster.rack.api("/api/v1/status")["problems"]))
-        assert cluster.rack.netboot("cluster", "rollout", "show", status=1).startswith("netboot: no such rollout")
+        assert cluster.rack.netboot("cluster", "rollout", "show", status=1).startswith("netboot: no rollout is kept")
