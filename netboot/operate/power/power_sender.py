@@ -119,6 +119,10 @@ class PowerSender:
             return _End(IntentState.CANCELLED, host)
         if (why := await self._refusal(intent)) is not None:
             return _End(IntentState.CANCELLED, why)
+        # an appliance that has ended may have requested it; at a start, before the listeners are open, none is known
+        if intent.uri is not None and isinstance(uri := self.boot_uri(host), str) and uri != intent.uri:
+            why = f"its URL, {intent.uri}, is not the one of {host.name} here now"
+            return _End(IntentState.CANCELLED, f"{why}; request it again")
         try:
             action, remaining = await self.bmcs.call(host, lambda machine: _prepare(machine, intent))
         except BmcError as error:

@@ -789,6 +789,22 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
     raise AssertionError("it does not become so")
 
 
+def test_the_url_of_an_appliance_that_ended_is_not_written_by_another_one(with_services: WithServices):
+    uri = "http://192.0.2.99:8080/boot/52-54-00-aa-bb-01/snponly.efi"
+
+    async def work(rack: Rack) -> None:
+        found = await rack.end_of("old")
+
+        assert (found.state, rack.bmcs.of("cp1").sent) == (IntentState.CANCELLED, [])
+        assert found.detail == f"its URL, {uri}, is not the one of cp1 here now; request it again"
+
+    def left(rack: Rack) -> PowerIntent:
+        old = left_behind(rack, IntentState.REQUESTED, A.PXE)
+        return replace(old, network_boot=NetworkBoot.HTTP_URI, uri=uri)
+
+    with_rack(with_services, work, left=left)
+
+
 def test_a_request_of_ten_minutes_ago_is_not_sent_any_more(with_services: WithServices):
     async def work(rack: Rack) -> None:
         found = await rack.end_of("old")
