@@ -89,6 +89,7 @@ def test_the_plan_of_a_rollout_has_its_times_as_text_and_its_margin_in_seconds()
             "margin_s": 600,
         },
         "options_max_parallel": 1,
+        "removal": [],
         "options_failure_budget": 0,
         "refusals": [],
         "warnings": ["read this"],

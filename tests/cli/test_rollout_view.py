@@ -24,7 +24,7 @@ def plan(at: datetime, **values: object) -> dict[str, object]:
         "ready_at": None,
     }
     schedule = {"hosts": [host], "commands": [command], "ends_at": shown}
-    return {"schedule": schedule, "warnings": [], "refusals": [], **values}
+    return {"schedule": schedule, "warnings": [], "refusals": [], "removal": [], **values}
 
 
 def test_a_time_of_another_day_has_its_date_and_a_deadline_always_its_date():

@@ -101,3 +101,18 @@ def test_a_program_that_is_missing_is_found_before_a_disk_is_wiped(tmp_path: Pat
         assert [problem in each for each in found] == [False, True, True]
         wait_until(lambda: any(each.startswith(problem) for each in cluster.rack.api("/api/v1/status")["problems"]))
         assert cluster.rack.netboot("cluster", "rollout", "show", status=1).startswith("netboot: no rollout is kept")
+
+
+def test_the_commands_that_remove_a_node_are_printed_in_their_order(tmp_path: Path):
+    write_rollout_files(
+        tmp_path, commands=("start", "join_worker", "drain", "delete"), program=tmp_path / "bin" / "ocne"
+    )
+    with rollout_rack(tmp_path) as cluster:
+        shown = cluster.rack.netboot("cluster", "rollout", "--replace", "w1", "--no-power", status=1)
+
+        assert [line for line in shown.splitlines() if line.startswith("removal: ")] == [
+            f"removal: {tmp_path}/bin/ocne drain w1",
+            'removal: run echo "chroot /hostroot kubeadm reset -f" | ocne cluster console --node w1, then netboot '
+            "cluster rollout confirm",
+            f"removal: {tmp_path}/bin/ocne delete w1",
+        ]

@@ -1,6 +1,7 @@
 """The use cases of a rollout: plan, begin, show, pause, resume, cancel, retry, confirm; the state of the cluster."""
 
 import asyncio
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
@@ -9,12 +10,13 @@ from netboot.boot.install_moves import InstallMoves
 from netboot.errors import RolloutError, UnknownRolloutError
 from netboot.model.actor import Actor
 from netboot.model.boot.expected_durations import ExpectedDurations
+from netboot.model.host.host import HostName
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import Install
-from netboot.model.rollout.command import FILE_OF, CommandKind
+from netboot.model.rollout.command import FILE_OF, REMOVAL, CommandKind
 from netboot.model.rollout.rollout import Rollout
 from netboot.model.words import one_line
-from netboot.operate.rollout.decision import outcomes
+from netboot.operate.rollout.decision import outcomes, person_texts
 from netboot.operate.rollout.decision.observed import ObservedInstall
 from netboot.operate.rollout.decision.schedule import Durations, Schedule, schedule
 from netboot.operate.rollout.new_rollout import JudgedRollout, NewRollouts, RolloutRequest
@@ -28,13 +30,17 @@ from netboot.operate.rollout.rollout_status import ClusterStatus, RolloutStatus,
 
 @dataclass(frozen=True, slots=True)
 class RolloutPlan:
-    """What a rollout would do: its schedule with deadlines, why it cannot begin, and what is read before."""
+    """What a rollout would do: its schedule with deadlines, why it cannot begin, and what is read before.
+
+    `removal`: the commands by which the node that it replaces leaves the cluster, or what a person runs, in order.
+    """
 
     schedule: Schedule
     options_max_parallel: int
     options_failure_budget: int
     refusals: Sequence[str]
     warnings: Sequence[str]
+    removal: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,19 @@ class RolloutUses:
             schedule, judged.rollout, installs, files, rules=self.new.rules, durations=Durations.of(self.durations())
         )
         options = judged.rollout.options
-        return RolloutPlan(made, options.max_parallel, options.failure_budget, judged.refusals, judged.warnings)
+        removal = self._removal(judged.rollout.replaces)
+        return RolloutPlan(
+            made, options.max_parallel, options.failure_budget, judged.refusals, judged.warnings, removal
+        )
+
+    def _removal(self, host: HostName | None) -> list[str]:
+        """Return what is run to remove a node, as a shell would take it; nothing without a node."""
+        configured = self.commands.settings.commands
+        return [
+            shlex.join([*configured[kind], host]) if kind in configured else person_texts.of_command(kind, host)
+            for kind in REMOVAL
+            if host is not None
+        ]
 
     async def begin(self, request: RolloutRequest, *, actor: Actor) -> RolloutStatus:
         """Begin a rollout; raise RolloutError with every reason if it cannot begin."""

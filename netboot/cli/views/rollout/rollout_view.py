@@ -59,6 +59,7 @@ def plan_lines(plan: View) -> Iterator[str]:
         who = "" if each["is_configured"] else " (by a person)"
         deadline = f"; its secrets end {_deadline(each['deadline'])}" if each["deadline"] else ""
         yield f"{_clock(each['at'])}  {each['kind']}{who}{deadline}"
+    yield from (f"removal: {each}" for each in plan["removal"])
     if schedule["ends_at"]:
         yield f"{_clock(schedule['ends_at'])}  every host is ready, if nothing fails and all takes what is usual"
     yield from (f"warning: {warning}" for warning in plan["warnings"])
