@@ -119,17 +119,17 @@ class Daemon:
             withheld=self._content.withheld,
             content_changed=self._content_changed,
         )
-        self._health = self._appliance_health(directory)
-        self._shortage = DescriptorShortage(self._health.check, metrics, now=clock.now)
+        self._health, self._shortage = self._appliance_health(metrics, clock)
         self._fault_watch = FaultWatch(self._shortage.check, store.events, on_change=self._systemd.note_problems)
         self._listeners = self._boot_listeners(metrics)
         self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
         self._admin, self._watchdog = self._admin_listener(metrics, clock), self._verified_listeners()
         metrics.read_gauges(self._gauge_readings().read)
 
-    def _appliance_health(self, content: Path) -> ApplianceHealth:
-        checked = self._in_force.written()
-        return ApplianceHealth(self._store.database, content, *checked, self._rollouts.programs, known=self._parts)
+    def _appliance_health(self, metrics: Metrics, clock: Clock) -> tuple[ApplianceHealth, DescriptorShortage]:
+        written, content = self._in_force.written(), self._settings.content.directory
+        health = ApplianceHealth(self._store.database, content, *written, self._rollouts.programs, known=self._parts)
+        return health, DescriptorShortage(health.check, metrics, now=clock.now)
 
     def _configuration_in_force(self, configuration: Configuration, clock: Clock) -> ConfigurationInForce:
         return ConfigurationInForce(
@@ -390,8 +390,8 @@ class Daemon:
         works = [*store.works(), self._shared.run, self._appliances.run, self._services.node_watch.run]
         works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
         works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run, self._power.run]
-        works += [self._rollouts.runner.run]
         works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]
+        works += [self._rollouts.runner.run]
         if self._records is not None:
             works.append(self._records.run)
         if self._settings.content.deltas:
