@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from fixtures.command_line import CommandLine
+
 from netboot.cli.views.rollout.rollout_view import plan_lines, plan_rows
 
 
@@ -49,3 +51,20 @@ def test_a_time_of_today_has_no_date():
 
     shown = f"{before:%H:%M}" if datetime.now(UTC).date() == before.date() else f"{before:%Y-%m-%d %H:%M}"
     assert rows == [("w1", "worker", shown, shown, shown, "–")]
+
+
+def test_the_help_of_a_rollout_has_the_options_of_its_begin(netboot: CommandLine):
+    shown = netboot.printed("cluster", "rollout", "--help")
+
+    without_command = shown[shown.index("Options without a command:") : shown.index("Commands:")]
+    options = re.findall(r"^  (--[a-z-]+)", without_command, re.MULTILINE)
+    assert options == [
+        *("--plan", "--max-parallel", "--failure-budget", "--no-power", "--replace", "--run", "--yes", "--watch"),
+        "--json",
+    ]
+
+
+def test_a_number_that_no_rollout_can_have_is_a_fault_of_usage(netboot: CommandLine):
+    for option, value in (("--max-parallel", "0"), ("--failure-budget", "-1")):
+        done = netboot("cluster", "rollout", "--plan", option, value)
+        assert (done.exit_code, f"Invalid value for '{option}'" in done.stderr) == (2, True)

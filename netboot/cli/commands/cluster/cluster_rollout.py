@@ -15,7 +15,7 @@ from netboot.cli.groups import Group
 from netboot.cli.views.output import config_and_json, print_found, print_json, print_table, rich_table
 from netboot.cli.views.rollout import rollout_view as view
 from netboot.control_socket import DeafDaemonError, NoDaemonError
-from netboot.model.rollout.rollout import Phase
+from netboot.model.rollout.rollout import MOST_HOSTS, MOST_PARALLEL, Phase
 from netboot.model.words import printable
 from netboot.registry.load import load_settings
 
@@ -41,6 +41,13 @@ class _RolloutGroup(Group):
             return super().parse_args(ctx, args)
         return super().parse_args(ctx, args if is_help else ["begin", *args])
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of `begin`, which needs no word, before the commands."""
+        records = [each.get_help_record(ctx) for each in self.commands["begin"].params if each.name != "config"]
+        with formatter.section("Options without a command"):
+            formatter.write_dl([each for each in records if each is not None])
+        super().format_commands(ctx, formatter)
+
 
 @click.group(cls=_RolloutGroup, short_help="Install the hosts and let them join the cluster in order.")
 def rollout() -> None:
@@ -53,8 +60,15 @@ def rollout() -> None:
 @rollout.command()
 @click.argument("hosts", nargs=-1, metavar="[HOST]...")
 @click.option("--plan", "only_plan", is_flag=True, help="Show the schedule with its deadlines; change nothing.")
-@click.option("--max-parallel", type=int, metavar="N", help="Installs, and joins of workers, at a time.")
-@click.option("--failure-budget", type=int, metavar="N", help="Failed hosts that are accepted.")
+@click.option(
+    "--max-parallel",
+    type=click.IntRange(1, MOST_PARALLEL),
+    metavar="N",
+    help="Installs, and joins of workers, at a time.",
+)
+@click.option(
+    "--failure-budget", type=click.IntRange(0, MOST_HOSTS), metavar="N", help="Failed hosts that are accepted."
+)
 @click.option("--no-power", is_flag=True, help="A person powers every machine on.")
 @click.option("--replace", metavar="HOST", help="Drain, reset and delete the node HOST, then install it anew.")
 @click.option("--run", "is_run", is_flag=True, help="With --replace: do it; without, it is shown.")
