@@ -228,7 +228,7 @@ class BmcTransport(BaseAdapter):
                 return BmcFaultError(
                     BmcFault.CERTIFICATE,
                     f"the certificate of {self._host} is refused: {error.verify_message}",
-                    f"write its CA as bmc.certificate; or, if the BMC's own page shows it, sha256:{self._digest()}",
+                    f"set hosts.HOST.bmc.certificate to its CA, or, if the BMC shows it, sha256:{self._digest()}",
                 )
             case ssl.SSLError():
                 reason = f"{self._host} has no TLS, or one that is too old: {error.reason or 'the handshake failed'}"

@@ -10,7 +10,7 @@ from fixtures.problems import without_rfc_members
 from safety.appliance import Appliance, Response, link_shared, prepare
 from safety.declared import AT_FIRST
 
-NO_BMC = "no BMC is declared for cp1; set hosts.cp1.bmc"
+NO_BMC = "no BMC is declared for cp1; set hosts.cp1.bmc, or press its power button"
 SECRET = "it's: a #secret"
 WITH_BMCS = """\
   w2: {role: worker, mac: 52:54:00:aa:bb:0a, bmc: "https://192.0.2.202"}

@@ -74,7 +74,7 @@ def test_an_unknown_certificate_is_refused_before_anything_is_sent(bmcs: Bmcs, t
         "certificate",
         "the certificate of 127.0.0.1 is refused: self-signed certificate",
     )
-    assert error.cure == f"write its CA as bmc.certificate; or, if the BMC's own page shows it, sha256:{digest}"
+    assert error.cure == f"set hosts.cp1.bmc.certificate to its CA, or, if the BMC shows it, sha256:{digest}"
     assert seen == []
 
 

@@ -56,6 +56,8 @@ def test_credentials_are_written_without_a_daemon_too_and_not_printed(netboot: C
         "username: 'root'\npassword: 'it''s: a #secret'\nurl: 'https://192.0.2.201'\ncertificate: 'verify'\n",
         0o600,
     )
+    requested = typed(netboot, "root\nsecret\n", "bmc", "credentials", "cp1")
+    assert (requested.exit_code, requested.stdout) == (0, written.stdout), "the word for the user is on standard error"
     assert typed(netboot, "secret", "bmc", "credentials", "w99", "--username", "root").exit_code == 1
     without = typed(netboot, "secret", "bmc", "credentials", "w1", "--username", "root")
     assert str(without.exception) == (
@@ -110,7 +112,10 @@ def test_an_action_is_described_by_its_end():
 def test_a_row_has_state_progress_last_action_and_fault():
     observed = {"host": "cp1", "state": "on", "at": INTENT["requested_at"], "progress": "OSRunning", "fault": None}
 
-    assert row_of({"host": "cp1", "observed": observed, "intents": [INTENT]}) == (
+    assert row_of({"host": "cp1", "has_bmc": True, "observed": observed, "intents": [INTENT]}) == (
         *("cp1", "on", "OSRunning", "pxe done, by alice at 2026-11-30 12:00:00", ""),
     )
-    assert row_of({"host": "cp1", "observed": None, "intents": []}) == ("cp1", "–", "–", "–", "")
+    assert row_of({"host": "cp1", "has_bmc": False, "observed": None, "intents": []}) == (
+        *("cp1", "–", "–", "–"),
+        "no BMC is declared; set hosts.cp1.bmc, or press its power button",
+    )

@@ -91,7 +91,9 @@ def test_commands_switch_a_machine_and_print_what_its_bmc_did(daemon: Daemon, ma
     assert (machine.resets, machine.boots) == (["ForceOff", "On"], ["Pxe"])
     assert "w1\ton\t–\tpxe done, by uid 0 at " in daemon.netboot("power", "status", "w1").replace("\tOSRunning", "\t–")
     assert daemon.netboot("power", "status", "--all") == daemon.netboot("power", "status", "w1")
-    assert "no BMC is declared for w2; set hosts.w2.bmc" in daemon.netboot("power", "cycle", "w1", "w2", status=1)
+    assert "no BMC is declared for w2; set hosts.w2.bmc, or press its power button" in daemon.netboot(
+        "power", "cycle", "w1", "w2", status=1
+    )
     assert machine.resets == ["ForceOff", "On"]
 
 

@@ -63,7 +63,7 @@ async def test_blank_machines_become_a_cluster_by_their_bmcs():
         await cluster.joins_with_a_key_that_ends_on_the_way()
         await cluster.until(lambda view: view["ended_at"] is not None)
 
-        assert reason == "1 hosts failed, and the failure budget is 0"
+        assert reason == "1 host failed, and the failure budget is 0"
         assert await cluster.phases() == dict.fromkeys(EVERY, "ready")
         assert await cluster.power_audit() == {
             ("cp1", "pxe"): [DONE],

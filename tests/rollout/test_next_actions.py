@@ -163,7 +163,7 @@ def test_beyond_the_budget_running_work_ends_and_nothing_new_begins_until_a_pers
 
     paused = world.rollout
     assert paused.state is RolloutState.PAUSED
-    assert paused.reason == "1 hosts failed, and the failure budget is 0"
+    assert paused.reason == "1 host failed, and the failure budget is 0"
     assert phases(paused)["cp1"] is Phase.INSTALLED
     assert [phases(paused)[f"w{n}"] for n in (2, 3, 4, 5, 6)] == [Phase.WAITING] * 5
 

@@ -45,7 +45,7 @@ def test_blank_machines_are_powered_and_become_a_cluster(tmp_path: Path):
         refused = key_ends_before_a_control_plane_uses_it(cluster)
         go(cluster, cluster.is_over)
 
-        assert "(1 hosts failed, and the failure budget is 0)" in shown
+        assert "(1 host failed, and the failure budget is 0)" in shown
         assert set(cluster.phases().values()) == {"ready"}
         assert refused == [("joining", "installed", "the secrets of its file ended before it fetched it")]
         assert power_audit(cluster) == {

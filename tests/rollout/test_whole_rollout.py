@@ -88,7 +88,7 @@ def test_a_machine_that_fails_pauses_the_rollout_until_it_is_retried(tmp_path: P
         cluster.go(cluster.is_over)
 
         assert sum(phases.values()) == 3, phases
-        assert "(1 hosts failed, and the failure budget is 0)" in shown
+        assert "(1 host failed, and the failure budget is 0)" in shown
         assert "next: netboot cluster rollout retry w2, then netboot cluster rollout resume" in shown
         assert "the disk is broken" in shown
         assert set(cluster.phases().values()) == {"ready"}

@@ -89,7 +89,7 @@ class PowerRefusedError(NetbootError):
 
 def no_bmc(host: HostName) -> str:
     """Return the sentence for a host without a BMC."""
-    return f"no BMC is declared for {host}; set hosts.{host}.bmc"
+    return f"no BMC is declared for {host}; set hosts.{host}.bmc, or press its power button"
 
 
 def under_way(intent: PowerIntent) -> str:

@@ -517,7 +517,7 @@ def test_what_no_force_overrides(with_services: WithServices):
         rack.services.change_host("w1", bmc=None)
         without = await rack.refusal_of(A.ON, "w1", is_forced=True)
         assert str(without).splitlines() == [
-            "cannot power on: no BMC is declared for w1; set hosts.w1.bmc",
+            "cannot power on: no BMC is declared for w1; set hosts.w1.bmc, or press its power button",
             "nothing was requested",
         ]
 

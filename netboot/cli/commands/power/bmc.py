@@ -58,10 +58,10 @@ def probe(config: Path, host: str, output: Path | None, as_json: bool) -> None:
 
 @bmc.command()
 @click.argument("host")
-@click.option("--username", prompt=True, help="The user of the BMC; requested if it is not given.")
+@click.option("--username", help="The user of the BMC; requested if it is not given.")
 @password_file
 @config_and_json
-def credentials(config: Path, host: str, username: str, password_file: Any, as_json: bool) -> None:
+def credentials(config: Path, host: str, username: str | None, password_file: Any, as_json: bool) -> None:
     """Write the user and the password of the BMC of HOST into its file, in place of what it has.
 
     The file has url and certificate of the BMC too: nothing else gets the password. After a change of one of them, set
@@ -70,6 +70,7 @@ def credentials(config: Path, host: str, username: str, password_file: Any, as_j
     Without --password-file the password is requested, or read from standard input if that is no terminal. Nothing of
     netboot prints a password, and nothing but this file has it.
     """
+    username = username or str(click.prompt("Username", err=True))
     password = read_password(password_file)
 
     async def write(daemon: "Administration | ControlClient") -> Any:

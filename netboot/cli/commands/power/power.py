@@ -195,4 +195,5 @@ def row_of(found: Mapping[str, Any]) -> Sequence[str]:
         f"{last['action']} {last['state']}, by {last['actor']} at {shown_time(last['requested_at'])}" if last else "–"
     )
     state, progress = str(observed.get("state") or "–"), str(observed.get("progress") or "–")
-    return found["host"], state, progress, action, str(observed.get("fault") or "")
+    fault = "" if found["has_bmc"] else f"no BMC is declared; set hosts.{found['host']}.bmc, or press its power button"
+    return found["host"], state, progress, action, str(observed.get("fault") or fault)

@@ -94,7 +94,8 @@ def _observe(rollout: Rollout, observed: Observed, *, rules: Rules, now: datetim
         state = RolloutState.CANCELLED if is_cancelled else RolloutState.ENDED
         return replace(rollout, state=state, reason="", ended_at=now)
     if rollout.state is RolloutState.RUNNING and rollout.has_spent_its_budget:
-        reason = f"{rollout.failed} hosts failed, and the failure budget is {rollout.options.failure_budget}"
+        count = "1 host" if rollout.failed == 1 else f"{rollout.failed} hosts"
+        reason = f"{count} failed, and the failure budget is {rollout.options.failure_budget}"
         return replace(rollout, state=RolloutState.PAUSED, reason=reason)
     return rollout
 

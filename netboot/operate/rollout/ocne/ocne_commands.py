@@ -207,7 +207,7 @@ class OcneCommands:
             if not await asyncio.to_thread(_is_locked, printed):
                 return
             await asyncio.sleep(_WATCH_S)
-        raise NetbootError(f"a run of an earlier daemon still writes {printed}; end it: fuser {printed}")
+        raise NetbootError(f"a run of an earlier daemon still writes {printed}; end it: fuser -k {printed}")
 
     def _printed_place(self, use: RoleUse) -> Path:
         place = self._place_of(use)
