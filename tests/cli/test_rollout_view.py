@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from fixtures.command_line import CommandLine
 
-from netboot.cli.views.rollout.rollout_view import plan_lines, plan_rows
+from netboot.cli.views.rollout.rollout_view import changed_lines, plan_lines, plan_rows
 
 
 def plan(at: datetime, **values: object) -> dict[str, object]:
@@ -68,3 +68,20 @@ def test_a_number_that_no_rollout_can_have_is_a_fault_of_usage(netboot: CommandL
     for option, value in (("--max-parallel", "0"), ("--failure-budget", "-1")):
         done = netboot("cluster", "rollout", "--plan", option, value)
         assert (done.exit_code, f"Invalid value for '{option}'" in done.stderr) == (2, True)
+
+
+def test_a_watched_change_has_its_time_and_a_command_its_end():
+    at = "2026-11-30T12:00:0{}+00:00"
+    host = {"host": "cp1", "phase": "installing", "reason": "", "since": at.format(1)}
+    command = {
+        "kind": "start", "state": "running", "began_at": at.format(2), "ended_at": None, "next_at": None, "detail": "",
+    }  # fmt: skip
+    first = {"id": 1, "state": "running", "reason": "", "next_command": None, "hosts": [host], "commands": [command]}
+    done = {**command, "state": "done", "ended_at": at.format(3), "detail": "exit code 0"}
+
+    assert [*changed_lines(None, first)] == [
+        "12:00:01  cp1  installing",
+        "12:00:02  start is running",
+        "rollout 1 is running",
+    ]
+    assert [*changed_lines(first, {**first, "commands": [done]})] == ["12:00:03  start is done: exit code 0"]

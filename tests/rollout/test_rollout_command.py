@@ -76,7 +76,10 @@ def test_a_watched_rollout_goes_on_after_a_restart_and_fails_unless_every_host_i
             cluster.rack.netboot("cluster", "rollout", "cancel", "--reason", "another day")
             output, errors = watching.communicate(timeout=60)
 
-        assert output.splitlines()[-2:] == ["cp1  cancelled: another day", "rollout 1 is cancelled"], errors
+        assert [line.split("  ", 1)[-1] for line in output.splitlines()[-2:]] == [
+            "cp1  cancelled: another day",
+            "rollout 1 is cancelled",
+        ], errors
         assert watching.returncode == 1
         assert cluster.rack.run("cluster", "rollout", "show").returncode == 0
 

@@ -86,12 +86,17 @@ def cluster_lines(cluster: View) -> Iterator[str]:
 
 
 def changed_lines(before: View | None, after: View) -> Iterator[str]:
-    """Yield a line for each host whose phase or reason changed, and for a changed state."""
+    """Yield a line for each host whose phase or reason changed, for each command, and for a changed state."""
     known = {each["host"]: (each["phase"], each["reason"]) for each in before["hosts"]} if before is not None else {}
     for each in after["hosts"]:
         now = each["phase"], each["reason"]
         if known.get(each["host"]) != now:
-            yield f"{each['host']}  {each['phase']}" + (f": {each['reason']}" if each["reason"] else "")
+            reason = f": {each['reason']}" if each["reason"] else ""
+            yield f"{_second(each['since'])}  {each['host']}  {each['phase']}{reason}"
+    commands = before["commands"] if before is not None else []
+    for each in after["commands"]:
+        if each not in commands:
+            yield f"{_second(each['ended_at'] or each['began_at'])}  {_command(each)}"
     if before is None or (before["state"], before["next_command"]) != (after["state"], after["next_command"]):
         yield f"rollout {after['id']} is {after['state']}" + (f" ({after['reason']})" if after["reason"] else "")
         if after["next_command"]:
@@ -118,6 +123,11 @@ def _clock(moment: str) -> str:
     """Return a time in UTC, with its date unless it is today."""
     at = datetime.fromisoformat(moment).astimezone(UTC)
     return f"{at:%H:%M}" if at.date() == datetime.now(UTC).date() else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _second(moment: str | None) -> str:
+    """Return the time of day of a change in UTC."""
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%H:%M:%S}" if moment is not None else "        "
 
 
 def _age(moment: str | None) -> str:
