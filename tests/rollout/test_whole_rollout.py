@@ -215,7 +215,7 @@ def test_a_rollout_is_watched_to_its_end(tmp_path: Path):
             in [line[10:] for line in seen]
         )
         assert (seen[-2][10:], seen[-1]) == ("cp1  cancelled: another day", "rollout 1 is cancelled")
-        assert seen.count("cp1  cancelled: another day") == 1
+        assert [line[10:] for line in seen].count("cp1  cancelled: another day") == 1
 
 
 def altered_join(state: Path) -> bytes:
