@@ -96,6 +96,15 @@ def test_a_plan_that_may_not_begin_has_the_sentences_of_the_api_beside_its_butto
     assert [form.method for form in page.forms] == ["get"]
 
 
+def test_a_plan_of_a_replacement_shows_what_removes_the_node_as_the_api_has_it(box: Appliance):
+    page = get(box, "/rollout?replace=w1")
+
+    drain, reset, delete = box.api("POST", "/rollouts/plan", {"replace": "w1"}).json()["removal"]
+    assert drain.startswith("run kubectl drain w1 ")
+    shown = [text for text in rows(page) if text.startswith(("drain", "reset", "delete"))]
+    assert [text.rpartition(" +")[0] for text in shown] == [f"drain {drain}", f"reset {reset}", f"delete {delete}"]
+
+
 def test_a_plan_with_refusals_begins_nothing_without_a_confirmation(box: Appliance):
     csrf = form_of(get(box, "/rollout"), "/rollout").fields[0][1]
     refused = box.administration("POST", "/rollout?hosts=w1", f"csrf={csrf}".encode(), headers=FORM)

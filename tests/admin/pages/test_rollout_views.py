@@ -340,3 +340,19 @@ def test_a_plan_shows_when_each_host_is_installed_and_joins_after_the_start():
     assert (view.refusals, view.warnings) == (["no\ufffd"], ["read"])
     assert view.confirmation is not None
     assert view.confirmation.typed == "w1"
+
+
+def test_a_plan_of_a_replacement_shows_what_removes_the_node():
+    rollout = replace(a_rollout(0, 1), hosts=a_rollout(0, 1).hosts[1:], has_cluster=True, replaces=HostName("w1"))
+    durations = Durations(10 * MINUTE, MINUTE, 2 * MINUTE)
+    made = schedule(rollout, {}, {}, rules=EVERY_COMMAND, durations=durations)
+    plan = RolloutPlan(made, 4, 0, [], [], ["/bin/ocne drain w1", "/bin/ocne reset w1", "/bin/del\x1b w1"])
+
+    view = RolloutPlanView.of(PlanOptions(replace="w1"), plan, HOSTS, {}, began_at=BEGAN_AT)
+
+    assert [(row.command.kind, row.after, row.text) for row in view.commands] == [
+        (CommandKind.DRAIN, "+1 min", "/bin/ocne drain w1"),
+        (CommandKind.RESET, "+2 min", "/bin/ocne reset w1"),
+        (CommandKind.DELETE, "+3 min", "/bin/del\ufffd w1"),
+        (CommandKind.JOIN_WORKER, "+15 min", ""),
+    ]

@@ -13,6 +13,7 @@ from netboot.admin.pages.rollout.rollout_views import ROLLOUT_PATH
 from netboot.admin.texts.ages import shown_left
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.install import Install
+from netboot.model.rollout.command import REMOVAL
 from netboot.model.rollout.rollout import MOST_HOSTS, MOST_PARALLEL
 from netboot.model.words import printable
 from netboot.operate.actions.host_verbs import HostAction, HostVerb
@@ -93,10 +94,11 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class PlanCommandRow:
-    """When a command would have ended, after the start."""
+    """When a command would have ended, after the start. `text`: what removes a node; else empty."""
 
     command: PlannedCommand
     after: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,13 @@ class RolloutPlanView:
         span_s = max((_since(each, began_at) for each in ends), default=1.0)
         rows = [_row(each, began_at, max(span_s, 1.0)) for each in schedule.hosts]
         wiped = [each.host for each in schedule.hosts if each.install_at is not None]
+        removal = {kind: printable(text) for kind, text in zip(REMOVAL, plan.removal, strict=False)}  # none: no node
         return cls(
             options,
             (),
             plan,
             rows,
-            [PlanCommandRow(each, _after(each.at, began_at)) for each in schedule.commands],
+            [PlanCommandRow(each, _after(each.at, began_at), removal.get(each.kind, "")) for each in schedule.commands],
             tuple(ticks_of(max(span_s, 1.0))),
             _about(_since(schedule.ends_at, began_at)) if schedule.ends_at is not None else "",
             _confirmation(wiped, hosts, installs),
