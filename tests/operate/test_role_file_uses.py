@@ -332,3 +332,12 @@ def test_a_full_disk_has_its_own_cure_and_leaves_no_draft(cluster: Cluster, monk
     assert cluster.refused(WORKER, altered(NAMES[WORKER], {})) == (
         "cannot take the Ignition file for worker: cannot write ign/w.ign: No space left on device; free some space"
     )
+
+
+def test_a_file_that_does_not_exist_is_stated_apart_from_one_that_cannot_be_read(cluster: Cluster):
+    (cluster.ign / "w.ign").mkdir()
+
+    found = {tuple(each.uses): (each.is_missing, each.problems[0]) for each in cluster.uses.all()}
+
+    assert found["init",] == (True, f"{cluster.ign / 'init.ign'} cannot be read (No such file or directory)")
+    assert found["worker",] == (False, f"{cluster.ign / 'w.ign'} cannot be read (Is a directory)")

@@ -162,7 +162,7 @@ class AdminParts:
             ImagePages(self.content, engine),
             RackPage(self.rack, engine, updates=self.updates.board, rollouts=self.rollouts.board),
             UpdatesPage(self.updates.board, engine),
-            ClusterPage(self.administration, engine, now=self.now),
+            ClusterPage(self.administration, engine, made=self.rollouts.files_made, now=self.now),
             RolloutPage(self.rollouts, engine, hosts=self.registry.hosts, now=self.now),
             RolloutRequests(self.rollouts, engine, hosts=self.registry.hosts),
             LoginPages(self.access.logins, engine),

@@ -57,7 +57,10 @@ class IgnitionRequest:
 
 @dataclass(frozen=True, slots=True)
 class RoleFileStatus:
-    """One file: what it is for, what it has, until when, and what is wrong. `file` is None if it cannot be read."""
+    """One file: what it is for, what it has, until when, and what is wrong. `file` is None if it cannot be read.
+
+    `is_missing`: it does not exist.
+    """
 
     path: Path
     uses: Sequence[str]
@@ -67,6 +70,7 @@ class RoleFileStatus:
     is_estimate: bool
     deadlines: Sequence[Deadline]
     problems: Sequence[str]
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,8 @@ class RoleFileUses:
             read = RoleFiles().read(path)
         except OSError as error:
             problems.insert(0, f"{path} cannot be read ({error.strerror})")
-            return RoleFileStatus(path, uses, users, None, None, False, (), problems)
+            is_missing = isinstance(error, FileNotFoundError)
+            return RoleFileStatus(path, uses, users, None, None, False, (), problems, is_missing)
         ended = read.fault(self._now())
         if ended is not None:
             problems.append(ended)

@@ -65,6 +65,11 @@ class RolloutUses:
     durations: Callable[[], ExpectedDurations]
     now: Callable[[], datetime]
 
+    @property
+    def files_made(self) -> frozenset[RoleUse]:
+        """The uses of the Ignition files that configured commands make."""
+        return frozenset(use for kind, use in FILE_OF.items() if kind in self.commands.settings.commands)
+
     async def plan(self, request: RolloutRequest) -> RolloutPlan:
         """Return the schedule of a rollout that is not begun; raise UnknownHostError."""
         judged = await self.new.judge(request, actor="", now=self.now())

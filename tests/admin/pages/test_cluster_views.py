@@ -76,6 +76,25 @@ def test_each_use_has_a_row_and_a_file_of_a_host_alone_cannot_be_replaced():
     assert page.problems == ["bad"]
 
 
+@pytest.mark.parametrize(
+    ("is_missing", "made", "is_to_come", "problems"),
+    [
+        (True, {RoleUse.WORKER}, True, ["other"]),
+        (True, {RoleUse.INIT}, False, ["gone", "other"]),
+        (False, {RoleUse.WORKER}, False, ["gone", "other"]),
+    ],
+)
+def test_a_missing_file_that_a_command_makes_is_no_problem(
+    is_missing: bool, made: set[RoleUse], is_to_come: bool, problems: list[str]
+):
+    file = status("/ign/w.ign", ["worker"], file=None, problems=["gone", "other"], is_missing=is_missing)
+
+    page = ClusterView.of([file], [], made=made, now=NOON)
+
+    assert [row.is_made_by_rollout for row in page.ignition] == [False, False, is_to_come]
+    assert page.problems == problems
+
+
 def test_a_file_is_shown_without_its_secrets():
     file = RoleFile(RoleUse.WORKER, ("ab" * 32,), "192.0.2.10:6443", secrets={SecretKind.BOOTSTRAP: b"hash"})
 

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -75,8 +75,16 @@ class UnconfirmedFiles:
 
 
 class ClusterPage:
-    def __init__(self, administration: Administration, engine: PageEngine, *, now: Callable[[], datetime]) -> None:
-        self._administration, self._engine, self._now = administration, engine, now
+    def __init__(
+        self,
+        administration: Administration,
+        engine: PageEngine,
+        *,
+        made: Collection[RoleUse],
+        now: Callable[[], datetime],
+    ) -> None:
+        """`made`: the uses of the files that the configured commands of a rollout make."""
+        self._administration, self._engine, self._made, self._now = administration, engine, made, now
         self._unconfirmed = UnconfirmedFiles()
 
     def routes(self) -> list[web.RouteDef]:
@@ -91,7 +99,7 @@ class ClusterPage:
         """Show the roles and their files."""
         files = await self._administration.ignition_files()
         hosts = [status.host for status in await self._administration.hosts()]
-        page = ClusterView.of(files, hosts, now=self._now())
+        page = ClusterView.of(files, hosts, made=self._made, now=self._now())
         return await self._engine.answer(request, "cluster.html.j2", page=page)
 
     async def choose_file(self, request: web.Request) -> web.Response:
@@ -134,7 +142,7 @@ class ClusterPage:
     async def _row(self, use: RoleUse) -> IgnitionRow:
         files = await self._administration.ignition_files()
         status = next((file for file in files if use.value in file.uses), None)
-        return ignition_row(use, status, now=self._now())
+        return ignition_row(use, status, made=self._made, now=self._now())
 
 
 def _use_of(request: web.Request) -> RoleUse:

@@ -1,8 +1,8 @@
 """What the page of the cluster shows, as values: files without their secrets, deadlines, roles. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
@@ -68,7 +68,10 @@ class FactRow:
 
 @dataclass(frozen=True, slots=True)
 class IgnitionRow:
-    """A use of an Ignition file, or a file that hosts alone name; `status` is None if no path is declared for a use."""
+    """A use of an Ignition file, or a file that hosts alone name; `status` is None if no path is declared for a use.
+
+    `is_made_by_rollout`: it does not exist yet, and a configured command makes it.
+    """
 
     key: str
     title: str
@@ -79,6 +82,7 @@ class IgnitionRow:
     hosts: Sequence[str]
     more_hosts: int
     replace: ActionLink | None
+    is_made_by_rollout: bool = False
 
     @property
     def is_shown(self) -> bool:
@@ -115,19 +119,30 @@ class ClusterView:
     problems: Sequence[str]
 
     @classmethod
-    def of(cls, files: Sequence[RoleFileStatus], hosts: Sequence[Host], *, now: datetime) -> Self:
+    def of(
+        cls, files: Sequence[RoleFileStatus], hosts: Sequence[Host], *, made: Collection[RoleUse] = (), now: datetime
+    ) -> Self:
+        """Show files and hosts; `made`: the uses of the files that the configured commands of a rollout make."""
         by_use = {use: file for file in files for use in file.uses}
-        rows = [ignition_row(RoleUse(use), by_use.get(use), now=now) for use in TAKEN_USES]
+        rows = [ignition_row(RoleUse(use), by_use.get(use), made=made, now=now) for use in TAKEN_USES]
         rows += [_own_file(file, now=now) for file in files if not set(file.uses) & set(TAKEN_USES)]
-        problems = [problem for file in files for problem in file.problems]
+        problems = [each for file in files for each in file.problems[_is_to_come(file, made) :]]  # first: it is missing
         return cls(rows, [_role_row(role, hosts) for role in Role], list(dict.fromkeys(problems)))
 
 
-def ignition_row(use: RoleUse, status: RoleFileStatus | None, *, now: datetime) -> IgnitionRow:
-    """Describe the file of a use; without `status` the hosts files name none."""
+def _is_to_come(file: RoleFileStatus | None, made: Collection[RoleUse]) -> bool:
+    """Return whether a file does not exist yet, and commands make it for each of its uses."""
+    return file is not None and file.is_missing and bool(file.uses) and all(use in made for use in file.uses)
+
+
+def ignition_row(
+    use: RoleUse, status: RoleFileStatus | None, *, made: Collection[RoleUse], now: datetime
+) -> IgnitionRow:
+    """Describe the file of a use; without `status` the hosts files name none. `made`: as in `ClusterView.of`."""
     refusal = None if status else f"the hosts files have no {KEYS_OF_USES[use]}; write its path there, then reload"
-    replace = ActionLink("replace", "Replace the file", f"/cluster/ignition/{use}", refusal)
-    return _row(use.value, _TITLES[use], _PRINTED_BY[use], status, replace, now=now)
+    link = ActionLink("replace", "Replace the file", f"/cluster/ignition/{use}", refusal)
+    row = _row(use.value, _TITLES[use], _PRINTED_BY[use], status, link, now=now)
+    return replace(row, is_made_by_rollout=_is_to_come(status, made))
 
 
 def _own_file(status: RoleFileStatus, *, now: datetime) -> IgnitionRow:
@@ -135,13 +150,13 @@ def _own_file(status: RoleFileStatus, *, now: datetime) -> IgnitionRow:
 
 
 def _row(
-    key: str, title: str, printed_by: str, status: RoleFileStatus | None, replace: ActionLink | None, *, now: datetime
+    key: str, title: str, printed_by: str, status: RoleFileStatus | None, link: ActionLink | None, *, now: datetime
 ) -> IgnitionRow:
     facts = [*_facts(status.file)] if status and status.file else []
     deadlines = [DeadlineRow.of(each, now) for each in status.deadlines] if status else []
     hosts = status.hosts if status else ()
     more = max(0, len(hosts) - SHOWN_HOSTS)
-    return IgnitionRow(key, title, printed_by, status, facts, deadlines, hosts[:SHOWN_HOSTS], more, replace)
+    return IgnitionRow(key, title, printed_by, status, facts, deadlines, hosts[:SHOWN_HOSTS], more, link)
 
 
 def _facts(file: RoleFile) -> Iterable[FactRow]:
