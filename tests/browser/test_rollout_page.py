@@ -30,6 +30,25 @@ def rack(cluster: RolloutRack) -> Rack:
     return cluster.rack
 
 
+@pytest.mark.parametrize("appearance", Appearance)
+def test_before_a_rollout_the_files_that_it_makes_are_no_fault_and_a_replacement_has_its_commands(
+    pages: Pages, cluster: RolloutRack, appearance: Appearance
+):
+    page = pages.open("/cluster", appearance)
+    expect(page.get_by_text("It does not exist yet; it is made by the rollout.")).to_have_count(3)
+    expect(page.locator("#cluster-problems")).to_be_hidden()
+    screenshot(page, f"rollout-files-{appearance}")
+    axe(page)
+    assert_fits(page)
+
+    page = pages.open("/rollout?replace=w1", appearance)
+    expect(page.locator("#plan-commands tr", has_text="drain")).to_contain_text("run kubectl drain w1")
+    page.locator("#plan-commands").scroll_into_view_if_needed()
+    screenshot(page, f"rollout-replace-{appearance}")
+    axe(page)
+    assert_fits(page)
+
+
 def test_a_rollout_from_its_plan_to_its_end(pages: Pages, cluster: RolloutRack):
     page = plan(pages)
     page.get_by_role("button", name="Start").click()
