@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 import pytest
@@ -241,10 +242,9 @@ def test_a_command_that_fails_is_repeated_twice_then_the_rollout_is_paused():
     resumed = outcomes.resumed(rollout)
     step = next_step(resumed, Observed(api_answers=True), rules=EVERY_COMMAND, now=now)
     assert RunCommand(K.START_AGAIN) in step.effects
-    final = outcomes.command_failed(
-        step.rollout, K.START_AGAIN, "another cluster", at=now, cure="put the kubeconfig there"
-    )
-    assert final.command(K.START_AGAIN).next_at is None
+    failed = partial(outcomes.command_failed, step.rollout, K.START_AGAIN, "no program", at=now, cure="install it")
+    assert failed().command(K.START_AGAIN).next_at == now + timedelta(seconds=30), "its program may be there again"
+    assert failed(is_final=True).command(K.START_AGAIN).next_at is None
 
 
 def test_an_arming_that_an_operator_cancelled_is_not_made_again():

@@ -262,11 +262,24 @@ def test_a_program_that_is_missing_is_named(cluster: Cluster):
     )
 
 
+def test_a_command_fails_only_for_programs_that_it_runs(cluster: Cluster):
+    missing = ["/nonexistent/program"]
+    settings = CommandSettings({K.DRAIN: ["/bin/true"], K.JOIN_WORKER: ["/bin/true"]}, kubeadm=missing, ready=missing)
+    commands = OcneCommands(settings, place_of=cluster.place_of, take=cluster.take, now=lambda: NOON)
+
+    assert asyncio.run(commands.run(K.DRAIN, host="w1")) == CommandDone("exit code 0")
+    assert asyncio.run(commands.run(K.JOIN_WORKER)) == CommandFailed(
+        "cluster.commands.kubeadm: there is no program /nonexistent/program",
+        "install it, or correct cluster.commands.kubeadm in netboot.yaml and systemctl restart netboot",
+    )
+
+
 def test_a_second_start_that_prints_an_ignition_file_has_made_another_cluster(cluster: Cluster):
     failed = cluster.run(lambda commands: commands.run(K.START_AGAIN))
     again = cluster.run(lambda commands: commands.run(K.START_AGAIN))
 
     assert isinstance(failed, CommandFailed)
+    assert failed.is_final
     assert failed.cure.startswith("put the kubeconfig of this cluster"), (
         "another run would find the kubeconfig of that cluster, and succeed"
     )

@@ -28,6 +28,7 @@ FILE_OF: Final[Mapping[CommandKind, RoleUse]] = {
     CommandKind.JOIN_CONTROL_PLANE: RoleUse.CONTROL_PLANE,
     CommandKind.JOIN_WORKER: RoleUse.WORKER,
 }
+JOINS: Final = (CommandKind.JOIN_CONTROL_PLANE, CommandKind.JOIN_WORKER)
 REMOVAL: Final = (CommandKind.DRAIN, CommandKind.RESET, CommandKind.DELETE)  # of a node that is replaced, in order
 
 
@@ -44,7 +45,7 @@ class RolloutCommand:
     """The last run of a command. `detail`: how it ended, why it failed, or what a person does; it has no secret.
 
     `printed`: how many commands it printed for a person, which have a token and a key in them and are not stored.
-    `cure`: what a person does before another attempt of one that failed; empty: nothing else is known.
+    `cure`: what a person corrects if it failed; empty: nothing else is known.
     """
 
     kind: CommandKind
@@ -79,12 +80,12 @@ class RolloutCommand:
     def done(self, at: datetime, detail: str) -> "RolloutCommand":
         return replace(self, state=CommandState.DONE, ended_at=at, next_at=None, detail=detail, printed=0)
 
-    def failed(self, detail: str, at: datetime, *, cure: str = "") -> "RolloutCommand":
-        """Return this command after a failed run; another attempt is planned while few were made and none needs a cure.
+    def failed(self, detail: str, at: datetime, *, cure: str = "", is_final: bool = False) -> "RolloutCommand":
+        """Return this command after a failed run; another attempt is planned while few were made, unless `is_final`.
 
         The first start is not repeated by itself: once it has made the cluster's keys, it prints no Ignition again.
         """
-        is_last = bool(cure) or self.attempts >= MOST_ATTEMPTS or self.kind in (CommandKind.START, *REMOVAL)
+        is_last = is_final or self.attempts >= MOST_ATTEMPTS or self.kind in (CommandKind.START, *REMOVAL)
         next_at = None if is_last else at + RETRY_AFTER * 2 ** max(self.attempts - 1, 0)
         detail = f"{detail}; {cure}" if cure else detail
         return replace(self, state=CommandState.FAILED, ended_at=at, next_at=next_at, detail=detail, cure=cure)

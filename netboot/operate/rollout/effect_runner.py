@@ -179,7 +179,8 @@ class EffectRunner:
             found = await self._parts.commands.run(kind, host=host)
         except Exception:  # it is requested once, so that its outcome is stored
             log.exception("rollout.effect_failed", effect=str(RunCommand(kind)))
-            found = CommandFailed("netboot met an unexpected fault", "report it with its log (journalctl -u netboot)")
+            cure = "report it with its log (journalctl -u netboot)"
+            found = CommandFailed("netboot met an unexpected fault", cure, is_final=True)
         move, began_at = self._outcome_of(kind, found), rollout.command(kind).began_at
         return lambda stored: move(stored) if stored.command(kind).began_at == began_at else stored
 
@@ -188,8 +189,8 @@ class EffectRunner:
         match found:
             case CommandDone(ending):
                 return partial(outcomes.command_done, kind=kind, at=at, detail=ending)
-            case CommandFailed(reason, cure):
-                return partial(outcomes.command_failed, kind=kind, detail=reason, at=at, cure=cure)
+            case CommandFailed(reason, cure, is_final):
+                return partial(outcomes.command_failed, kind=kind, detail=reason, at=at, cure=cure, is_final=is_final)
             case Printed(count):
                 return partial(outcomes.command_printed, kind=kind, printed=count, at=at)
 

@@ -43,12 +43,14 @@ def command_done(rollout: Rollout, kind: CommandKind, at: datetime, *, detail: s
     return rollout.with_command(command.done(at, detail)) if command.state is CommandState.RUNNING else rollout
 
 
-def command_failed(rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime, cure: str = "") -> Rollout:
-    """Return a rollout after a command failed; `cure`: what a person does before it is repeated."""
+def command_failed(
+    rollout: Rollout, kind: CommandKind, detail: str, *, at: datetime, cure: str = "", is_final: bool = False
+) -> Rollout:
+    """Return a rollout after a command failed; `cure`: what a person corrects; `is_final`: before it is repeated."""
     command = rollout.command(kind)
     if command.state is not CommandState.RUNNING:
         return rollout
-    return rollout.with_command(command.failed(detail, at, cure=cure))
+    return rollout.with_command(command.failed(detail, at, cure=cure, is_final=is_final))
 
 
 def command_printed(rollout: Rollout, kind: CommandKind, printed: int, *, at: datetime) -> Rollout:

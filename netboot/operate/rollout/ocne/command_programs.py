@@ -1,9 +1,9 @@
 """Finds which commands of a cluster cannot be run, before a disk is wiped for them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from netboot.model.rollout.command import CommandKind
+from netboot.model.rollout.command import JOINS, CommandKind
 from netboot.operate.programs.program_file import ProgramProblem, program_problem
 from netboot.telemetry.health import HealthPart, PartState
 
@@ -20,12 +20,19 @@ class CommandPrograms:
 
     def problems(self, kinds: Collection[CommandKind]) -> list[ProgramProblem]:
         """Return why what a rollout with these commands runs cannot be run; waits for disks."""
-        named = dict.fromkeys([*map(name_of, kinds), "kubeadm", "ready"])
-        return command_problems({name: self._commands.get(name, ()) for name in named})
+        return self._problems([*map(name_of, kinds), "kubeadm", "ready"])
+
+    def problem(self, kind: CommandKind) -> ProgramProblem | None:
+        """Return why a command cannot be run; a join also needs `kubeadm`. Waits for disks."""
+        found = self._problems([name_of(kind), *(["kubeadm"] if kind in JOINS else [])])
+        return found[0] if found else None
 
     def check(self) -> HealthPart:
         """Return whether every configured command can be run; waits for disks."""
         return HealthPart.of(self.part, *map(str, command_problems(self._commands)), at_worst=PartState.DEGRADED)
+
+    def _problems(self, names: Iterable[str]) -> list[ProgramProblem]:
+        return command_problems({name: self._commands.get(name, ()) for name in names})
 
 
 def command_problems(commands: Mapping[str, Sequence[str]], *, is_run_here: bool = True) -> list[ProgramProblem]:

@@ -22,7 +22,7 @@ from netboot.errors import NetbootError
 from netboot.ignition.check import read_ignition
 from netboot.model.hidden import without_secrets
 from netboot.model.host.role_ignition import RoleUse
-from netboot.model.rollout.command import FILE_OF, CommandKind
+from netboot.model.rollout.command import FILE_OF, JOINS, CommandKind
 from netboot.model.words import one_line
 from netboot.operate.cluster.role_file_uses import LARGEST_BYTES, IgnitionRequest
 from netboot.operate.programs.bounded_program import ENVIRONMENT, EndedProgram, run_program
@@ -76,10 +76,11 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """`cure`: what a person does before it is repeated; empty: it is repeated by itself."""
+    """`cure`: what a person corrects; empty: it is not known. `is_final`: it is not repeated before that."""
 
     reason: str
     cure: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,9 @@ class OcneCommands:
     async def run(self, kind: CommandKind, *, host: str | None = None) -> CommandOutcome:
         """Run a command; `host`: the node that drain, reset and delete are about."""
         use, home = FILE_OF.get(kind), self.settings.home
-        unusable = await asyncio.to_thread(self.programs.problems, [kind])
-        if unusable:
-            return CommandFailed(unusable[0].reason, unusable[0].cure)
+        unusable = await asyncio.to_thread(self.programs.problem, kind)
+        if unusable is not None:
+            return CommandFailed(unusable.reason, unusable.cure)
         try:
             if use is not None:
                 return await self._run_for_file(kind, use)
@@ -122,7 +123,7 @@ class OcneCommands:
             if ended.status != 0:
                 return CommandFailed(_why(command, ended, self.settings.timeout_s))
             if kind is CommandKind.START_AGAIN and _IGNITION.match(ended.output):
-                return CommandFailed(_ANOTHER_CLUSTER.format(home=home), _KUBECONFIG.format(home=home))
+                return CommandFailed(_ANOTHER_CLUSTER.format(home=home), _KUBECONFIG.format(home=home), is_final=True)
             return CommandDone(ended.ending)
         except (OSError, ValueError, NetbootError) as error:
             return CommandFailed(_sentence(error))
@@ -152,7 +153,7 @@ class OcneCommands:
 
         What the first start printed is left, because it prints its file once.
         """
-        for kind in (CommandKind.JOIN_CONTROL_PLANE, CommandKind.JOIN_WORKER):
+        for kind in JOINS:
             with suppress(NetbootError):
                 printed = self._printed_place(FILE_OF[kind])
                 try:
