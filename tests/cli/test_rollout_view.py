@@ -1,11 +1,14 @@
-"""What `netboot cluster rollout` prints of a plan: times with their day, unless it is today."""
+"""What `netboot cluster rollout` prints of a plan: times with their day, unless it is today; what a watch waits for."""
 
 import re
+import socket
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from fixtures.command_line import CommandLine
 
 from netboot.cli.views.rollout.rollout_view import changed_lines, plan_lines, plan_rows
+from netboot.control_socket import DeafDaemonError, NoDaemonError
 
 
 def plan(at: datetime, **values: object) -> dict[str, object]:
@@ -85,3 +88,16 @@ def test_a_watched_change_has_its_time_and_a_command_its_end():
         "rollout 1 is running",
     ]
     assert [*changed_lines(first, {**first, "commands": [done]})] == ["12:00:03  start is done: exit code 0"]
+
+
+@pytest.mark.parametrize("is_deaf", [False, True])
+def test_a_watch_does_not_wait_for_a_daemon_that_did_not_answer_before(netboot: CommandLine, is_deaf: bool):
+    with socket.socket(socket.AF_UNIX) as daemon, socket.socket(socket.AF_UNIX) as first:
+        if is_deaf:
+            daemon.bind(str(netboot.directory / "control.sock"))
+            daemon.listen(0)
+            first.connect(daemon.getsockname())
+        watched = netboot("cluster", "rollout", "show", "--watch")
+
+    assert type(watched.exception) is (DeafDaemonError if is_deaf else NoDaemonError)
+    assert watched.stderr == ""

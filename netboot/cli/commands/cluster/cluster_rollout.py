@@ -117,10 +117,11 @@ def show(config: Path, *, only_commands: bool, watch: bool, as_json: bool) -> No
         printed = _request(config, lambda rollouts: rollouts.printed())
         print_found(printed, as_json, (line for each in printed for line in each["commands"]))
         return
+    found = _request(config, lambda rollouts: rollouts.show())  # only a daemon that answered is waited for later
     if watch:
         _watch(config, as_json=as_json)
         return
-    _print_rollout(_request(config, lambda rollouts: rollouts.show()), as_json)
+    _print_rollout(found, as_json)
 
 
 @rollout.command()
