@@ -1,6 +1,7 @@
 """The commands of a rollout, with a stand-in that prints what `ocne` 2.3 prints; their files are taken."""
 
 import asyncio
+import fcntl
 import itertools
 import json
 import subprocess
@@ -337,3 +338,15 @@ def test_what_joins_printed_is_removed_and_what_the_first_start_printed_is_left(
     removed = {"cp.ign.printed", "cp.ign.printed.commands"}
     assert before - {path.name for path in cluster.ign.iterdir()} == removed
     assert (cluster.ign / "init.ign.printed").exists()
+
+
+def test_the_output_of_a_join_that_still_runs_is_left_until_it_has_ended(cluster: Cluster):
+    printed = cluster.ign / "w.ign.printed"
+    with printed.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        while_it_runs = cluster.run(lambda commands: commands.remove_printed())
+        is_left = printed.exists()
+    ended = cluster.run(lambda commands: commands.remove_printed())
+
+    assert (while_it_runs, is_left) == (False, True)
+    assert (ended, printed.exists()) == (True, False)

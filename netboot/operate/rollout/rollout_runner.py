@@ -95,9 +95,8 @@ class RolloutRunner:
                 self._mine = None
                 await self._effects.end()
                 await self._gate.read_changed()
-            if rollout is None:
-                await self._parts.commands.remove_printed()
-            return None if rollout is None else TICK_S
+            is_idle = rollout is None and await self._parts.commands.remove_printed()
+            return None if is_idle else TICK_S
         if self._mine != rollout.id:
             await self._effects.end()  # of the rollout before, and what it observed
             lost_start_at = self._parts.clock.now() if await self._is_start_elsewhere(rollout) else None

@@ -148,18 +148,24 @@ class OcneCommands:
             return tuple((await asyncio.to_thread(place.read_text)).splitlines())
         return ()
 
-    async def remove_printed(self) -> None:
+    async def remove_printed(self) -> bool:
         """Remove what joins printed, which has secrets: no rollout takes it any longer.
 
-        What the first start printed is left, because it prints its file once.
+        What the first start printed is left, because it prints its file once. False: a join that a killed daemon began
+        still runs, and its output is left too, so that no other one runs beside it.
         """
+        is_all = True
         for kind in JOINS:
             with suppress(NetbootError):
                 printed = self._printed_place(FILE_OF[kind])
                 try:
-                    await asyncio.to_thread(_remove, printed)
+                    if await asyncio.to_thread(_is_locked, printed):
+                        is_all = False
+                    else:
+                        await asyncio.to_thread(_remove, printed)
                 except OSError as error:
                     log.warning("rollout.output_kept", file=str(printed), reason=error.strerror)
+        return is_all
 
     async def has_begun(self, kind: CommandKind, *, since: datetime) -> bool:
         """Return whether a command for a file was begun here at this time or later, and its output is here."""
