@@ -1,4 +1,8 @@
-"""A lab's name is also that of a directory, which is emptied, so it must not lead elsewhere."""
+"""The commands of a lab: its name must lead nowhere else, and a second Ctrl-C ends what has nothing to clean up."""
+
+import signal
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -13,3 +17,32 @@ def test_a_name_that_could_lead_elsewhere_is_wrong_use(command: str, name: str):
 
     assert printed.exit_code == 2
     assert "use lower-case letters, digits and hyphens" in printed.output
+
+
+WAITS_FOR_A_THREAD = """
+import asyncio, threading
+from netboot.cli.commands.lab import _run
+
+def work():
+    print("begun", flush=True)
+    threading.Event().wait(60)
+
+_run(asyncio.to_thread(work))
+"""
+
+
+def test_a_second_ctrl_c_ends_a_lab_that_only_waits_for_a_thread():
+    with subprocess.Popen([sys.executable, "-c", WAITS_FOR_A_THREAD], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        try:
+            for _ in range(20):
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(timeout=0.5)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+            assert process.poll() == -signal.SIGINT
+        finally:
+            process.kill()

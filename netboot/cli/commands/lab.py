@@ -213,7 +213,10 @@ def _described(running: Lab) -> dict[str, Any]:
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end; SIGINT or SIGTERM stops it with everything cleaned up, and another one does not end that."""
+    """Run to the end; SIGINT or SIGTERM stops it with everything cleaned up, and another one does not end that.
+
+    Once everything is cleaned up, another one ends the process, which may wait for a thread that builds media.
+    """
     received: list[signal.Signals] = []
 
     async def body() -> Result:
@@ -226,11 +229,17 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop, number)
-        return await work
+        try:
+            return await work
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM) if received else ():
+                signal.signal(number, signal.SIG_DFL)
 
     try:
         return asyncio.run(body())
     except asyncio.CancelledError:
+        if not received:
+            raise
         raise SystemExit(128 + received[0]) from None
 
 
