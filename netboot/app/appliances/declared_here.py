@@ -45,7 +45,7 @@ class DeclaredHere:
 
     def _file(self, path: Path) -> str:
         with suppress(OSError, DescriptorsError):
-            return self._sealing.fingerprint(self._role_files.read_if_changed(path).content)
+            return self._sealing.fingerprint(self._role_files.read_if_changed(path).sha256)
         return "missing"
 
     def _fingerprint(self, meaning: object) -> str:

@@ -68,6 +68,7 @@ class RoleFileRead:
 
     path: Path
     content: bytes = field(repr=False)
+    sha256: bytes = field(repr=False)  # of the file, also where its content is not kept
     taken_at: datetime
     is_estimate: bool
     ignition: IgnitionFile = field(repr=False)
@@ -109,7 +110,7 @@ class RoleFiles:
             for kind, secret in file.secrets.items()
             for since in [None if record is None else record.since.get(record.fingerprint(kind, secret))]
         )
-        return RoleFileRead(path, content, taken_at, record is None, ignition, file, deadlines)
+        return RoleFileRead(path, content, digest.digest(), taken_at, record is None, ignition, file, deadlines)
 
     def read_if_changed(self, path: Path) -> RoleFileRead:
         """Return a file as `read` does, but without its content; read again if it or its record was replaced."""
