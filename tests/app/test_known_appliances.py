@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from fixtures.no_descriptor import no_descriptor_left
 
 from netboot.app.appliances.declared_here import CLUSTER, DeclaredHere
 from netboot.app.appliances.known_appliances import KnownAppliances, OnLan
@@ -16,7 +17,8 @@ from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.appliances.known_appliance import Declaration, KnownAppliance
 from netboot.model.clock import SYSTEM_CLOCK, utc_now
-from netboot.model.host.host import Cluster, HostSet
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
+from netboot.model.host.mac import Mac
 from netboot.store.appliances.appliance_rows import ApplianceRows
 from netboot.store.database import Database
 
@@ -40,8 +42,8 @@ class Followed:
     """The appliances of a store from the view of the one named `a`; the test writes the rows of others."""
 
     def __init__(self, database: Database, directory: Path) -> None:
-        self.now_s, self.rows = 0.0, ApplianceRows(database)
-        declared_here = DeclaredHere(lambda: HOSTS, directory, database.sealing)
+        self.now_s, self.rows, self.hosts = 0.0, ApplianceRows(database), HOSTS
+        declared_here = DeclaredHere(lambda: self.hosts, directory, database.sealing)
         self.declared = declared_here.read()
         self.appliances = KnownAppliances(
             self.rows,
@@ -51,6 +53,13 @@ class Followed:
             events=EventBus(EventLog(database), now=utc_now),
             clock=replace(SYSTEM_CLOCK, monotonic=lambda: self.now_s),
         )
+
+    async def declared_now(self) -> Declaration:
+        """What others read of this one."""
+        watched = KnownAppliance("id-w", "w", "/run/w.sock", "", "1.0", Declaration(), NOW)
+        [own] = [each for each in (await self.rows.refresh(watched)).all if each.id == "id-a"]
+        await self.rows.leave("id-w")
+        return own.declared
 
     async def refresh(self, *others: KnownAppliance) -> None:
         for other in others:
@@ -105,3 +114,39 @@ def test_an_earlier_run_of_this_one_that_was_killed_is_no_second_appliance_of_it
         assert found.appliances.warnings() == []
 
     followed(store_url, tmp_path, scenario)
+
+
+def test_files_that_cannot_be_opened_change_nothing_that_is_declared_until_they_can(store_url: str, content: Path):
+    async def scenario(found: Followed) -> None:
+        mac, media = Mac("52:54:00:aa:bb:11"), {"boot_media": "ol8u10-x86_64"}
+        found.hosts = HostSet.of(HOSTS.cluster, [Host(HostName("w1"), Role.WORKER, (mac,), **media)])
+        with_release = Host(HostName("w1"), Role.WORKER, (mac,), release="ock-1.31-amd64", **media)
+        await found.refresh()
+        other = KnownAppliance("id-b", "b", "/run/b.sock", "", "1.0", await found.declared_now(), NOW)
+        await found.refresh(other)
+        assert found.appliances.agree()
+
+        found.hosts = HostSet.of(HOSTS.cluster, [with_release])
+        with no_descriptor_left():
+            await found.refresh()
+            assert not found.appliances.agree()  # the hosts are others now: no arming ends
+            assert (await found.declared_now(), found.appliances.states()[1].differs) == (other.declared, {})
+
+        await found.refresh()
+        commit = dict((await found.declared_now()).content)
+        assert found.appliances.states()[1].differs == {"hosts": ["w1"], "content": ["release ock-1.31-amd64"]}
+        assert "missing" not in commit.values()
+
+    followed(store_url, content, scenario)
+
+
+def test_an_appliance_that_cannot_open_its_files_at_its_start_declares_nothing_yet(store_url: str, content: Path):
+    async def scenario(found: Followed) -> tuple[object, object]:
+        host = Host(HostName("w1"), Role.WORKER, (Mac("52:54:00:aa:bb:11"),), release="ock-1.31-amd64")
+        found.hosts = HostSet.of(HOSTS.cluster, [host])
+        await found.rows.refresh(KnownAppliance("id-b", "b", "/run/b.sock", "", "1.0", found.declared, NOW))
+        with no_descriptor_left():
+            await found.refresh()
+            return found.appliances.running_ids(), found.appliances.agree()
+
+    assert followed(store_url, content, scenario) == (None, False)

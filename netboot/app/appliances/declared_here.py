@@ -6,21 +6,21 @@ are made with the store's key, so that a copy of the store without the key revea
 
 import json
 from collections.abc import Callable, Mapping, Set
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from netboot.boot.documents.host_content import content_problem
 from netboot.boot.documents.role_files import RoleFiles
-from netboot.content.ostree.repository import commit_named
-from netboot.errors import DescriptorsError
+from netboot.content.ostree.repository import read_ref
+from netboot.errors import ContentError, raise_without_descriptor
 from netboot.model.appliances.known_appliance import Declaration
 from netboot.model.host.host import Host, HostSet
+from netboot.model.release import EntryKind
 from netboot.store.sealing.sealing import Sealing
 
 _NOT_COMPARED: Final = {"declared_at", "faults", "ignition"}
+_MISSING: Final = "missing"
 CLUSTER: Final = "the cluster"
 
 
@@ -33,7 +33,10 @@ class DeclaredHere:
         self._of: tuple[HostSet | None, Mapping[Path, str], Mapping[str, str]] = (None, {}, {})
 
     def read(self) -> Declaration:
-        """Read and compute. Blocks: a few small files, and a millisecond for ten hosts if they changed."""
+        """Read and compute. Blocks: a few small files, and a millisecond for ten hosts if they changed.
+
+        Raises DescriptorsError if no descriptor is left to open one: nothing is known of it then.
+        """
         hosts = self._hosts()
         files = {path: self._file(path) for path in {host.ignition for host in hosts if host.ignition is not None}}
         known, known_files, found = self._of
@@ -44,21 +47,34 @@ class DeclaredHere:
         return Declaration(found, self._content_of(hosts), self._sealing.key_digest)
 
     def _file(self, path: Path) -> str:
-        with suppress(OSError, DescriptorsError):
+        try:
             return self._sealing.fingerprint(self._role_files.read_if_changed(path).sha256)
-        return "missing"
+        except OSError as error:
+            raise_without_descriptor(error)
+            return _MISSING
 
     def _fingerprint(self, meaning: object) -> str:
         return self._sealing.fingerprint(json.dumps(meaning, sort_keys=True, default=_plain).encode())
 
     def _content_of(self, hosts: HostSet) -> dict[str, str]:
-        commit_of = partial(commit_named, self._content)
         releases = {host.local_release for host in hosts if host.local_release is not None}
         media = {host.boot_media for host in hosts if host.boot_media is not None}
-        found = {f"release {name}": commit_of(name) or "missing" for name in releases}
-        for name in media:
-            found[f"medium {name}"] = "missing" if content_problem(self._content, name, None) else "here"
-        return found
+        found = {f"release {name}": self._commit(name) for name in releases}
+        return found | {f"medium {name}": self._medium(name) for name in media}
+
+    def _commit(self, release: str) -> str:
+        try:
+            return read_ref(EntryKind.RELEASE.path(self._content, release), release)[1]
+        except (ContentError, OSError) as error:
+            raise_without_descriptor(error)
+            return _MISSING
+
+    def _medium(self, name: str) -> str:
+        problem = content_problem(self._content, name, None)
+        if problem is None:
+            return "here"
+        raise_without_descriptor(problem)
+        return _MISSING
 
 
 def _meaning(host: Host, files: Mapping[Path, str]) -> object:

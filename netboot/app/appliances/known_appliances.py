@@ -20,7 +20,7 @@ from netboot import __version__
 from netboot.app.appliances.declared_here import DeclaredHere
 from netboot.app.hosts_in_force import listed
 from netboot.app.store_access import OpenStore
-from netboot.errors import StoreError
+from netboot.errors import DescriptorsError, StoreError
 from netboot.events.event_bus import EventBus
 from netboot.model.appliances.known_appliance import ApplianceState, Declaration, KnownAppliance
 from netboot.model.clock import Clock
@@ -83,7 +83,10 @@ class KnownAppliances:
 
     def agree(self) -> bool:
         """Return whether all appliances that run declare the same; False before that is known."""
-        return self._is_known and not any(self._own.declared.differences(each.declared) for each in self._running())
+        if self._rows is None:
+            return True
+        is_known = self._is_known and self._read_at_s is not None
+        return is_known and not any(self._own.declared.differences(each.declared) for each in self._running())
 
     def running_ids(self) -> Collection[str] | None:
         """Return the ids of this appliance and of those that run beside it; None: they are not known yet."""
@@ -177,9 +180,10 @@ class KnownAppliances:
         async with self._is_refreshing:
             if self._has_left:
                 return
-            now_s, declared = self._clock.monotonic(), self._own.declared
-            if self._read_at_s is None or now_s - self._read_at_s >= READ_S:
-                declared, self._read_at_s = await asyncio.to_thread(self._declared_here.read), now_s
+            now_s = self._clock.monotonic()
+            declared = await self._declared(now_s)
+            if declared is None:
+                return
             here = self._on_lan()
             self._own = replace(self._own, declared=replace(declared, addresses=here.addresses), url=here.url)
             refreshed = await self._rows.refresh(self._own)
@@ -190,6 +194,20 @@ class KnownAppliances:
             for each in refreshed.lost:
                 self._events.emit("appliance.lost", self._data(each), level=logging.ERROR)
             self._compare(now_s)
+
+    async def _declared(self, now_s: float) -> Declaration | None:
+        """Return what this appliance declares; while no descriptor is left to read it, what it declared last, if any.
+
+        Files that cannot be opened are not missing: the others must see no difference.
+        """
+        if self._read_at_s is None or now_s - self._read_at_s >= READ_S:
+            try:
+                found = await asyncio.to_thread(self._declared_here.read)
+            except DescriptorsError:
+                return self._own.declared if self._is_known else None
+            self._read_at_s = now_s
+            return found
+        return self._own.declared
 
     def _compare(self, now_s: float) -> None:
         """Raise an alarm for what differs for some seconds, and end it; of two appliances one emits the events."""
