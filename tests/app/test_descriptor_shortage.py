@@ -31,20 +31,42 @@ class Box:
         self._seconds += 1
         return START + timedelta(seconds=self._seconds)
 
+    def pass_s(self, seconds: int) -> None:
+        self._seconds += seconds
+
     def examine(self) -> Shortage | None:
         asyncio.run(self.shortage.check())
         return self.shortage.last()
 
 
-def test_the_last_time_that_descriptors_were_scarce_stays_with_its_reason():
+def at(seconds: int) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def test_the_last_time_that_descriptors_were_scarce_stays_with_its_reason_and_its_begin():
     box = Box()
     assert box.examine() is None
 
-    box.fault = "the daemon uses 198 of its 256 descriptors; ss -tn"
-    assert box.examine() == Shortage(START + timedelta(seconds=1), box.fault)
-    assert box.examine() == Shortage(START + timedelta(seconds=2), box.fault)
+    reason = box.fault = "the daemon uses 198 of its 256 descriptors; ss -tn"
+    assert box.examine() == Shortage(at(1), at(1), reason)
+    assert box.examine() == Shortage(at(1), at(2), reason)
     box.fault = None
-    assert box.examine() == Shortage(START + timedelta(seconds=2), "the daemon uses 198 of its 256 descriptors; ss -tn")
+    assert box.examine() == Shortage(at(1), at(2), reason)
+    box.pass_s(300 - 1)
+    box.fault = reason
+    assert box.examine() == Shortage(at(1), at(302), reason)
+    box.pass_s(301 - 1)
+    assert box.examine() == Shortage(at(603), at(603), reason)  # another shortage
+
+
+def test_a_reader_of_the_last_shortage_changes_nothing():
+    box = Box()
+    box.metrics.count("http_refused", reason="no-descriptor")
+
+    assert box.shortage.last() is None
+    noted = box.examine()
+    assert noted is not None
+    assert box.shortage.last() == noted
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 from fixtures.boot_cases import BootCase, boot_cases, is_recorded, recorded_boot
@@ -101,7 +102,11 @@ def test_a_boot_that_proceeds_has_its_cause_no_longer(case: BootCase):
     assert cause_of(proceeds.situation) is None
 
 
-@pytest.mark.parametrize("case", [case for case in FAULTS if case.cause == "no-descriptor" and case.shortage], ids=str)
+SHORT: Final = [case for case in FAULTS if case.cause == "no-descriptor" and case.shortage]
+OTHERS: Final = ("no-script-request", "late-link", "kernel-not-fetched", "no-script")  # causes of these boots, else
+
+
+@pytest.mark.parametrize("case", SHORT, ids=str)
 def test_descriptors_that_were_scarce_before_a_machine_waited_are_no_cause(case: BootCase):
     assert case.shortage is not None
     earlier = replace(case.shortage, at=case.events[0].at)
@@ -109,15 +114,44 @@ def test_descriptors_that_were_scarce_before_a_machine_waited_are_no_cause(case:
     cause = cause_of(replace(case, shortage=earlier).situation)
 
     assert cause is not None
-    assert cause.name in ("no-script-request", "late-link", "kernel-not-fetched", "no-script")
+    assert cause.name in OTHERS
+
+
+@pytest.mark.parametrize("case", SHORT, ids=str)
+def test_a_machine_that_was_overdue_before_descriptors_were_scarce_has_another_cause(case: BootCase):
+    assert case.shortage is not None
+    later = replace(case.shortage, since=case.now, at=case.now)
+
+    cause = cause_of(replace(case, now=case.now + timedelta(seconds=1), shortage=later).situation)
+
+    assert cause is not None
+    assert cause.name in OTHERS
+
+
+@pytest.mark.parametrize(("after_s", "verb"), [(5, "has"), (6, "had"), (300, "had"), (301, None)])
+def test_descriptors_are_the_cause_of_a_machine_that_waits_for_five_minutes_after_they_were_scarce(
+    after_s: int, verb: str | None
+):
+    case = SHORT[0]
+    assert case.shortage is not None
+
+    cause = cause_of(replace(case, now=case.shortage.at + timedelta(seconds=after_s)).situation)
+
+    assert cause is not None
+    assert (cause.name == "no-descriptor", f"this appliance {verb} too few file descriptors: " in cause.sentence) == (
+        verb is not None,
+        verb is not None,
+    )
 
 
 def test_a_machine_that_got_another_answer_has_that_cause_also_while_descriptors_are_scarce():
     causes = {"release-missing", "kickstart-refused", "no-request", "store-unreachable", "wrong-loader", "content-cut"}
     cases = [case for case in FAULTS if case.cause in causes]
-    shortage = Shortage(cases[0].now + timedelta(days=1), "the daemon uses 198 of its 256 descriptors")
+    reason = "the daemon uses 198 of its 256 descriptors"
 
-    found = [cause_of(replace(case, shortage=shortage).situation) for case in cases]
+    found = [
+        cause_of(replace(case, shortage=Shortage(case.events[0].at, case.now, reason)).situation) for case in cases
+    ]
 
     assert [cause and cause.name for cause in found] == [case.cause for case in cases]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -23,10 +23,14 @@ class CauseSeverity(StrEnum):
     INFO = "info"  # as intended: nothing is due
 
 
+RECENT: Final = timedelta(minutes=5)  # a machine that was refused repeats its request, or boots again, until then
+
+
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """That this appliance had too few descriptors for machines: when that was so last, and why, with the cure."""
+    """That this appliance had too few descriptors for machines: from when on and when last, and why, with the cure."""
 
+    since: datetime  # of this shortage: pauses of up to `RECENT` are part of it
     at: datetime
     reason: str
 

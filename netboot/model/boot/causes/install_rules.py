@@ -1,11 +1,12 @@
 """Causes of installs that failed, and of what an operator has to do before one: from install and history. Pure."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.boot_record import BootPlan
-from netboot.model.boot.causes.cause import CauseSeverity, Finding
+from netboot.model.boot.causes.cause import RECENT, CauseSeverity, Finding
 from netboot.model.boot.causes.evidence import BY_ANYBODY, ENDED_BOOTS, Evidence, evidence_lines, shown, shown_time
 from netboot.model.boot.causes.rule import HELD_BACK, Find, Rule, any_of, blocked_by, of_block, waiting_for
 from netboot.model.boot.reasons import after_failed_checks, after_failure, reason_of
@@ -103,18 +104,29 @@ def _unserved(evidence: Evidence) -> Finding | None:
 
 
 def _no_descriptor(evidence: Evidence) -> Finding | None:
-    """Find a machine that waits, or began to boot again, while this appliance had too few descriptors to serve it."""
-    shortage, block = evidence.situation.shortage, evidence.block
+    """Find a machine that waits, or began to boot again, while this appliance had too few descriptors to serve it.
+
+    One that was overdue before has another cause. So has one that waits still, minutes after the shortage.
+    """
+    shortage, block, now = evidence.situation.shortage, evidence.block, evidence.situation.now
     if block is not None and block.name in HELD_BACK and block.data.get("part") == "descriptors":
         return of_block(evidence, block)
-    waits = waiting_for(evidence, *_SERVED)
-    since = waits.since if waits is not None else block.at if block is not None else None
-    if shortage is None or since is None or shortage.at < since:
+    if shortage is None or now - shortage.at > RECENT:
         return None
+    wait, waits = evidence.situation.wait, waiting_for(evidence, *_SERVED)
     if block is not None and (block.name not in ENDED_BOOTS or evidence.ending not in _UNSERVED_ENDINGS):
         return None
+    if wait is not None and waits is not None:
+        since, until = wait.since, wait.overdue_at
+    elif block is not None:
+        since = until = block.at
+    else:
+        return None
+    if shortage.at < since or shortage.since > until:
+        return None
     what, _, cure = shortage.reason.partition("; ")
-    sentence = f"{evidence.host} does not proceed, and this appliance has too few file descriptors: {what}"
+    verb = "has" if now - shortage.at <= _NOW else "had"
+    sentence = f"{evidence.host} does not proceed, and this appliance {verb} too few file descriptors: {what}"
     last = f"{shown_time(shortage.at)} {shortage.reason}"
     lines = evidence_lines(last, *(waits.evidence if waits is not None else (block,)))
     return Finding(sentence, cure, lines, since)
@@ -137,6 +149,7 @@ def _not_heard(evidence: Evidence) -> Finding | None:
 
 
 _SERVED: Final = tuple(set(Step) - {Step.OFFER, Step.PXE_REQUEST, Step.LOCAL_BOOT, Step.FAILED})  # by TCP, or a file
+_NOW: Final = timedelta(seconds=5)  # the health is checked every 2 s
 _UNSERVED_ENDINGS: Final = (Ending.NO_LOADER, Ending.LOADER_CUT, Ending.NO_SCRIPT)
 _ONCE: Final = frozenset({BootPlan.INSPECT, BootPlan.RESCUE, BootPlan.WIPE})
 _FAILURES: Final = frozenset(
