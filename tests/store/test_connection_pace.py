@@ -1,11 +1,13 @@
 """A server that hangs gets few sessions, and is used again soon after it goes on: a proxy before a real PostgreSQL."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import make_url
@@ -78,6 +80,7 @@ def with_proxy(
 ) -> Any:
     monkeypatch.setattr(database, "TIMEOUT_S", 0.2)
     monkeypatch.setattr(database, "LATE_S", 0.2)
+    monkeypatch.setattr(connection_pace, "ANSWERED_S", 0.1)
 
     async def scenario() -> Any:
         async with a_proxy(store_url, directory) as (proxy, url):
@@ -175,3 +178,41 @@ def test_the_pauses_grow_up_to_the_longest_and_end_with_an_answer(monkeypatch: p
 
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert (is_hanging, pace.is_hanging) == (True, False)
+
+
+NOT_ANSWERED: Final = TimeoutError()  # of asyncio: the time of the driver is over
+UNREACHABLE: Final = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))  # of the kernel: there is no session
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "opened_s", "hangs_before", "pause_s"),
+    [
+        (asyncio.CancelledError(), None, 1.0, False, None),  # a client that disconnects while a connection is opened
+        (asyncio.CancelledError(), None, 1.1, False, 1.0),
+        (asyncio.CancelledError(), None, 0.1, True, 2.0),
+        (StoreError("no answer"), NOT_ANSWERED, 0.5, False, 1.0),
+        (StoreError("no route"), UNREACHABLE, 130.0, False, None),
+        (StoreError("refused"), ConnectionRefusedError(), 2.0, False, None),
+    ],
+)
+def test_a_server_hangs_if_it_leaves_a_connection_without_an_answer_for_more_than_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+    store_url: str,
+    error: BaseException,
+    cause: BaseException | None,
+    opened_s: float,
+    hangs_before: bool,
+    pause_s: float | None,
+):
+    now_s = 0.0
+    monkeypatch.setattr(connection_pace, "_now_s", lambda: now_s)
+    pace = connection_pace.ConnectionPace()
+    if hangs_before:
+        pace.note_given_up()
+        now_s = 1.0  # the pause is over
+
+    with suppress(asyncio.CancelledError, StoreError), pace.opening():
+        now_s += opened_s
+        raise error from cause
+
+    assert (pace.is_hanging, pace._next_s - now_s) == (pause_s is not None, pause_s or float("-inf"))

@@ -11,6 +11,7 @@ from typing import Final
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
+ANSWERED_S: Final = 1.0  # a server that runs opens a connection in a fraction of it
 _STEP_S: Final = 0.05
 
 
@@ -34,12 +35,21 @@ class ConnectionPace:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Let a connection be opened; one that is cancelled or not answered is given up."""
+        """Let a connection be opened; one that is not answered is given up.
+
+        One that is cancelled within `ANSWERED_S` shows nothing, unless the server hangs: a client went away.
+        """
         self._opening += 1
+        began_s = _now_s()
         try:
             yield
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) or isinstance(error.__cause__, TimeoutError):
+        except asyncio.CancelledError:
+            if self.is_hanging or _now_s() - began_s > ANSWERED_S:
+                self.note_given_up()
+            raise
+        except Exception as error:
+            cause = error.__cause__
+            if isinstance(cause, TimeoutError) and cause.errno is None:  # with one, the kernel found no server
                 self.note_given_up()
             raise
         finally:
