@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from netboot.model.boot.boot_record import BootEnd, BootPlan, BootRecord
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
-from netboot.model.install.install import Install, InstallEvent
+from netboot.model.install.install import Install, InstallEvent, Move
 from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 from netboot.store.installs import Installs
@@ -254,6 +254,45 @@ def test_a_boot_after_which_another_one_was_recorded_is_left_as_it_is(sqlite_url
             await database.close()
 
     assert asyncio.run(scenario()) == [[Step.OFFER], [Step.OFFER, Step.SCRIPT, Step.FAILED]]
+
+
+@pytest.mark.parametrize("writes_first", [True, False])
+def test_a_boot_that_another_appliance_records_is_left_to_it(store_url: str, writes_first: bool):
+    """It stores a move before the boot; an appliance that starts reads both between the two."""
+
+    async def scenario() -> tuple[list[BootRecord], BootRecord | None]:
+        database = await Database.open(store_url)
+        try:
+            installs, other = Installs(database), BootRecorder(Boots(database))
+            await installs.change(
+                CP1, partial(Install.armed, at=BEGIN, reason="test", attempts=3), at=BEGIN, what="armed"
+            )
+            happened(other, "cp1", 0, Step.OFFER, plan="install")
+            await other.boots.flush()
+            at = BEGIN + timedelta(seconds=10)
+            sent = partial(Install.moved_by, event=InstallEvent.SCRIPT_SENT, at=at)
+            await installs.change(CP1, sent, at=at, what=InstallEvent.SCRIPT_SENT.value)
+            happened(other, "cp1", 10, Step.SCRIPT, plan="install", name="boot.script_served")
+
+            async def histories(hosts: Sequence[HostName]) -> Mapping[HostName, Sequence[Move]]:
+                if writes_first:
+                    await other.boots.flush()
+                return await installs.histories(hosts)
+
+            started = BootRecorder(Boots(database))
+            await started.load(at)
+            await started.bring_forward(histories, at)
+            if not writes_first:
+                await other.boots.flush()
+            await started.boots.flush()
+            return await started.boots.of_host(CP1), other.newest(CP1)
+        finally:
+            await database.close()
+
+    [stored], recorded = asyncio.run(scenario())
+
+    assert stored == recorded
+    assert [(each.step, each.took_s) for each in stored.steps] == [(Step.OFFER, None), (Step.SCRIPT, 10.0)]
 
 
 def test_a_machine_that_is_registered_while_it_boots_continues_its_boot_under_its_name(sqlite_url: str):

@@ -42,14 +42,20 @@ class BootRecorder:
             self._take(boot)
 
     async def bring_forward(self, histories: Histories, now: datetime) -> None:
-        """Add what the stored moves of installs show and the boots that run lack, after a kill; raise StoreError."""
+        """Add what the stored moves of installs show and the boots that run lack, after a kill; raise StoreError.
+
+        A boot that another appliance records meanwhile is left to it: it stores a move before its boot.
+        """
         newest = {(boot.mac, boot.began_at) for boot in await self.boots.newest_running(now - LONGEST_STEP)}
         running = {host: boot for host, boot in self._of_hosts.items() if (boot.mac, boot.began_at) in newest}
         hosts = list(running)
         for first in range(0, len(hosts), _HOSTS_AT_ONCE):
+            changes = {}
             for host, moves in (await histories(hosts[first : first + _HOSTS_AT_ONCE])).items():
                 if (forward := with_moves(running[host], moves)) is not running[host]:
-                    self._keep(forward)
+                    changes[host] = running[host], forward
+            for boot in await self.boots.replace_unchanged(changes) if changes else ():
+                self._take(boot)
 
     def event_happened(self, event: Event, _level: int) -> None:
         """Add an event to the boot of its machine."""

@@ -4,7 +4,7 @@ The running boots are in the caller's memory; this copy survives a restart, and 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -104,6 +104,20 @@ class Boots:
                 return False
             await upsert(connection, _BOOTS, [columns_of(replace(boot, overdue=boot.overdue | {step}))])
         return True
+
+    async def replace_unchanged(self, changes: Mapping[HostName, tuple[BootRecord, BootRecord]]) -> list[BootRecord]:
+        """Replace the first boot by the second one, now; return those that replaced one. Raises StoreError.
+
+        A row that is not the first one any more is written by an appliance that runs, which knows more.
+        """
+        running = select(_BOOTS).where(_BOOTS.c.host.in_(changes), _BOOTS.c.ended_with.is_(None))
+        async with self._writing, self._database.transaction() as connection:
+            rows = await connection.execute(running.order_by(_BOOTS.c.mac, _BOOTS.c.began_at).with_for_update())
+            stored = list(map(boot_of, rows.mappings()))
+            replaced = [after for before, after in changes.values() if before in stored]
+            if replaced:
+                await upsert(connection, _BOOTS, [columns_of(boot) for boot in replaced])
+        return replaced
 
     def keep(self, boot: BootRecord) -> None:
         """Store the current state of a boot; it is written shortly after."""
