@@ -57,11 +57,14 @@ class ArmedContent:
 
     async def run(self, rescan: Callable[[EntryName], Awaitable[object]]) -> None:
         """Check until cancelled; have each medium and release read again that was lost or found."""
+        unread = set[EntryName]()
         while True:
             await asyncio.sleep(CHECK_S)
-            with suppress(DescriptorsError):  # a request reads what is not in memory
-                for entry in sorted(await self.check()):
+            unread |= await self.check()
+            with suppress(DescriptorsError):  # the rest is read at the next turn
+                for entry in sorted(unread):
                     await rescan(entry)
+                    unread.remove(entry)
 
     async def check(self) -> set[EntryName]:
         """Record an event for each armed host whose content was lost or found; return this content.

@@ -1,14 +1,19 @@
 """Which hosts are counted as not ready, and when the secrets of their Ignition files end."""
 
+import asyncio
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from fixtures.services import BuiltServices, WithServices
 
+from netboot.app import armed_content
 from netboot.app.armed_content import ArmedContent
+from netboot.errors import DescriptorsError
 from netboot.model.host.host import HostName
+from netboot.model.release import EntryKind, EntryName
 
 
 def watch(services: BuiltServices, content: Path) -> ArmedContent:
@@ -71,3 +76,34 @@ def test_the_time_until_the_first_secret_of_each_kind_ends_is_read_and_a_host_wh
 
     assert readings == {("worker", "bootstrap token"): -3600.0}
     assert counts == {"false": 1, "true": 0}
+
+
+def test_content_that_was_not_read_again_for_lack_of_a_descriptor_is_read_at_the_next_turn(
+    with_services: WithServices, content: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(armed_content, "CHECK_S", 0.01)
+    entries = [(EntryKind.MEDIUM, "ol8u10-x86_64"), (EntryKind.RELEASE, "ock-9")]
+
+    async def scenario(services: BuiltServices) -> list[EntryName]:
+        files, tried, done = watch(services, content), list[EntryName](), asyncio.Event()
+
+        async def rescan(entry: EntryName) -> None:
+            tried.append(entry)
+            if len(tried) in (1, 3):
+                raise DescriptorsError
+            if len(tried) == 4:
+                done.set()
+
+        await services.install_moves.arm_all([HostName("w1")], reason="a test", attempts=1)
+        await files.check()
+        services.change_host("w1", release="ock-9")
+        running = asyncio.create_task(files.run(rescan))
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await done.wait()
+        finally:
+            running.cancel()
+        return tried
+
+    assert with_services(scenario) == [entries[0], *entries, entries[1]]
