@@ -16,6 +16,7 @@ from netboot.operate.power.power_request import PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.power.power_sender import PowerSender
 from netboot.operate.rollout.decision import person_texts
+from netboot.operate.rollout.decision.person_texts import ToPress
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.store.power.power_intents import PowerIntents
 from netboot.telemetry.metrics import Metrics
@@ -60,7 +61,9 @@ def test_a_power_on_that_was_not_sent_is_cancelled_and_its_request_ends(with_ser
         await asyncio.gather(running, return_exceptions=True)
 
         assert (ended.state, ended.detail) == (IntentState.CANCELLED, "withdrawn: rollout 1")
-        assert str(text).startswith("its BMC did not power it on (cancelled: withdrawn: rollout 1)")
+        assert text is not None
+        assert text.text.startswith("its BMC did not power it on (cancelled: withdrawn: rollout 1)")
+        assert not text.is_sent
         assert bmcs.of("w1").sent == []
         ends = [event.data for event in await services.events() if event.name == "power.ended"]
         assert [(each["intent"], each["outcome"]) for each in ends] == [("r-1", "cancelled")]
@@ -80,10 +83,8 @@ def test_a_boot_of_which_something_remains_calls_a_person_at_once(with_services:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-        assert (
-            text
-            == f"the reset was sent, and w1 boots its URL only after this: put it first; {person_texts.power_again(W1)}"
-        )
+        what = "the reset was sent, and w1 boots its URL only after this: put it first"
+        assert text == ToPress(f"{what}; {person_texts.power_again(W1)}", is_sent=True)
         assert bmcs.of("w1").sent == ["uri http://192.0.2.10/a.efi", "reset on"]
 
     with_services(scenario)
@@ -124,11 +125,12 @@ def test_a_reset_that_was_sent_by_a_killed_daemon_is_not_repeated_and_has_a_comm
         await asyncio.gather(running, return_exceptions=True)
 
         assert sent == []
-        assert text == (
+        assert text == ToPress(
             "it is not known whether its BMC powered it on; if it does not boot from the network, do it again "
             "(unknown: netboot ended while it sent the reset: the machine was restarted or not; look at the machine: "
             "netboot power status w1; then request it again if it is needed); netboot power pxe w1, or power the "
-            "machine on and let it boot from the network once (often F12 at its start)"
+            "machine on and let it boot from the network once (often F12 at its start)",
+            is_sent=True,
         )
         assert (ended.state, bmcs.of("w1").sent) == (IntentState.DONE, ["once pxe", "reset on"])
 
@@ -169,7 +171,7 @@ def test_a_person_examines_a_machine_first_whose_former_installer_may_write(with
 
         text = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR)
 
-        assert text == (
+        assert text == ToPress(
             "cannot power pxe: w1 is installing: its installer is writing the disk; wait for its end "
             f"(netboot install watch w1); {person_texts.CHECK_FIRST}"
         )
@@ -189,8 +191,8 @@ def test_a_person_examines_a_machine_if_it_is_not_known_whether_the_machine_was_
         unknown = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR)
 
         what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
-        assert under_way == f"{what} (sending); {person_texts.power_again(W1)}"
-        assert unknown == f"{what} (unknown: HTTP status 500); {person_texts.power_again(W1)}"
+        assert under_way == ToPress(f"{what} (sending); {person_texts.power_again(W1)}", is_sent=True)
+        assert unknown == ToPress(f"{what} (unknown: HTTP status 500); {person_texts.power_again(W1)}", is_sent=True)
 
     with_services(scenario)
 
@@ -202,7 +204,7 @@ def test_a_power_on_that_a_person_does_in_time_is_not_sent_later(with_services: 
 
         text = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR, timeout_s=0)
 
-        assert text == (
+        assert text == ToPress(
             "its BMC did not power it on (cancelled: withdrawn: it was not sent within 0 s); "
             + person_texts.power_again(W1)
         )

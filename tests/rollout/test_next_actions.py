@@ -18,6 +18,7 @@ from netboot.operate.rollout.decision.effects import Arm, Effect, PowerOn, RunCo
 from netboot.operate.rollout.decision.host_moves import has_started
 from netboot.operate.rollout.decision.next_actions import next_step
 from netboot.operate.rollout.decision.observed import MARGIN, FileInPlace, Observed, ObservedInstall, Rules
+from netboot.operate.rollout.decision.person_texts import ToPress
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, TOKEN_LIFE, World, a_rollout, phases
 
 K = CommandKind
@@ -127,6 +128,35 @@ def test_machines_that_wait_for_a_person_hold_up_no_other_install():
     assert list(phases(world.rollout).values()) == [
         Phase.NEEDS_PERSON, Phase.NEEDS_PERSON, Phase.POWERING, Phase.POWERING, Phase.WAITING, Phase.WAITING
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_sent", "at_once", "after_the_limit"), [(False, 6, 6), (True, 2, 4)])
+def test_machines_whose_reset_was_perhaps_sent_count_until_they_would_have_booted(
+    is_sent: bool, at_once: int, after_the_limit: int
+):
+    world = World(a_rollout(0, 5, options=RolloutOptions(max_parallel=2)))
+    asked = []
+
+    def turns() -> int:
+        """Let no machine boot, and return how many power-ons were requested by now."""
+        for _ in range(20):
+            found = next_step(world.rollout, world.observed(), rules=world.rules, now=world.now)
+            world.rollout = found.rollout
+            for effect in found.effects:
+                if isinstance(effect, PowerOn):
+                    asked.append(effect.host)
+                    to_press = ToPress("look", is_sent=is_sent)
+                    world.rollout = outcomes.powered(world.rollout, effect.host, to_press, at=world.now)
+                elif isinstance(effect, Arm):
+                    world.rollout = world._do(effect)(world.rollout)
+        return len(asked)
+
+    first = turns()
+    world.now += world.rules.boot_limit
+
+    assert (first, turns()) == (at_once, after_the_limit)
+    assert len(set(asked)) == len(asked)
+    assert {each.reason for each in world.rollout.hosts if each.phase is Phase.NEEDS_PERSON} == {"look"}
 
 
 def test_a_machine_that_does_not_boot_after_its_power_on_is_left_to_a_person():

@@ -72,6 +72,7 @@ class PowerStep(StrEnum):
 
     NONE = "none"
     REQUESTED = "requested"
+    SENT = "sent"  # perhaps: a person looks, and its machine may boot meanwhile
     DONE = "done"
 
 
@@ -192,8 +193,14 @@ class Rollout:
         return self.failed - self.forgiven > self.options.failure_budget
 
     def installs(self) -> int:
-        """Count the hosts that `max_parallel` counts as installing: one that waits for a person holds up no other."""
-        return sum(each.phase in (P.POWERING, P.INSTALLING) for each in self.hosts)
+        """Count the hosts that `max_parallel` counts as installing.
+
+        One that waits for a person holds up no other, unless its reset was or may have been sent: it may boot.
+        """
+        return sum(
+            each.phase in (P.POWERING, P.INSTALLING) or (each.phase is P.NEEDS_PERSON and each.power is PowerStep.SENT)
+            for each in self.hosts
+        )
 
     def joining(self, part: RolloutPart) -> int:
         return sum(each.phase is P.JOINING for each in self.of(part))

@@ -11,6 +11,7 @@ from netboot.model.words import first_line
 from netboot.operate.power.power_request import PowerRefusedError, PowerRequest
 from netboot.operate.power.power_requests import PowerRequests
 from netboot.operate.rollout.decision import person_texts
+from netboot.operate.rollout.decision.person_texts import ToPress
 
 ENDED_S: Final = 600.0  # an action is several requests to a BMC
 
@@ -41,14 +42,14 @@ class BmcPower:
 
     async def power_on_to_network(
         self, host: HostName, *, request_id: str, actor: Actor, timeout_s: float = ENDED_S
-    ) -> str | None:
+    ) -> ToPress | None:
         """Power a machine on, to boot from the network once; None: done, else what a person does in its place.
 
         A request whose id is known is the same request again. Raises StoreError.
         """
         declared = self._hosts().get(host)
         if declared is None or declared.bmc is None:
-            return person_texts.PRESS
+            return ToPress(person_texts.PRESS)
         request = PowerRequest([host], PowerAction.PXE, id=request_id)
         try:
             [intent] = await self._requests.request(request, actor=actor)
@@ -59,19 +60,20 @@ class BmcPower:
         except StoreError:
             raise
         except PowerRefusedError as error:  # of what its machine does
-            return f"{first_line(str(error))}; {person_texts.CHECK_FIRST}"
+            return ToPress(f"{first_line(str(error))}; {person_texts.CHECK_FIRST}")
         except NetbootError as error:
-            return f"{first_line(str(error))}; {person_texts.power_again(host)}"
+            return ToPress(f"{first_line(str(error))}; {person_texts.power_again(host)}")
         return _to_press(ended)
 
 
-def _to_press(ended: PowerIntent) -> str | None:
+def _to_press(ended: PowerIntent) -> ToPress | None:
     if ended.state is IntentState.DONE:
         return None
     if ended.state is IntentState.INCOMPLETE:
-        return f"{first_line(ended.detail)}; {person_texts.power_again(ended.host)}"
+        return ToPress(f"{first_line(ended.detail)}; {person_texts.power_again(ended.host)}", is_sent=True)
+    is_sent = ended.state not in (IntentState.FAILED, IntentState.CANCELLED)
     what = "its BMC did not power it on"
-    if ended.state not in (IntentState.FAILED, IntentState.CANCELLED):
+    if is_sent:
         what = "it is not known whether its BMC powered it on; if it does not boot from the network, do it again"
     detail = f": {first_line(ended.detail)}" if ended.detail else ""
-    return f"{what} ({ended.state}{detail}); {person_texts.power_again(ended.host)}"
+    return ToPress(f"{what} ({ended.state}{detail}); {person_texts.power_again(ended.host)}", is_sent=is_sent)

@@ -177,6 +177,9 @@ def limit_of(each: RolloutHost, rollout: Rollout, rules: Rules) -> Limit | None:
 def _in_time(
     each: RolloutHost, install: ObservedInstall, rollout: Rollout, *, rules: Rules, now: datetime
 ) -> RolloutHost:
+    if each.phase is Phase.NEEDS_PERSON and each.power is PowerStep.SENT and each.changed_at is not None:
+        has_not_booted = now >= each.changed_at + rules.boot_limit and install.hold is None
+        return replace(each, power=PowerStep.DONE) if has_not_booted else each
     limit = limit_of(each, rollout, rules)
     if limit is None or now < limit.at or install.hold is not None:
         return each

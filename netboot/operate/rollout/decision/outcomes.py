@@ -26,14 +26,15 @@ def not_armed(rollout: Rollout, host: HostName, reason: str, *, at: datetime) ->
     return rollout.with_host(each.moved_to(Phase.FAILED, at=at, reason=reason))
 
 
-def powered(rollout: Rollout, host: HostName, to_press: str | None, *, at: datetime) -> Rollout:
+def powered(rollout: Rollout, host: HostName, to_press: person_texts.ToPress | None, *, at: datetime) -> Rollout:
     """Return a rollout after a machine was powered on; `to_press`: what a person must do in its place."""
     each = rollout.host(host)
     if each is None or each.power is not PowerStep.REQUESTED:
         return rollout
-    each = replace(each, power=PowerStep.DONE)
+    is_sent = to_press is not None and to_press.is_sent
+    each = replace(each, power=PowerStep.SENT if is_sent else PowerStep.DONE)
     if each.phase is Phase.POWERING and to_press is not None:
-        each = each.moved_to(Phase.NEEDS_PERSON, at=at, reason=to_press)
+        each = each.moved_to(Phase.NEEDS_PERSON, at=at, reason=to_press.text)
     return rollout.with_host(each)
 
 

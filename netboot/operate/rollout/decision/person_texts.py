@@ -1,5 +1,6 @@
 """What a person does in a rollout: where a machine has no BMC, and where no command is configured. Pure."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from netboot.model.host.host import HostName
@@ -36,6 +37,14 @@ _OF_COMMANDS: Final = {
     f"then {CONFIRM}",
     CommandKind.DELETE: f"run kubectl delete node {{host}}, then {CONFIRM}",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ToPress:
+    """What a person does for a machine in place of its BMC. `is_sent`: a reset was or may have been sent to it."""
+
+    text: str
+    is_sent: bool = False
 
 
 def of_command(kind: CommandKind, replaces: HostName | None) -> str:
