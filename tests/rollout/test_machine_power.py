@@ -179,6 +179,26 @@ def test_a_person_examines_a_machine_first_whose_former_installer_may_write(with
     with_services(scenario)
 
 
+def test_a_person_requests_again_what_was_refused_for_another_reason_than_the_machine(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        bmcs = FakeBmcs()
+        requests = requests_of(services, bmcs)
+        power = BmcPower(requests, services.registry.hosts)
+        bmcs.unusable = "sushy is missing"
+        without_library = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR)
+        bmcs.unusable = None
+        await requests.request(PowerRequest(["w1"], PowerAction.CYCLE), actor=Actor("alice", Source.API))
+        beside_another = await power.power_on_to_network(W1, request_id="r-1", actor=ACTOR)
+
+        assert without_library == ToPress(f"cannot power pxe: sushy is missing; {person_texts.power_again(W1)}")
+        assert beside_another == ToPress(
+            f"cannot power pxe: power cycle of w1, requested by alice at {services.clock.now():%H:%M:%S}, has not "
+            f"ended; netboot power status w1; {person_texts.power_again(W1)}"
+        )
+
+    with_services(scenario)
+
+
 def test_a_person_examines_a_machine_if_it_is_not_known_whether_the_machine_was_powered_on(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         requests = requests_of(services, FakeBmcs())

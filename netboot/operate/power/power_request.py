@@ -81,7 +81,7 @@ class PowerRefusedError(NetbootError):
     code = "power-refused"
 
     def __init__(self, action: PowerAction, reasons: Reasons, *, is_forcible: bool) -> None:
-        self.reasons = reasons
+        self.reasons, self.is_forcible = reasons, is_forcible
         lines = [f"cannot power {action}: {reason}" for found in reasons.values() for reason in found]
         cure = "; correct this, or request it anyway with --force" if is_forcible else ""
         super().__init__("\n".join([*lines, f"nothing was requested{cure}"]))

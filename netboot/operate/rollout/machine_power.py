@@ -59,10 +59,10 @@ class BmcPower:
                 ended = await self._requests.ended(intent.id, timeout_s=0)
         except StoreError:
             raise
-        except PowerRefusedError as error:  # of what its machine does
-            return ToPress(f"{first_line(str(error))}; {person_texts.CHECK_FIRST}")
         except NetbootError as error:
-            return ToPress(f"{first_line(str(error))}; {person_texts.power_again(host)}")
+            is_of_machine = isinstance(error, PowerRefusedError) and error.is_forcible  # of what it does now
+            cure = person_texts.CHECK_FIRST if is_of_machine else person_texts.power_again(host)
+            return ToPress(f"{first_line(str(error))}; {cure}")
         return _to_press(ended)
 
 
