@@ -1,6 +1,6 @@
 """Records what a daemon that was killed has stored of power actions and not recorded: each event is written later."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -13,12 +13,15 @@ EXAMINED: Final = 1_000  # the newest intents: only those of the last moments ca
 _ENDS: Final = frozenset({"power.ended", "power.failed"})
 
 
-async def record_lost(sender: PowerSender, activity: ActivityLog, *, owner: str | None, before: datetime) -> None:
-    """Record each request and each end of an intent of `owner` that has no event; None: of all. Raises StoreError.
+async def record_lost(
+    sender: PowerSender, activity: ActivityLog, *, others: Collection[str] = (), before: datetime
+) -> None:
+    """Record each request and each end of an intent that has no event. Raises StoreError.
 
-    Those from `before` on are of this daemon, which records them itself.
+    `others`: the appliances that run beside this one, and record theirs themselves; so does this one those from
+    `before` on.
     """
-    kept = await sender.intents.latest(EXAMINED, owner=owner)
+    kept = await sender.intents.latest(EXAMINED, without=others)
     oldest_at = await activity.oldest_at()  # the events of earlier intents may have been deleted
     earlier = (each for each in kept if each.requested_at < before)
     at_risk = [each for each in earlier if oldest_at is None or each.requested_at >= oldest_at]

@@ -36,6 +36,7 @@ from netboot.operate.power.power_request import (
 )
 from netboot.operate.power.power_sender import PowerSender
 from netboot.operate.selection import EVERY_HOST, HostSelection
+from netboot.store.appliances.appliance_rows import LOST_S
 from netboot.telemetry.metrics import Reading
 
 if TYPE_CHECKING:
@@ -195,11 +196,12 @@ class PowerRequests:
 
     async def run(self) -> None:
         """Send what is requested, until cancelled; then what is being sent has `STOP_S` to end."""
-        began_at, is_complete = self._sender.clock.now(), False
+        clock, is_complete = self._sender.clock, False
+        began_at, began_s = clock.now(), clock.monotonic()
         try:
             while True:
                 self._wake.clear()
-                is_complete = is_complete or await self._record_lost(began_at)
+                is_complete = is_complete or await self._record_lost(began_at, began_s)
                 await self.begin_open()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(AWAITED_S if self._ends else CHECK_S):
@@ -207,11 +209,18 @@ class PowerRequests:
         finally:
             await self._end_tasks()
 
-    async def _record_lost(self, began_at: datetime) -> bool:
-        """Complete the events of earlier daemons; return whether the store has let it."""
-        owner = self._owner if self._is_shared else None
+    async def _record_lost(self, began_at: datetime, began_s: float) -> bool:
+        """Complete the events of daemons that run no longer; return whether that is done.
+
+        On a shared store, one that was killed counts as running for `LOST_S`.
+        """
+        running = self._running_ids() if self._is_shared else ()
+        is_early = self._is_shared and self._sender.clock.monotonic() < began_s + LOST_S + CHECK_S
+        if running is None or is_early:
+            return False
         try:
-            await record_lost(self._sender, self._activity, owner=owner, before=began_at)
+            others = set(running) - {self._owner}
+            await record_lost(self._sender, self._activity, others=others, before=began_at)
         except StoreError as error:
             log.warning("power.delayed", reason=str(error))
             return False

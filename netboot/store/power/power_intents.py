@@ -86,11 +86,11 @@ class PowerIntents:
         async with self._database.reading() as connection:
             return [intent_of(row) for row in (await connection.execute(newest)).mappings()]
 
-    async def latest(self, limit: int, *, owner: str | None) -> list[PowerIntent]:
-        """Read the newest intents of an appliance, the newest first; None: of all."""
+    async def latest(self, limit: int, *, without: Collection[str] = ()) -> list[PowerIntent]:
+        """Read the newest intents, the newest first, except those of some appliances."""
         wanted = select(tables.power_intents).order_by(_intents.requested_at.desc(), _intents.id).limit(limit)
-        if owner is not None:
-            wanted = wanted.where(_intents.owner == owner)
+        if without:
+            wanted = wanted.where(_intents.owner.not_in(without))
         async with self._database.reading() as connection:
             return [intent_of(row) for row in (await connection.execute(wanted)).mappings()]
 

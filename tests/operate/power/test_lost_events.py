@@ -1,9 +1,11 @@
 """Events of power actions whose daemon was killed before it wrote them: the next start records each once."""
 
 import asyncio
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final
 
+import pytest
 from fixtures.fake_bmcs import FakeBmcs
 from fixtures.services import BuiltServices, WithServices
 
@@ -11,6 +13,7 @@ from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostName
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent
+from netboot.operate.power import power_requests
 from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.lost_events import record_lost
 from netboot.operate.power.power_requests import PowerRequests
@@ -37,13 +40,16 @@ def sender_of(services: BuiltServices) -> PowerSender:
     )
 
 
-def requests_of(services: BuiltServices, sender: PowerSender) -> PowerRequests:
+def requests_of(
+    services: BuiltServices, sender: PowerSender, *, running_ids: Callable[[], Collection[str] | None] | None = None
+) -> PowerRequests:
+    """Build the use cases; `running_ids` None: of a store that is not shared."""
     return PowerRequests(
         sender,
         activity=ActivityLog(services.database),
         owner=OWN,
-        running_ids=lambda: [OWN],
-        is_shared=False,
+        running_ids=running_ids or (lambda: [OWN]),
+        is_shared=running_ids is not None,
         new_id=lambda: "1",
     )
 
@@ -69,10 +75,10 @@ async def recorded(services: BuiltServices) -> list[tuple[str, str, object, obje
     ]
 
 
-async def started(services: BuiltServices, sender: PowerSender, *, owner: str | None = OWN) -> None:
+async def started(services: BuiltServices, sender: PowerSender) -> None:
     """Do what a daemon does at its start, ten minutes later."""
     services.clock.pass_(600)
-    await record_lost(sender, ActivityLog(services.database), owner=owner, before=services.clock.now())
+    await record_lost(sender, ActivityLog(services.database), before=services.clock.now())
 
 
 def test_each_request_and_end_without_an_event_is_recorded_once(with_services: WithServices):
@@ -87,7 +93,6 @@ def test_each_request_and_end_without_an_event_is_recorded_once(with_services: W
         await services.event_log.flush()
         services.clock.pass_(1)
         await stored(sender, "failed", IntentState.FAILED)
-        await stored(sender, "other", IntentState.DONE, owner="another appliance")
         before = await recorded(services)
 
         await started(services, sender)
@@ -117,9 +122,9 @@ def test_what_ends_after_the_start_and_what_is_older_than_every_stored_event_is_
         services.clock.pass_(1)
         begun = await stored(sender, "begun", IntentState.DONE)
 
-        await record_lost(sender, ActivityLog(services.database), owner=None, before=begun.requested_at)
+        await record_lost(sender, ActivityLog(services.database), before=begun.requested_at)
         at_once = await recorded(services)
-        await record_lost(sender, ActivityLog(services.database), owner=None, before=begun.requested_at + MINUTE / 2)
+        await record_lost(sender, ActivityLog(services.database), before=begun.requested_at + MINUTE / 2)
 
         assert at_once == []
         assert await recorded(services) == [("power.requested", "begun", None, begun.requested_at)]
@@ -169,6 +174,58 @@ def test_a_daemon_records_them_when_it_starts(with_services: WithServices):
         assert [each[:3] for each in await recorded(services)] == [
             ("power.requested", "w1", None),
             ("power.ended", "w1", "done"),
+        ]
+
+    with_services(scenario)
+
+
+def test_on_a_shared_store_those_of_appliances_that_run_no_longer_are_recorded(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(power_requests, "CHECK_S", 0.01)
+
+    async def scenario(services: BuiltServices) -> None:
+        sender = sender_of(services)
+        running, readings = {OWN, "another", "killed"}, []
+
+        def running_ids() -> Collection[str] | None:
+            readings.append(None)
+            return None if len(readings) < 3 else running
+
+        await stored(sender, "lost", IntentState.DONE, owner="killed")
+        await stored(sender, "taken", IntentState.FAILED)  # from one that was killed, or of this appliance itself
+        await stored(sender, "other", IntentState.DONE, owner="another")
+        services.clock.pass_(600)
+        requests = requests_of(services, sender, running_ids=running_ids)
+
+        async def turns(count: int) -> None:
+            """Let the use cases read the appliances `count` times more."""
+            until = len(readings) + count
+            for _ in range(1000):
+                if len(readings) >= until:
+                    break
+                await asyncio.sleep(0.01)
+
+        run = asyncio.create_task(requests.run())
+        try:
+            await turns(4)
+            at_once = await recorded(services)
+            running.remove("killed")  # it has counted as running until now
+            services.clock.pass_(20)
+            for _ in range(1000):
+                if len(await recorded(services)) >= 4:
+                    break
+                await asyncio.sleep(0.01)
+        finally:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+
+        assert at_once == []
+        assert sorted(each[:3] for each in await recorded(services)) == [
+            ("power.ended", "lost", "done"),
+            ("power.failed", "taken", "failed"),
+            ("power.requested", "lost", None),
+            ("power.requested", "taken", None),
         ]
 
     with_services(scenario)
