@@ -16,7 +16,8 @@ from netboot.operate.selection import EVERY_HOST, HostSelection
 WRITING: Final = timedelta(hours=1)  # that an installer may write its disk
 
 UNPROVED: Final = frozenset({InstallState.OFFERED, InstallState.LOADING, InstallState.FAILED})  # perhaps
-_UNPROVED: Final = frozenset({InstallEvent.OFFER_SENT, InstallEvent.SCRIPT_SENT, InstallEvent.ATTEMPTS_SPENT})
+_SERVED: Final = frozenset({InstallEvent.SCRIPT_SENT, InstallEvent.ATTEMPTS_SPENT})
+_UNPROVED: Final = _SERVED | frozenset({InstallEvent.OFFER_SENT})
 
 Reasons = Mapping[HostName, Sequence[str]]
 
@@ -103,21 +104,25 @@ def judged_install(install: Install, moves: Sequence[Move], *, now: datetime) ->
 
     Anybody on the boot LAN can request an offer and a script with the MAC of an armed host, until its boots are spent:
     what that leads to counts only for a host that was armed anew. A disk may be written for `WRITING` after the report
-    that it is. `moves`: the history of the host, oldest first.
+    that it is, and a disk counts as installed until an arming whose installer was served. `moves`: the history of the
+    host, oldest first.
     """
     shown, since = install.state, now
+    is_served = is_renewed = False
     for move in reversed(moves):
         if move.what == "armed" and install.is_armed:
             return install
+        is_served = is_served or move.what in _SERVED
+        is_renewed = is_renewed or (is_served and move.what == "armed")
         if move.before is move.after:
             continue
         since = move.at
         if move.what not in _UNPROVED:
             break
         shown = move.before
-    is_over = shown is InstallState.INSTALLING and now - since >= WRITING
-    is_shown = shown in (InstallState.INSTALLING, InstallState.INSTALLED) and not is_over
-    return replace(install, state=shown) if is_shown else install
+    is_first_boot = shown is InstallState.INSTALLED and not is_renewed
+    is_writing = shown is InstallState.INSTALLING and now - since < WRITING
+    return replace(install, state=shown) if is_writing or is_first_boot else install
 
 
 def possible_action(
@@ -126,12 +131,16 @@ def possible_action(
     install: Install,
     open_intent: PowerIntent | None,
     *,
+    shown: InstallState | None = None,
     unusable: Sequence[str] = (),
 ) -> PossibleAction:
-    """Judge an action on a host; `open_intent` is the one that has not ended, `unusable` what else prevents it."""
+    """Judge an action on a host by its judged install; `shown`: the state that it is judged from.
+
+    `open_intent` is the one that has not ended, `unusable` what else prevents the action.
+    """
     if host.bmc is None:
         return PossibleAction(action, [no_bmc(host.name)])
     binding = [*([under_way(open_intent)] if open_intent is not None else []), *unusable]
-    why = refusal(action, install)
+    why = refusal(action, install, shown=shown)
     reasons = [*binding, *([why] if why is not None else [])]
     return PossibleAction(action, reasons, is_forcible=bool(reasons) and not binding)

@@ -128,16 +128,23 @@ class PowerRequests:
         """Return the power of a host as it was read last, its actions, and its newest intents."""
         host = self._sender.hosts().named(name)
         intents = await self._intents.of_host(host.name, limit=SHOWN)
-        install = await self._sender.install_of(host.name)
+        install, shown = await self._sender.install_of(host.name)
         open_ = next((each for each in intents if each.is_open), None)
-        actions = [self.possible(action, host, install, open_) for action in PowerAction]
+        actions = [self.possible(action, host, install, open_, shown=shown) for action in PowerAction]
         return HostPower(host.name, host.bmc is not None, self.observed(host.name), actions, intents)
 
     def possible(
-        self, action: PowerAction, host: Host, install: Install, open_intent: PowerIntent | None
+        self,
+        action: PowerAction,
+        host: Host,
+        install: Install,
+        open_intent: PowerIntent | None,
+        *,
+        shown: InstallState | None = None,
     ) -> PossibleAction:
         """Judge an action on a host as its request would be judged now; `open_intent`: the one that has not ended."""
-        return possible_action(action, host, install, open_intent, unusable=self.unusable(action, host))
+        unusable = self.unusable(action, host)
+        return possible_action(action, host, install, open_intent, shown=shown, unusable=unusable)
 
     def unusable(self, action: PowerAction, host: Host) -> list[str]:
         """List why an action on a host that has a BMC is refused now, whatever its machine does."""
@@ -315,9 +322,9 @@ class PowerRequests:
         open_ = {each.host: each for each in await self._intents.open()}
         found = {}
         for host in hosts:
-            install = await self._sender.install_of(host.name)
-            unusable = self._unusable(uris[host.name])
-            judged = possible_action(request.action, host, install, open_.get(host.name), unusable=unusable)
+            install, shown = await self._sender.install_of(host.name)
+            unusable, last = self._unusable(uris[host.name]), open_.get(host.name)
+            judged = possible_action(request.action, host, install, last, shown=shown, unusable=unusable)
             if judged.reasons and not (request.is_forced and judged.is_forcible):
                 found[host.name] = judged
         return found

@@ -20,7 +20,7 @@ from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install
+from netboot.model.install.install import Install, InstallState
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
 from netboot.model.words import one_line
@@ -105,12 +105,16 @@ class PowerSender:
         else:
             await self._end(intent, await self._end_by_state(intent, host, reason))
 
-    async def install_of(self, host: HostName) -> Install:
-        """Read the install by which an action on a host is judged."""
+    async def install_of(self, host: HostName) -> tuple[Install, InstallState]:
+        """Read the install by which an action on a host is judged, and the state that is shown of it."""
         install = await self.install_moves.read(host)
+        return await self.judged(install), install.state
+
+    async def judged(self, install: Install) -> Install:
+        """Return an install as actions judge it; raise StoreError."""
         if install.state not in UNPROVED:
             return install
-        return judged_install(install, await self.install_moves.history(host), now=self.clock.now())
+        return judged_install(install, await self.install_moves.history(install.host), now=self.clock.now())
 
     async def _prepared(self, intent: PowerIntent) -> _Reset | _End:
         """Judge an intent again, and do what comes before its reset."""
@@ -141,8 +145,8 @@ class PowerSender:
     async def _refusal(self, intent: PowerIntent) -> str | None:
         if abs(self.clock.now() - intent.requested_at) > LONGEST_WAIT:
             return f"it was requested at {intent.requested_at:%Y-%m-%d %H:%M:%S} and not sent in time; request it again"
-        install = await self.install_of(intent.host)
-        return refusal(intent.action, install, is_forced=intent.is_forced)
+        install, shown = await self.install_of(intent.host)
+        return refusal(intent.action, install, shown=shown, is_forced=intent.is_forced)
 
     async def _reset(self, sending: _Sending, prepared: _Reset) -> _End:
         loop = asyncio.get_running_loop()

@@ -468,7 +468,8 @@ def test_a_forged_request_for_a_boot_allows_no_reset_while_the_disk_is_written(
         (later,) = await rack.ends_of(A.CYCLE)
 
         assert moved.state is state
-        assert refused.reasons["cp1"][0].startswith("cp1 is installing: its installer is writing the disk")
+        what = f"cp1 is {state}, and was installing before: its installer is writing the disk"
+        assert refused.reasons["cp1"][0].startswith(what)
         assert shown == {A.ON: False, A.OFF: True, A.CYCLE: True, A.PXE: True}
         assert later.state is IntentState.DONE
 
@@ -489,7 +490,38 @@ def test_an_arming_that_is_cancelled_allows_no_reset_in_the_first_boot(with_serv
         refused = await rack.refusal_of(A.CYCLE, "cp1")
 
         assert not any(armed.values())
-        assert refused.reasons["cp1"][0].startswith("cp1 is installed and not ready: a reset in its first boot makes")
+        (why,) = refused.reasons["cp1"]
+        assert why.startswith("cp1 is offered, and was installed before and not ready: a reset in its first boot makes")
+        assert why.endswith("if it is switched off: netboot power on cp1; to install it anew: netboot install arm cp1")
+
+    with_rack(with_services, work)
+
+
+@pytest.mark.parametrize("end", ["spent", "cancelled"])
+def test_an_arming_whose_installer_was_served_ends_the_first_boot_of_the_install_before(
+    with_services: WithServices, end: str
+):
+    async def work(rack: Rack) -> None:
+        moves = rack.services.install_moves
+        await moves.arm_all([CP1], reason="test", attempts=2)
+        await rack.become(InstallState.LOADING)
+        await moves.move(CP1, InstallEvent.REPORTED_DONE, cause=ChangeCause())
+        await moves.arm_all([CP1], reason="anew", attempts=1)
+        await moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
+        await moves.move(CP1, InstallEvent.SCRIPT_SENT, cause=ChangeCause())
+        if end == "spent":
+            await moves.move(CP1, InstallEvent.ATTEMPTS_SPENT, cause=ChangeCause())
+        else:
+            await moves.cancel(CP1, reason="test")
+        install = await moves.read(CP1)
+
+        (ended,) = await rack.ends_of(A.CYCLE)
+
+        assert (install.state, install.is_armed) == (
+            InstallState.FAILED if end == "spent" else InstallState.LOADING,
+            False,
+        )
+        assert ended.state is IntentState.DONE
 
     with_rack(with_services, work)
 
