@@ -9,6 +9,7 @@ import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 from operate.power.test_power_requests import built
 
+from netboot.boot.install_moves import ChangeCause
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import (
     HostFileError,
@@ -23,6 +24,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import HostName
+from netboot.model.install.install import InstallEvent, InstallState
 from netboot.model.power.power import PowerAction
 from netboot.operate.actions import host_arming
 from netboot.operate.actions.host_actions import HostActions
@@ -127,6 +129,32 @@ def test_power_actions_are_judged_as_their_request_would_be_and_only_by_a_daemon
         rack.bmcs.unusable = "sushy is missing"
         (_, unusable) = (await made.on(["cp1"], C))[0]
         assert (unusable.reasons, unusable.is_forcible) == ([under_way(intent), "sushy is missing"], False)
+
+    with_services(scenario)
+
+
+def test_power_actions_of_a_state_that_is_not_proved_are_judged_as_their_request(with_services: WithServices):
+    """A forged offer does not let a page restart a machine whose disk is written."""
+
+    async def scenario(services: BuiltServices) -> None:
+        rack, moves = built(services), services.install_moves
+        await moves.arm_all([CP1], reason="test", attempts=2)
+        await rack.become(InstallState.LOADING)
+        await moves.move(CP1, InstallEvent.REPORTED_STARTED, cause=ChangeCause())
+        await moves.move(CP1, InstallEvent.OFFER_SENT, cause=ChangeCause())
+        made = uses(services, power=rack.power).actions
+        refused = await rack.refusal_of(PowerAction.CYCLE, "cp1")
+
+        shown = {each.verb: each for each in await made.of("cp1") if each.verb in POWER_ACTIONS}
+        ((_, first), (_, second)) = await made.on(["cp1", "w1"], C)
+
+        assert refused.reasons["cp1"][0].startswith("cp1 is offered, and was installing before")
+        assert [verb for verb, each in shown.items() if each.reasons] == [
+            verb for verb, action in POWER_ACTIONS.items() if action is not PowerAction.ON
+        ]
+        assert shown[C] == first
+        assert (first.reasons, first.is_forcible) == (refused.reasons["cp1"], True)
+        assert (second.reasons, second.is_forcible) == ([], False)
 
     with_services(scenario)
 

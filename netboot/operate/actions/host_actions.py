@@ -4,7 +4,7 @@ The sentences are those with which the use cases themselves refuse, so that comm
 Changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import product
 
@@ -54,19 +54,22 @@ class HostActions:
         kept = await self._host_changes.removal_refusals(hosts) if verb in REMOVALS else {}
         return [(each, await self._action(verb, each, kept)) for each in observed]
 
-    async def _power_actions(self, hosts: Sequence[ObservedHost], verbs: Iterable[HostVerb]) -> list[HostAction]:
+    async def _power_actions(self, hosts: Sequence[ObservedHost], verbs: Collection[HostVerb]) -> list[HostAction]:
         """Judge power actions on hosts as their request would be judged now."""
         if self._power is None:
             return [HostAction(each.host.name, verb, [NO_DAEMON]) for each, verb in product(hosts, verbs)]
         newest = await self._power.newest([each.host.name for each in hosts])
         found = []
-        for each, verb in product(hosts, verbs):
+        for each in hosts:
             last = newest.get(each.host.name)
             open_ = last if last is not None and last.is_open else None
-            judged = self._power.possible(POWER_ACTIONS[verb], each.host, each.install, open_)
             after = last.id if last is not None else ""
-            action = HostAction(each.host.name, verb, judged.reasons, is_forcible=judged.is_forcible, after=after)
-            found.append(action)
+            actions = [POWER_ACTIONS[verb] for verb in verbs]
+            judged = await self._power.possible(actions, each.host, each.install, open_)
+            found += [
+                HostAction(each.host.name, verb, one.reasons, is_forcible=one.is_forcible, after=after)
+                for verb, one in zip(verbs, judged, strict=True)
+            ]
         return found
 
     async def _action(self, verb: HostVerb, observed: ObservedHost, kept: Mapping[HostName, str]) -> HostAction:

@@ -5,7 +5,7 @@ An intent belongs to the appliance that stored it. Another one takes it over by 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -128,23 +128,23 @@ class PowerRequests:
         """Return the power of a host as it was read last, its actions, and its newest intents."""
         host = self._sender.hosts().named(name)
         intents = await self._intents.of_host(host.name, limit=SHOWN)
-        install, shown = await self._sender.install_of(host.name)
+        install = await self._sender.install_moves.read(host.name)
         open_ = next((each for each in intents if each.is_open), None)
-        actions = [self.possible(action, host, install, open_, shown=shown) for action in PowerAction]
+        actions = await self.possible(PowerAction, host, install, open_)
         return HostPower(host.name, host.bmc is not None, self.observed(host.name), actions, intents)
 
-    def possible(
-        self,
-        action: PowerAction,
-        host: Host,
-        install: Install,
-        open_intent: PowerIntent | None,
-        *,
-        shown: InstallState | None = None,
-    ) -> PossibleAction:
-        """Judge an action on a host as its request would be judged now; `open_intent`: the one that has not ended."""
-        unusable = self.unusable(action, host)
-        return possible_action(action, host, install, open_intent, shown=shown, unusable=unusable)
+    async def possible(
+        self, actions: Iterable[PowerAction], host: Host, install: Install, open_intent: PowerIntent | None
+    ) -> list[PossibleAction]:
+        """Judge actions on a host as their request would be judged now.
+
+        `install` is the stored one, `open_intent` the one that has not ended.
+        """
+        judged, shown = await self._sender.judged(install), install.state
+        return [
+            possible_action(action, host, judged, open_intent, shown=shown, unusable=self.unusable(action, host))
+            for action in actions
+        ]
 
     def unusable(self, action: PowerAction, host: Host) -> list[str]:
         """List why an action on a host that has a BMC is refused now, whatever its machine does."""
