@@ -106,6 +106,7 @@ class PowerRequests:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while intent is not None and intent.is_open:
+                    self._wake.set()  # it is read each `AWAITED_S` from now on
                     await end.wait()
                     end = self._ends.setdefault(intent_id, asyncio.Event())
                     intent = await self._intents.get(intent_id)

@@ -29,7 +29,7 @@ from netboot.operate.power.power_sender import PowerSender
 from netboot.operate.selection import HostSelection
 from netboot.store.database import Database
 from netboot.store.power.power_intents import PowerIntents
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.metrics import Metrics, Reading
 
 CP1, W1 = HostName("cp1"), HostName("w1")
 ALICE: Final = Actor("alice", Source.API)
@@ -601,6 +601,30 @@ def test_of_two_appliances_that_request_at_once_one_is_refused(with_services: Wi
         assert "--force" not in str(busy)
 
     with_rack(with_services, work, others=[other])
+
+
+def test_an_end_by_another_appliance_is_seen_soon_also_if_its_waiter_comes_between_two_readings(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "CHECK_S", 3600.0)
+
+    async def scenario(services: BuiltServices) -> None:
+        rack = built(services, running=(OWN, "another"), is_shared=True)
+        other = PowerIntent("x", CP1, A.OFF, ALICE, services.clock.now(), owner="another")
+        assert await rack.intents.add([other]) == ()
+        running = asyncio.create_task(rack.power.run())
+        await wait_until(lambda: Reading("power_actions_open", 1) in rack.power.readings())
+        waiting = asyncio.create_task(rack.power.ended("x", timeout_s=10.0))
+        await asyncio.sleep(0)
+        await rack.intents.move(other, IntentState.CANCELLED, at=services.clock.now())
+
+        ended = await asyncio.wait_for(waiting, 5.0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert ended.state is IntentState.CANCELLED
+
+    with_services(scenario)
 
 
 def test_hosts_are_selected_by_their_role(with_services: WithServices):
