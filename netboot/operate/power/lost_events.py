@@ -33,7 +33,7 @@ async def record_lost(
             sender.record_request(intent)
         is_earlier = intent.ended_at is not None and intent.ended_at < before
         if is_earlier and not any((name, intent.id) in recorded for name in _ENDS):
-            sender.record_end(intent)
+            sender.record_end(intent, is_late=True)
 
 
 async def _recorded(activity: ActivityLog, intents: Sequence[PowerIntent]) -> AsyncIterator[tuple[str, object]]:

@@ -239,9 +239,10 @@ class PowerSender:
         """Record a stored request."""
         self._emit("power.requested", intent, {}, at=intent.requested_at)
 
-    def record_end(self, ended: PowerIntent) -> None:
-        """Record a stored end: the metric and the event."""
-        self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
+    def record_end(self, ended: PowerIntent, *, is_late: bool = False) -> None:
+        """Record a stored end: the event, and the metric unless the end is one of an earlier daemon."""
+        if not is_late:
+            self.metrics.count("power_actions", action=ended.action.value, outcome=ended.state.value)
         outcome = {"outcome": ended.state.value, "reason": ended.detail or None}
         if ended.state in {IntentState.INCOMPLETE, IntentState.FAILED, IntentState.UNKNOWN}:
             self._emit("power.failed", ended, outcome, at=ended.ended_at, level=logging.ERROR)

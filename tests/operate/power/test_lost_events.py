@@ -108,6 +108,7 @@ def test_each_request_and_end_without_an_event_is_recorded_once(with_services: W
         assert await recorded(services) == once
         ended = next(event for event in await services.events() if event.data.get("outcome") == "failed")
         assert (ended.host, ended.data["actor"], ended.data["reason"]) == ("failed", "alice", "a reason")
+        assert sender.metrics.total("power_actions") == 1, "a counter of this daemon does not count those of another"
 
     with_services(scenario)
 
