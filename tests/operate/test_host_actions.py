@@ -133,7 +133,7 @@ def test_power_actions_are_judged_as_their_request_would_be_and_only_by_a_daemon
     with_services(scenario)
 
 
-def test_power_actions_of_a_state_that_is_not_proved_are_judged_as_their_request(with_services: WithServices):
+def test_power_actions_of_a_state_that_no_report_shows_are_judged_as_their_request(with_services: WithServices):
     """A forged offer does not let a page restart a machine whose disk is written."""
 
     async def scenario(services: BuiltServices) -> None:

@@ -135,7 +135,7 @@ def test_machines_whose_reset_was_perhaps_sent_count_until_they_would_have_boote
     is_sent: bool, at_once: int, after_the_limit: int
 ):
     world = World(a_rollout(0, 5, options=RolloutOptions(max_parallel=2)))
-    asked = []
+    requested = []
 
     def turns() -> int:
         """Let no machine boot, and return how many power-ons were requested by now."""
@@ -144,18 +144,18 @@ def test_machines_whose_reset_was_perhaps_sent_count_until_they_would_have_boote
             world.rollout = found.rollout
             for effect in found.effects:
                 if isinstance(effect, PowerOn):
-                    asked.append(effect.host)
+                    requested.append(effect.host)
                     to_press = ToPress("look", is_sent=is_sent)
                     world.rollout = outcomes.powered(world.rollout, effect.host, to_press, at=world.now)
                 elif isinstance(effect, Arm):
                     world.rollout = world._do(effect)(world.rollout)
-        return len(asked)
+        return len(requested)
 
     first = turns()
     world.now += world.rules.boot_limit
 
     assert (first, turns()) == (at_once, after_the_limit)
-    assert len(set(asked)) == len(asked)
+    assert len(set(requested)) == len(requested)
     assert {each.reason for each in world.rollout.hosts if each.phase is Phase.NEEDS_PERSON} == {"look"}
 
 

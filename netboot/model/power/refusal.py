@@ -15,7 +15,7 @@ def refusal(
     """Return why the machine of an install must not be switched off or restarted now; None: it may be.
 
     A host that is armed may always be restarted unless it is being installed: its disk is wiped next. `shown`: the
-    state that everything else shows, if that is not proved.
+    state that everything else shows, if no report shows it.
     """
     if action is PowerAction.ON or is_forced:
         return None
