@@ -108,7 +108,7 @@ class Boots:
     async def replace_unchanged(self, changes: Mapping[HostName, tuple[BootRecord, BootRecord]]) -> list[BootRecord]:
         """Replace the first boot by the second one, now; return those that replaced one. Raises StoreError.
 
-        A row that is not the first one any more is written by an appliance that runs, which knows more.
+        A row that is not the first one any more is written by an appliance that runs, and is newer.
         """
         running = select(_BOOTS).where(_BOOTS.c.host.in_(changes), _BOOTS.c.ended_with.is_(None))
         async with self._writing, self._database.transaction() as connection:
