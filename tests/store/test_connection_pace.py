@@ -136,7 +136,7 @@ def test_a_server_that_hangs_gets_few_sessions_and_is_used_again_when_it_goes_on
     opened, faults = with_proxy(store_url, tmp_path, monkeypatch, work)
 
     # those of the first moment, as many as the pool has, and a request to cancel each query; then one in each pause
-    assert opened <= 2 * POOL + 4
+    assert opened <= 2 * POOL + 8
     assert faults == {"the store did not answer within 0.2 s; check the load of its disk, or of its database server"}
 
 
@@ -166,7 +166,7 @@ def test_the_pauses_grow_up_to_the_longest_and_end_with_an_answer(monkeypatch: p
     now_s = 0.0
     monkeypatch.setattr(connection_pace, "_now_s", lambda: now_s)
     pace, pauses = connection_pace.ConnectionPace(), []
-    for _ in range(7):
+    for _ in range(9):
         pace.note_given_up()
         pace.note_given_up()  # of the same moment
         pauses.append(pace._next_s - now_s)
@@ -176,7 +176,7 @@ def test_the_pauses_grow_up_to_the_longest_and_end_with_an_answer(monkeypatch: p
     is_hanging = pace.is_hanging
     pace.note_answered(opened_s=now_s)
 
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert (is_hanging, pace.is_hanging) == (True, False)
 
 
@@ -188,9 +188,9 @@ UNREACHABLE: Final = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
     ("error", "cause", "opened_s", "hangs_before", "pause_s"),
     [
         (asyncio.CancelledError(), None, 1.0, False, None),  # a client that disconnects while a connection is opened
-        (asyncio.CancelledError(), None, 1.1, False, 1.0),
-        (asyncio.CancelledError(), None, 0.1, True, 2.0),
-        (StoreError("no answer"), NOT_ANSWERED, 0.5, False, 1.0),
+        (asyncio.CancelledError(), None, 1.1, False, 0.25),
+        (asyncio.CancelledError(), None, 0.1, True, 0.5),
+        (StoreError("no answer"), NOT_ANSWERED, 0.5, False, 0.25),
         (StoreError("no route"), UNREACHABLE, 130.0, False, None),
         (StoreError("refused"), ConnectionRefusedError(), 2.0, False, None),
     ],

@@ -99,6 +99,7 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "AccountStore.all": lambda store: AccountStore(store).all(),
     "ActivityLog.page": lambda store: ActivityLog(store).page(ActivityFilter(), limit=5),
     "ActivityLog.all": lambda store: anext(ActivityLog(store).all(ActivityFilter(), most=5), None),
+    "ActivityLog.oldest_at": lambda store: answered(ActivityLog(store).oldest_at()),
     "ActivityLog.names": lambda store: ActivityLog(store).names(),
 }
 ACCOUNT_CHANGES: Final = (
@@ -140,6 +141,7 @@ NO_STORE: Final = {
     "Machines.forget",
     "Machines.waiting_count",
     "Boots.keep",
+    "Boots.replace_unchanged",
     "Boots.waiting_count",
     "AccountStore.finish",
     "AccountStore.begin",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-FIRST_PAUSE_S: Final = 1.0
+FIRST_PAUSE_S: Final = 0.25  # less than a read waits: a statement that waited for a lock ends here too
 LONGEST_PAUSE_S: Final = 30.0
 ANSWERED_S: Final = 1.0  # a server that runs opens a connection in a fraction of it
 _STEP_S: Final = 0.05

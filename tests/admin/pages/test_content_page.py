@@ -1,4 +1,4 @@
-"""Verifications, promotions and removals by the page of content, on the whole appliance in one process."""
+"""Promotions and removals by the page of content, on the whole appliance in one process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,15 +77,6 @@ def test_without_an_alias_no_plan_is_shown_and_without_the_store_its_reason(box:
     assert "cp1: its arming ends" not in " ".join(failed.texts("li"))
     (reason,) = failed.texts("div", class_="warning")
     assert reason.startswith("The nodes that will notice it are not known:")
-
-
-def test_of_two_verifications_the_second_is_refused_while_the_first_runs(box: Appliance):
-    begun = done(post(box, "/content/-/verify"))
-    refused = refusal(post(box, f"/content/{OLD}/verify"))
-
-    assert begun == Flash("info", "The verification of all content has begun.")
-    assert refused == (409, ["all content is being verified now; wait until that has ended, or cancel it"])
-    assert [each["name"] for each in box.api("GET", "/content/verifications").json()] == [None]
 
 
 def test_what_is_used_or_unknown_is_refused_and_nothing_is_removed(box: Appliance):
