@@ -11,6 +11,7 @@ import pytest
 from fixtures.browser import Pages, chromium
 from fixtures.files import write_files
 from fixtures.rack import Rack, running
+from fixtures.rollout_rack import HOSTS, RolloutRack, rollout_rack, write_rollout_files
 from playwright.sync_api import Browser, Page
 
 
@@ -25,6 +26,17 @@ def rack(rack_directory: Path) -> Iterator[Rack]:
     """A daemon that serves cp1 and w1; nothing is armed."""
     with running(rack_directory) as rack:
         yield rack
+
+
+@pytest.fixture(scope="module")
+def rollout_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutRack]:
+    """A rack whose commands of kubeadm a person runs; a module uses it by a `rack` of its own."""
+    directory = tmp_path_factory.mktemp("rollout")
+    hosts = HOSTS.replace("w1: {role: worker,", "w1: {role: worker, labels: {rack: r7, unit: '12'},")
+    commands = ("start", "join_control_plane", "join_worker")
+    write_rollout_files(directory, commands=commands, hosts=hosts, program=directory / "bin" / "ocne")
+    with rollout_rack(directory, "cp1", "cp2", "w1", "w2") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

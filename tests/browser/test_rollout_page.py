@@ -1,55 +1,23 @@
 """A rollout in a browser, from its plan to its end: live, its commands, a person, a failure, light, dark and narrow."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from fixtures.browser import Appearance, Pages, assert_fits, axe, screenshot
 from fixtures.rack import Rack
-from fixtures.rollout_rack import HOSTS, RolloutRack, rollout_rack, write_rollout_files
+from fixtures.rollout_rack import RolloutRack
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.integration
 
-EVERY = ("cp1", "cp2", "w1", "w2")
-PLACES = HOSTS.replace("w1: {role: worker,", "w1: {role: worker, labels: {rack: r7, unit: '12'},")
-
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutRack]:
-    """A rack whose commands of kubeadm a person runs, and of which w2 fails."""
-    directory = tmp_path_factory.mktemp("rollout")
-    commands = ("start", "join_control_plane", "join_worker")
-    write_rollout_files(directory, commands=commands, hosts=PLACES, program=directory / "bin" / "ocne")
-    with rollout_rack(directory, *EVERY) as cluster:
-        yield cluster
+def rack(rollout_cluster: RolloutRack) -> Rack:
+    return rollout_cluster.rack
 
 
-@pytest.fixture(scope="module")
-def rack(cluster: RolloutRack) -> Rack:
-    return cluster.rack
-
-
-@pytest.mark.parametrize("appearance", Appearance)
-def test_before_a_rollout_the_files_that_it_makes_are_no_fault_and_a_replacement_has_its_commands(
-    pages: Pages, cluster: RolloutRack, appearance: Appearance
-):
-    page = pages.open("/cluster", appearance)
-    expect(page.get_by_text("It does not exist yet; it is made by the rollout.")).to_have_count(3)
-    expect(page.locator("#cluster-problems")).to_be_hidden()
-    screenshot(page, f"rollout-files-{appearance}")
-    axe(page)
-    assert_fits(page)
-
-    page = pages.open("/rollout?replace=w1", appearance)
-    expect(page.locator("#plan-commands tr", has_text="drain")).to_contain_text("run kubectl drain w1")
-    page.locator("#plan-commands").scroll_into_view_if_needed()
-    screenshot(page, f"rollout-replace-{appearance}")
-    axe(page)
-    assert_fits(page)
-
-
-def test_a_rollout_from_its_plan_to_its_end(pages: Pages, cluster: RolloutRack):
+def test_a_rollout_from_its_plan_to_its_end(pages: Pages, rollout_cluster: RolloutRack):
+    cluster = rollout_cluster
     page = plan(pages)
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".notice.good")).to_have_text("Rollout 1 has begun.")

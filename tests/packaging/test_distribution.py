@@ -18,7 +18,9 @@ from pathlib import Path
 def test_{name}():
     with socket.create_server(("127.0.0.1", 69)):
         Path("/run/here").touch(exist_ok=False)
-        Path("{directory}/{name}").write_text(str(len([each for each in os.listdir("/proc") if each.isdigit()])))
+        written = Path("{directory}/{name}.new")
+        written.write_text(str(len([each for each in os.listdir("/proc") if each.isdigit()])))
+        written.rename("{directory}/{name}")  # the other test reads the file as soon as it is there
         deadline = time.monotonic() + 60
         while not Path("{directory}/{other}").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
