@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fixtures.command_line import CommandLine
 
-from netboot.cli.views.rollout.rollout_view import changed_lines, plan_lines, plan_rows
+from netboot.cli.views.rollout.rollout_view import changed_lines, cluster_lines, plan_lines, plan_rows
 from netboot.control_socket import DeafDaemonError, NoDaemonError
 
 
@@ -54,6 +54,20 @@ def test_a_time_of_today_has_no_date():
 
     shown = f"{before:%H:%M}" if datetime.now(UTC).date() == before.date() else f"{before:%Y-%m-%d %H:%M}"
     assert rows == [("w1", "worker", shown, shown, shown, "–")]
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "last"),
+    [
+        (None, "next: nothing; netboot cluster rollout show --watch follows the rollout"),
+        ("2026-12-01T02:00:00+00:00", "next: nothing"),
+    ],
+)
+def test_a_cluster_whose_rollout_needs_nobody_names_how_it_is_followed(ended_at: str | None, last: str):
+    rollout = {"id": 1, "state": "running", "ended_at": ended_at, "hosts": [{"phase": "installed"}]}
+    cluster = {"name": "rackone", "endpoint": None, "deadlines": [], "rollout": rollout, "next_command": None}
+
+    assert [*cluster_lines(cluster)][-1] == last
 
 
 def test_the_help_of_a_rollout_has_the_options_of_its_begin(netboot: CommandLine):

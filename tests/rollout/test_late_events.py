@@ -69,7 +69,8 @@ def test_a_first_node_that_failed_while_its_cluster_answers_has_its_cure_as_the_
     assert str(step).startswith(
         "no other host joins before cp1 is ready, and it is failed: the cluster that it started answers"
     )
-    assert waits_for(host(world.rollout, "cp2"), world.rollout) == "the first node of the cluster, which is failed"
+    waits = waits_for(host(world.rollout, "cp2"), world.rollout)
+    assert waits == "waits for the first node of the cluster, which is failed"
     assert next_command(outcomes.paused(world.rollout, "")) == step
 
 

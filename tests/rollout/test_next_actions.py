@@ -170,7 +170,10 @@ def test_a_machine_that_does_not_boot_after_its_power_on_is_left_to_a_person():
 
     reason = world.rollout.hosts[0].reason
     assert world.rollout.hosts[0].phase is Phase.NEEDS_PERSON
-    assert reason.startswith("it did not boot from the network within 15 min; power the machine on")
+    assert reason == (
+        "it did not boot from the network within 15 min; look at its screen, then netboot power pxe cp1, or "
+        "power the machine on and let it boot from the network once (often F12 at its start)"
+    )
     assert world.powered == ["cp1"]
 
 

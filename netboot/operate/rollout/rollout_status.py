@@ -117,21 +117,25 @@ def _host(each: RolloutHost, rollout: Rollout, rules: Rules) -> RolloutHostStatu
 
 
 def waits_for(each: RolloutHost, rollout: Rollout) -> str:
-    """Return what a host waits for that nobody holds up; empty: nothing."""
+    """Return a sentence of what a host waits for that nobody holds up; empty: nothing."""
     if not rollout.is_active:
         return ""
     if each.phase is Phase.WAITING:
-        return "its turn to be installed" if is_removed(rollout) else f"{rollout.replaces} leaves the cluster first"
+        return (
+            "waits for its turn to be installed"
+            if is_removed(rollout)
+            else f"{rollout.replaces} leaves the cluster first"
+        )
     if each.phase is not Phase.INSTALLED:
         return ""
     if each.requested_at is None:
-        return "the first boot of its installed system"
+        return "waits for the first boot of its installed system"
     if may_join(rollout, each.part):
-        return "the Ignition file of its role"
+        return "waits for the Ignition file of its role"
     init = next((one for one in rollout.of(RolloutPart.INIT) if one.phase is not Phase.READY), None)
     if init is not None:
-        return "the first node of the cluster" + (f", which is {init.phase}" if init.is_over else "")
-    return "its turn to join"
+        return "waits for the first node of the cluster" + (f", which is {init.phase}" if init.is_over else "")
+    return "waits for its turn to join"
 
 
 def next_command(rollout: Rollout) -> str | None:

@@ -82,7 +82,9 @@ def cluster_lines(cluster: View) -> Iterator[str]:
     rollout = cluster["rollout"]
     if rollout is not None:
         yield f"  rollout {rollout['id']} is {rollout['state']}: {_counts(rollout)}"
-    yield f"next: {cluster['next_command'] or 'nothing'}"
+    is_active = rollout is not None and rollout["ended_at"] is None
+    nothing = "nothing; netboot cluster rollout show --watch follows the rollout" if is_active else "nothing"
+    yield f"next: {cluster['next_command'] or nothing}"
 
 
 def changed_lines(before: View | None, after: View) -> Iterator[str]:

@@ -8,6 +8,7 @@ from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import MID_INSTALL, InstallState
 from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import Phase, PowerStep, Rollout, RolloutHost, RolloutPart
+from netboot.operate.rollout.decision import person_texts
 from netboot.operate.rollout.decision.observed import Observed, ObservedInstall, Rules
 
 USE_OF: Final = {
@@ -184,6 +185,5 @@ def _in_time(
     if limit is None or now < limit.at or install.hold is not None:
         return each
     if each.phase is Phase.POWERING:
-        press = "power the machine on and let it boot from the network"
-        return each.moved_to(Phase.NEEDS_PERSON, at=now, reason=f"{limit}; {press}")
+        return each.moved_to(Phase.NEEDS_PERSON, at=now, reason=f"{limit}; {person_texts.not_booted(each.host)}")
     return each.moved_to(Phase.FAILED, at=now, reason=str(limit))

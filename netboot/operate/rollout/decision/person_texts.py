@@ -57,6 +57,11 @@ def power_again(host: HostName) -> str:
     return f"netboot power pxe {host}, or {PRESS}"
 
 
+def not_booted(host: HostName) -> str:
+    """Return what a person does for a machine that its BMC has powered on, or will, and that does not boot."""
+    return f"look at its screen, then {power_again(host)}"
+
+
 def of_printed(count: int) -> str:
     """Return what a person does with commands that `ocne cluster join` printed."""
     what = "the command that it printed" if count == 1 else f"the {count} commands that it printed"
