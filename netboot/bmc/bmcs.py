@@ -37,6 +37,7 @@ class Bmcs:
         self.quirks = quirks
         self.credentials = credentials
         self.unusable = None if has_sushy() else f"{NO_SUSHY}; {INSTALL_SUSHY}, then systemctl restart netboot"
+        self.parallel = parallel  # calls at a time; others wait for their turn
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="bmc")
         self._slots = asyncio.Semaphore(parallel)

@@ -248,10 +248,18 @@ class PowerRequests:
         self._open = len(open_)
         for ended in awaited - {each.id for each in open_}:  # also by another appliance
             self._announce_end(ended)
-        for intent in mine:
+        for intent in self._first(mine):
             task = asyncio.create_task(self._work(intent))
             self._tasks[intent.id] = task
             task.add_done_callback(partial(self._forget, intent.id))
+
+    def _first(self, mine: Sequence[PowerIntent]) -> Sequence[PowerIntent]:
+        """Return the intents that begin now: as many as BMCs are used at a time, what is being sent before the oldest.
+
+        A call to a BMC fails if it waits long for its turn; an intent may wait in the store for `LONGEST_WAIT`.
+        """
+        in_order = sorted(mine, key=lambda each: (each.state is not IntentState.SENDING, each.requested_at))
+        return in_order[: max(self._sender.bmcs.parallel - len(self._tasks), 0)]
 
     def _is_unknown_due(self, open_: Sequence[PowerIntent]) -> bool:
         """Return whether an intent may have become unknown, or a later one may have followed it."""

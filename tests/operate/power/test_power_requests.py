@@ -948,3 +948,27 @@ def test_the_state_of_machines_is_read_and_remembered_until_their_next_reset(wit
         assert (await rack.power.read("cp1")).intents == [end]
 
     with_rack(with_services, work)
+
+
+def test_no_more_actions_begin_than_bmcs_are_used_at_a_time(with_services: WithServices):
+    """The call of one that waited for its turn would fail after two minutes: of a large rack, most of them."""
+
+    async def work(rack: Rack) -> None:
+        has_begun, may_end, others = threading.Event(), threading.Event(), list[str]()
+        rack.bmcs.parallel = 1
+        rack.bmcs.of("cp1").before = lambda _call: (has_begun.set(), may_end.wait(10))
+        rack.bmcs.of("w1").before = others.append
+
+        cp1, w1 = await rack.power.request(PowerRequest(("cp1", "w1"), A.ON), actor=ALICE)
+        await asyncio.to_thread(has_begun.wait, 10)
+        await rack.power.begin_open()
+        await asyncio.sleep(0.1)  # what would begin has begun
+        before = (others.copy(), (await rack.power.ended(w1.id, timeout_s=0)).state)
+        may_end.set()
+        ends = [(await rack.end_of(each.id)).state for each in (cp1, w1)]
+
+        assert before == ([], IntentState.REQUESTED)
+        assert ends == [IntentState.DONE, IntentState.DONE]
+        assert rack.bmcs.of("w1").sent == ["reset on"]
+
+    with_rack(with_services, work)
