@@ -177,6 +177,26 @@ def test_a_machine_that_does_not_boot_after_its_power_on_is_left_to_a_person():
     assert world.powered == ["cp1"]
 
 
+def test_the_time_to_boot_begins_when_the_bmc_has_started_the_machine():
+    """Before it, many other BMCs may have been waited for; a machine that starts then counts in max_parallel."""
+    world = World(a_rollout(0, 0))
+
+    def turn(minutes: int) -> Phase:
+        world.now = BEGAN_AT + timedelta(minutes=minutes)
+        for _ in range(4):
+            found = next_step(world.rollout, world.observed(), rules=world.rules, now=world.now)
+            world.rollout = found.rollout
+            for effect in found.effects:
+                world.rollout = world._do(effect)(world.rollout) if isinstance(effect, Arm) else world.rollout
+        return world.rollout.hosts[0].phase
+
+    waiting = [turn(0), turn(20)], world.rollout.installs()
+    world.rollout = outcomes.powered(world.rollout, world.rollout.hosts[0].host, None, at=world.now)
+
+    assert waiting == ([Phase.POWERING, Phase.POWERING], 1)
+    assert [turn(34), turn(35)] == [Phase.POWERING, Phase.NEEDS_PERSON]
+
+
 def test_a_failed_host_within_the_budget_does_not_stop_the_others():
     world = CheckedWorld(a_rollout(options=RolloutOptions(failure_budget=1)))
     world.run(until=timedelta(minutes=5))

@@ -154,7 +154,7 @@ def limit_of(each: RolloutHost, rollout: Rollout, rules: Rules) -> Limit | None:
         return None
     served_at = each.served_at or each.changed_at
     match each.phase:
-        case Phase.POWERING if each.power is not PowerStep.NONE:
+        case Phase.POWERING if each.power is PowerStep.DONE:
             return Limit(each.changed_at, rules.boot_limit, "it did not boot from the network")
         case Phase.INSTALLING:
             return Limit(each.changed_at, rules.install_limit, "its install did not end")

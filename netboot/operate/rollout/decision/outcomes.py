@@ -35,6 +35,8 @@ def powered(rollout: Rollout, host: HostName, to_press: person_texts.ToPress | N
     each = replace(each, power=PowerStep.SENT if is_sent else PowerStep.DONE)
     if each.phase is Phase.POWERING and to_press is not None:
         each = each.moved_to(Phase.NEEDS_PERSON, at=at, reason=to_press.text)
+    elif each.phase is Phase.POWERING:
+        each = replace(each, changed_at=at)  # its limit begins: its BMC may have been waited for
     return rollout.with_host(each)
 
 
