@@ -22,6 +22,13 @@ async def record_lost(
     `before` on.
     """
     kept = await sender.intents.latest(EXAMINED, without=others)
+    await record_lost_of(sender, activity, kept, before=before)
+
+
+async def record_lost_of(
+    sender: PowerSender, activity: ActivityLog, kept: Sequence[PowerIntent], *, before: datetime
+) -> None:
+    """Record what these intents, the newest first, lack, as `record_lost` does. Raises StoreError."""
     oldest_at = await activity.oldest_at()  # the events of earlier intents may have been deleted
     earlier = (each for each in kept if each.requested_at < before)
     at_risk = [each for each in earlier if oldest_at is None or each.requested_at >= oldest_at]

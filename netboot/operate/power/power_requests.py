@@ -23,7 +23,7 @@ from netboot.model.power.power import IntentState, PowerAction, PowerIntent, Pow
 from netboot.model.words import one_line
 from netboot.operate.power.bmc_probes import BmcProbes
 from netboot.operate.power.boot_lan import NoBootUri
-from netboot.operate.power.lost_events import record_lost
+from netboot.operate.power.lost_events import record_lost, record_lost_of
 from netboot.operate.power.power_request import (
     HostPower,
     ObservedPower,
@@ -286,7 +286,11 @@ class PowerRequests:
             longest = timedelta(seconds=self._sender.bmcs.longest_s + MARGIN_S)
             if self._sender.clock.now() - intent.sent_at < longest:
                 return None
-        return await self._intents.claim(intent, self._owner)
+        claimed = await self._intents.claim(intent, self._owner)
+        if claimed is not None and self._is_shared:  # `_record_lost` may be over, and leaves what runs
+            await record_lost_of(self._sender, self._activity, [claimed], before=self._sender.clock.now())
+            await self._sender.store_events()  # before the events of this store are read for it again
+        return claimed
 
     async def _work(self, intent: PowerIntent) -> None:
         try:

@@ -230,3 +230,40 @@ def test_on_a_shared_store_those_of_appliances_that_run_no_longer_are_recorded(
         ]
 
     with_services(scenario)
+
+
+def test_the_request_of_an_action_that_is_taken_over_is_recorded_once(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(power_requests, "CHECK_S", 0.01)
+
+    async def scenario(services: BuiltServices) -> None:
+        sender = sender_of(services)
+        running = {OWN, "killed"}
+        requests = requests_of(services, sender, running_ids=lambda: running)
+
+        async def events(count: int) -> list[tuple[str, str, object, object]]:
+            for _ in range(1000):
+                if len(await recorded(services)) >= count:
+                    break
+                await asyncio.sleep(0.01)
+            return await recorded(services)
+
+        run = asyncio.create_task(requests.run())
+        try:
+            services.clock.pass_(60)  # the events of those that were lost before its start are recorded
+            await asyncio.sleep(0.1)
+            at, actor = services.clock.now(), Actor("alice", Source.API)
+            intent = PowerIntent("1", HostName("w1"), PowerAction.OFF, actor, at, owner="killed")
+            assert await sender.intents.add([intent]) == ()
+            services.clock.pass_(20)
+            running.remove("killed")
+            found = await events(2)
+        finally:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+
+        assert [each[:3] for each in found] == [("power.requested", "1", None), ("power.ended", "1", "cancelled")]
+        assert found[0][3] == at
+
+    with_services(scenario)
