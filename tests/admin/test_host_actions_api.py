@@ -5,15 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safety.appliance import Appliance, link_shared, prepare
+from safety.appliance import Appliance, link_shared
 from safety.declared import AT_FIRST
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
 
 
 @pytest.fixture

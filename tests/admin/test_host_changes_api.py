@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fixtures.problems import without_rfc_members
 from safety import wire
-from safety.appliance import Appliance, link_shared, prepare
+from safety.appliance import Appliance, link_shared
 from safety.declared import AT_FIRST
 
 UNREGISTERED, SECOND = "52:54:00:aa:00:98", "52:54:00:aa:00:99"
@@ -17,13 +17,6 @@ REJECTED = (
     "a value is a text, a whole number of at most 18 digits, true, false, null, a list or an object, 8 deep at most"
 )
 BOTH = "hosts names the hosts, or role and labels select them; give one of the two"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
 
 
 @pytest.fixture

@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 from fixtures.problems import without_rfc_members
-from safety.appliance import MEDIUM, Appliance, link_shared, prepare
+from safety.appliance import MEDIUM, Appliance, link_shared
 from safety.declared import A1, A2, AT_FIRST
 
 OLD1 = {"role": "worker", "mac": "52:54:00:aa:00:97", "disk": {"serial": "S1"}}
 RESCUED = [{"machine": "cp1", "macs": [A1, A2], "medium": MEDIUM}]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
 
 
 @pytest.fixture

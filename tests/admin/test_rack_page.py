@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from fixtures.html_page import HtmlPage
-from safety.appliance import Appliance, Response, link_shared, prepare
+from safety.appliance import Appliance, Response, link_shared
 from safety.declared import AT_FIRST
 
 from netboot.admin.pages.shell import Flash
@@ -16,13 +16,6 @@ HTML = ("Host: localhost", "Accept: text/html")
 FORM = (*HTML, "Content-Type: application/x-www-form-urlencoded")
 MARKUP = "<script>alert(1)</script>"
 OLD1 = {"role": "worker", "mac": "52:54:00:aa:00:97", "disk": {"serial": "S1"}}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
 
 
 @pytest.fixture

@@ -1,32 +1,14 @@
 """Users, API tokens and who sends a request, by the API on the whole appliance in one process."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.access import PASSWORD
 from fixtures.problems import without_rfc_members
-from safety.appliance import Appliance, link_shared, prepare
-from safety.declared import AT_FIRST
+from safety.appliance import Appliance
 
 ALICE = {"name": "alice", "role": "admin", "password": PASSWORD}
 NOT_A_ROLE = {"error": "role is admin or read-only", "code": "bad-request"}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
-
-
-@pytest.fixture
-def box(shared: Path, tmp_path: Path) -> Iterator[Appliance]:
-    link_shared(shared, tmp_path)
-    box = Appliance(tmp_path, AT_FIRST.text())
-    yield box
-    box.close()
 
 
 def answer(box: Appliance, method: str, path: str, body: Any = None) -> tuple[int, Any]:

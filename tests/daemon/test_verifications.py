@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from fixtures.daemon import wait_until
+from fixtures.html_page import HtmlPage
 from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 
 PATH = "/api/v1/content/verifications"
 RELEASE = "ock-1.31-amd64"
+VERIFIED_S = 120.0  # the process has low priority, so that it gets only what others leave of a loaded box
 
 
 def verified(rack: Rack, **body: Any) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def verified(rack: Rack, **body: Any) -> dict[str, Any]:
         assert found["id"] == begun["id"]
         return found if found["state"] != "running" else None
 
-    return wait_until(ended)
+    return wait_until(ended, timeout_s=VERIFIED_S)
 
 
 def test_content_is_verified_and_damage_is_named_as_by_the_command(rack: Rack):
@@ -52,3 +54,19 @@ def test_a_verification_that_runs_is_cancelled_and_refuses_another(rack: Rack):
     assert refused["error"] == "all content is being verified now; wait until that has ended, or cancel it"
     assert (cancelled["state"], cancelled["actor"]) == ("cancelled", "uid 0")
     assert verified(rack, name=RELEASE)["state"] == "done"
+
+
+def test_the_page_of_content_refuses_a_verification_while_another_runs(rack: Rack):
+    shown = HtmlPage(rack.curl_api("/content").body)
+    forms = {form.action: form.body().decode() for form in shown.forms}
+    of_all, of_one = "/content/-/verify", f"/content/{RELEASE}/verify"
+    begun = rack.curl_api("-d", forms[of_all], of_all)
+    refused = rack.curl_api("-H", "Accept: text/html", "-d", forms[of_one], of_one)
+    reason = "all content is being verified now; wait until that has ended, or cancel it"
+    meanwhile = HtmlPage(rack.curl_api("/content").body)
+
+    assert (begun.status, refused.status) == (303, 409)
+    assert HtmlPage(refused.body).texts("div", role="alert") == [reason]
+    assert [(each["name"], each["actor"]) for each in rack.api(PATH)] == [(None, "a process on 127.0.0.1")]
+    assert not {of_all, of_one} & {form.action for form in meanwhile.forms}
+    assert f"/content/-/verifications/{rack.api(PATH)[0]['id']}/cancel" in {form.action for form in meanwhile.forms}

@@ -78,6 +78,7 @@ class SupportArchives:
             found = await gathered(parts)
             found.faults[:0] = self.faults
             secrets = await self._secrets(owner, found)
+            found.faults = [appliance_files.problem_shown(fault) for fault in found.faults]
             head = ArchiveHead(owner and str(owner), self.now(), __version__, secrets)
             made = await asyncio.to_thread(_written, head, parts, found)
             log.info("support.archive_made", host=head.subject, size_bytes=made.size_bytes, faults=len(found.faults))

@@ -1,36 +1,23 @@
 """The login and its end, on the whole appliance in one process; tests/browser has them with a browser."""
 
 import re
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
 from fixtures.access import PASSWORD
-from safety.appliance import Appliance, Response, link_shared, prepare
-from safety.declared import AT_FIRST
+from safety.appliance import Appliance, Response
 
 from netboot.admin.access.browser_login import next_page
 
 HEADERS = ("Host: localhost", "Accept: text/html")
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
-
-
 @pytest.fixture
-def box(shared: Path, tmp_path: Path) -> Iterator[Appliance]:
+def box(box: Appliance) -> Appliance:
     """An appliance with the user alice."""
-    link_shared(shared, tmp_path)
-    box = Appliance(tmp_path, AT_FIRST.text())
     assert box.api("POST", "/users", {"name": "alice", "role": "admin", "password": PASSWORD}).status == 201
-    yield box
-    box.close()
+    return box
 
 
 def send(box: Appliance, method: str, path: str, *, cookie: str = "", **fields: str) -> Response:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from safety import wire
-from safety.appliance import Appliance, Response, link_shared, prepare
+from safety.appliance import Appliance, Response, link_shared
 from safety.declared import A1, AT_FIRST, POOL, X
 
 HEADERS = ("Host: localhost", "Accept: text/html")
@@ -16,13 +16,6 @@ FORM = (*HEADERS, "Content-Type: application/x-www-form-urlencoded")
 OTHER = "52:54:00:99:00:01"
 HOSTILE = "%3Cscript%3Ealert(1)%3C%2Fscript%3E"
 LONG = "x" * 300
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
 
 
 @pytest.fixture

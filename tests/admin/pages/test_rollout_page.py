@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fixtures.html_page import Form, HtmlPage
-from safety.appliance import Appliance, Response, link_shared, prepare
+from safety.appliance import Appliance, Response, link_shared
 from safety.declared import A1, A2, AT_FIRST
 
 from netboot.admin.pages.rollout.rollout_requests import RolloutRequests
@@ -14,13 +14,6 @@ from netboot.model.access.access_rule import Need
 
 HTML = ("Host: localhost", "Accept: text/html")
 FORM = (*HTML, "Content-Type: application/x-www-form-urlencoded")
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("shared")
-    prepare(directory)
-    return directory
 
 
 @pytest.fixture
