@@ -231,7 +231,8 @@ def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(with_ser
         held_back = [event for event in await services.events() if event.name == "boot.script_held_back"]
         reason = str(held_back[0].data["reason"])
         assert reason.startswith("cannot read the Ignition of cp1: ")
-        assert reason.endswith("No such file or directory; put it there, or correct roles.control-plane")
+        cure = "put it there, let netboot cluster rollout make it, or correct roles.control-plane"
+        assert reason.endswith(f"No such file or directory; {cure}")
 
     with_services(scenario)
 

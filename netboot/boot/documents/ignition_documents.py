@@ -162,6 +162,11 @@ def _refused_overlay(host: Host, problem: object) -> RenderError:
 def _cannot_read(host: Host, path: Path, error: OSError) -> IgnitionFileError:
     if error.errno == errno.EINVAL:
         return IgnitionFileError(f"cannot read the Ignition of {host.name}: {path} is not a regular file")
-    is_closed = isinstance(error, PermissionError)
-    cure = f"chgrp netboot {path} && chmod g+r {path}" if is_closed else f"put it there, or correct roles.{host.role}"
+    match error:
+        case PermissionError():
+            cure = f"chgrp netboot {path} && chmod g+r {path}"
+        case FileNotFoundError():
+            cure = f"put it there, let netboot cluster rollout make it, or correct roles.{host.role}"
+        case _:
+            cure = f"put it there, or correct roles.{host.role}"
     return IgnitionFileError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}")
