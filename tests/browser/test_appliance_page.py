@@ -56,9 +56,9 @@ def test_a_reload_shows_what_it_took_and_a_fault_with_its_line(pages: Pages, rac
     file.write_text(text + "tftp: {port: none}\n")
     pages.expect("422")
     page.get_by_role("button", name="Reload files").click()
-    file.write_text(text)
 
     expect(page.get_by_role("alert")).to_contain_text("what was accepted before stays in force")
+    file.write_text(text)  # after the answer: the daemon has read it
     expect(page.get_by_role("alert")).to_contain_text("tftp.port")
     screenshot(page, "appliance-reload-refused")
     axe(page)

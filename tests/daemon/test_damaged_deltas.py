@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from daemon.test_scrub import RELEASE, flipped, scrubbed
-from fixtures.daemon import wait_until
+from fixtures.daemon import LOW_PRIORITY_S, wait_until
 from fixtures.files import SETTINGS, write_files
 from fixtures.rack import BASE, Rack
 
@@ -50,6 +50,10 @@ def made_files(release: Path) -> dict[str, Path]:
     return found | {"index": next(release.glob("delta-indexes/**/*.index"))}
 
 
+def deltas_made(rack: Rack, count: int) -> None:
+    wait_until(lambda: len(rack.lines("content.delta_made")) >= count or None, timeout_s=LOW_PRIORITY_S)
+
+
 def pull(rack: Rack, place: Path) -> subprocess.CompletedProcess[str]:
     subprocess.run(["ostree", f"--repo={place}", "init", "--mode=bare-user"], check=True, timeout=30)
     add = ["ostree", f"--repo={place}", "remote", "add", "--no-gpg-verify", "netboot", f"{BASE}/ostree/{RELEASE}"]
@@ -62,7 +66,7 @@ def pull(rack: Rack, place: Path) -> subprocess.CompletedProcess[str]:
 def test_a_pull_goes_on_without_a_damaged_file_of_a_delta_which_is_made_again(rack: Rack, tmp_path: Path, kind: str):
     content = rack.directory / "content"
     release = content / "ostree" / RELEASE
-    rack.wait_for("content.delta_made")
+    deltas_made(rack, 1)
     path = made_files(release)[kind]
     flipped(path)
 
@@ -72,8 +76,8 @@ def test_a_pull_goes_on_without_a_damaged_file_of_a_delta_which_is_made_again(ra
         lines = json.dumps(rack.api("/api/v1/status")["problems"])
     rack.api("/api/v1/content/rescan", "-X", "POST", "-H", "Content-Type: application/json", "-d", "{}")
     scrubbed(rack)
-    wait_until(lambda: len(rack.lines("content.delta_made")) == 2 or None)
-    wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None)
+    deltas_made(rack, 2)
+    wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None, timeout_s=LOW_PRIORITY_S)
     again = pull(rack, tmp_path / "again")
 
     members = [each["member"] for each in found["damaged"]]
@@ -88,12 +92,12 @@ def test_a_pull_goes_on_without_a_damaged_file_of_a_delta_which_is_made_again(ra
 
 def test_a_ref_that_was_damaged_is_written_as_it_was_imported_and_the_delta_stays(rack: Rack, tmp_path: Path):
     content = rack.directory / "content"
-    rack.wait_for("content.delta_made")
+    deltas_made(rack, 1)
     archive = content / "ostree" / RELEASE
     rack.netboot("content", "import-archive", str(archive), "--name", "imported")
     release = content / "ostree/imported"
     ref = release / "refs/heads/ock"
-    superblock = wait_until(lambda: next(release.glob("deltas/*/*/superblock"), None), timeout_s=60)
+    superblock = wait_until(lambda: next(release.glob("deltas/*/*/superblock"), None), timeout_s=LOW_PRIORITY_S)
     commit, made = ref.read_text(), superblock.stat().st_ino
     ref.write_text("damaged\n")
 

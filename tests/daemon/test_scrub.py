@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.daemon import Daemon, wait_until
+from fixtures.daemon import LOW_PRIORITY_S, Daemon, wait_until
 from fixtures.files import write_files
 from fixtures.rack import BASE, Rack
 from fixtures.stored_images import MadeImage, an_image, store_image
@@ -60,7 +60,8 @@ def scrubbed(rack: Rack) -> dict[str, Any]:
     before = rack.api("/api/v1/content/scrub")["ended_at"]
     rack.api("/api/v1/content/scrub", "-X", "POST")
     ended: dict[str, Any] = wait_until(
-        lambda: found if (found := rack.api("/api/v1/content/scrub"))["ended_at"] not in (None, before) else None
+        lambda: found if (found := rack.api("/api/v1/content/scrub"))["ended_at"] not in (None, before) else None,
+        timeout_s=LOW_PRIORITY_S,
     )
     return ended
 
@@ -126,7 +127,7 @@ def test_a_damaged_object_is_not_served_until_another_release_or_archive_repairs
     problems = rack.api("/api/v1/status")["problems"]
     marks = marks_of(rack, RELEASE)
     rack.netboot("content", "verify", RELEASE, "--repair-from", str(archive))
-    wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None)
+    wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None, timeout_s=LOW_PRIORITY_S)
     pulled = pull(rack, tmp_path / "pulled")
 
     assert [(each["owner"], each["member"]) for each in found["damaged"]] == [(RELEASE, member)]
@@ -237,7 +238,7 @@ def test_a_damaged_blob_is_refused_to_skopeo_and_served_again_after_a_repair(
         rack, "copy", "--src-tls-verify=false", f"docker://192.0.2.10:8080/{IMAGE}:v2", f"oci:{tmp_path}/x:v2", ok=False
     )
     rack.netboot(*damage["cure"].split()[1:-1], str(saved))
-    wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None)
+    wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None, timeout_s=LOW_PRIORITY_S)
     skopeo(rack, "copy", "--src-tls-verify=false", f"docker://192.0.2.10:8080/{IMAGE}:v2", f"oci:{tmp_path}/y:v2")
 
     assert [(each["owner"], each["images"]) for each in found["damaged"]] == [(image.layers[1], [f"{IMAGE}:v2"])]
@@ -279,7 +280,7 @@ def test_damage_of_every_kind_is_repaired_from_another_appliance(
             rack.netboot("content", "verify", name, "--repair-from", "http://192.0.2.66:8090")
             for name in (RELEASE, MEDIUM, IMAGE)
         ]
-        wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None)
+        wait_until(lambda: not rack.api("/api/v1/content/scrub")["damaged"] or None, timeout_s=LOW_PRIORITY_S)
     finally:
         other.stop()
     refused = rack.netboot("content", "verify", RELEASE, "--repair-from", "http://192.0.2.66:8090")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.daemon import LOW_PRIORITY_S, wait_until
 from fixtures.image_layouts import Layout, mirrored
 from fixtures.packets import SERVER
 from fixtures.problems import without_rfc_members
@@ -66,12 +67,11 @@ class Uploader:
         return found
 
     def end_of(self, upload: dict[str, Any]) -> dict[str, Any]:
-        for _ in range(300):
+        def ended() -> dict[str, Any] | None:
             found = self.show(upload)
-            if found["state"] in ("done", "failed"):
-                return found
-            time.sleep(0.1)
-        raise AssertionError(found)
+            return found if found["state"] in ("done", "failed") else None
+
+        return wait_until(ended, failed=lambda: str(self.show(upload)), timeout_s=LOW_PRIORITY_S)
 
 
 def options(headers: dict[str, str]) -> list[str]:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from fixtures.daemon import wait_until
+from fixtures.daemon import LOW_PRIORITY_S, wait_until
 from fixtures.html_page import HtmlPage
 from fixtures.rack import Rack
 
@@ -12,7 +12,6 @@ pytestmark = pytest.mark.integration
 
 PATH = "/api/v1/content/verifications"
 RELEASE = "ock-1.31-amd64"
-VERIFIED_S = 120.0  # the process has low priority, so that it gets only what others leave of a loaded box
 
 
 def verified(rack: Rack, **body: Any) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def verified(rack: Rack, **body: Any) -> dict[str, Any]:
         assert found["id"] == begun["id"]
         return found if found["state"] != "running" else None
 
-    return wait_until(ended, timeout_s=VERIFIED_S)
+    return wait_until(ended, timeout_s=LOW_PRIORITY_S)
 
 
 def test_content_is_verified_and_damage_is_named_as_by_the_command(rack: Rack):
