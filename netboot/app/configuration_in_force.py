@@ -4,10 +4,12 @@ A reload reads and verifies everything first, and then replaces it whole; of fil
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -23,7 +25,7 @@ from netboot.boot.live_registry import LiveRegistry
 from netboot.content.library.disk import write_fault
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.trees import Tree
-from netboot.errors import ConfigError, Problem, StoreError
+from netboot.errors import ConfigError, DescriptorsError, NetbootError, Problem, StoreError
 from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.appliance.appliance_facts import SettingInForce
@@ -32,6 +34,8 @@ from netboot.operate.running_daemon import ReloadResult, RescanResult
 from netboot.registry.load import Configuration, declaring_directory
 from netboot.settings.settings import REMOVED, Settings
 from netboot.telemetry.health import HealthPart, PartState
+
+UNREAD_S: Final = 2.0  # between two reloads while no descriptor is left to read the files
 
 log = structlog.get_logger()
 
@@ -59,6 +63,8 @@ class ConfigurationInForce:
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _rejected: tuple[str, ...] = field(default=(), init=False)  # faults of the files as they are now
     _not_ready: tuple[str, ...] = field(default=(), init=False)  # missing files that they name
+    _unread: str = field(default="", init=False)  # why the files could not be read by the last reload
+    _has_unread: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _content_fault: str | None = field(default=None, init=False)
     _started: Configuration = field(init=False)
 
@@ -74,12 +80,15 @@ class ConfigurationInForce:
         """List the faults of the files, what hosts in force lack, and installs that cannot be read."""
         content = [self._content_fault] if self._content_fault else []
         unread = self.install_moves.installs.unread.values()
-        return [*self._rejected, *self._not_ready, *self.armed_content.problems(), *content, *unread]
+        return [*self._of_the_files(), *self._not_ready, *self.armed_content.problems(), *content, *unread]
 
     def parts(self) -> Iterator[HealthPart]:
         """Give the state of the files: one with a fault is not in force, and a host that lacks something waits."""
-        yield HealthPart.of("configuration", *self._rejected, at_worst=PartState.DEGRADED)
+        yield HealthPart.of("configuration", *self._of_the_files(), at_worst=PartState.DEGRADED)
         yield HealthPart.of("hosts", *self._not_ready, *self.armed_content.problems(), at_worst=PartState.DEGRADED)
+
+    def _of_the_files(self) -> list[str]:
+        return [*([self._unread] if self._unread else []), *self._rejected]
 
     def written(self) -> tuple[WrittenDirectories, ...]:
         """Return the checks of the directories in which commands write hosts and the Ignition files of roles."""
@@ -117,7 +126,10 @@ class ConfigurationInForce:
         await self.hosts.keep_accepted(read, forgets=self.appliances.agree())
 
     async def reload(self) -> ReloadResult:
-        """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
+        """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones.
+
+        DescriptorsError: they could not be read, and `repeat_unread` reads them again.
+        """
         async with self._changing:  # of two at once, the one that read last must be applied last
             try:
                 read = await self.hosts.read(self.path)
@@ -129,16 +141,36 @@ class ConfigurationInForce:
                 before = self.registry.now.hosts
                 armings_ended = await self.use(read)
                 removals = warn_of_removed(before, read.hosts, disarmed=armings_ended)
-            except (ConfigError, StoreError) as error:
+            except (ConfigError, DescriptorsError, StoreError) as error:
                 self.registry.note_unread()
+                self._note_unread(error)
                 if isinstance(error, ConfigError):
                     self._reject(error.problems)
                 raise
             self._rejected = ()
+            self._note_unread(None)
             await self.hosts.keep_accepted(read, forgets=self.appliances.agree())
         log.info("config.reloaded", hosts=len(read.hosts), needs_restart=needs_restart)
         warnings = [*map(str, read.warnings), *removals]
         return ReloadResult(len(read.hosts), needs_restart, armings_ended, self.problems(), warnings)
+
+    async def repeat_unread(self, reload: Callable[[], Awaitable[object]]) -> None:
+        """Reload again each `UNREAD_S` after a reload that no descriptor was left for, until cancelled."""
+        while True:
+            await self._has_unread.wait()
+            await asyncio.sleep(UNREAD_S)
+            with suppress(NetbootError):  # which is shown
+                await reload()
+
+    def _note_unread(self, error: NetbootError | None) -> None:
+        """Note whether the last reload could not read the files, because no descriptor was left."""
+        is_unread = isinstance(error, DescriptorsError)
+        if is_unread and not self._unread:
+            log.error("config.unread", reason=str(error))
+        if not is_unread and isinstance(error, StoreError):
+            return  # they are as unread as before
+        self._unread = f"the files could not be read again, and are as before: {error}" if is_unread else ""
+        (self._has_unread.set if is_unread else self._has_unread.clear)()
 
     async def use(self, read: Configuration) -> list[HostName]:
         """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""

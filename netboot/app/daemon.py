@@ -40,7 +40,7 @@ from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
-from netboot.errors import ConfigError, Problem
+from netboot.errors import ConfigError, DescriptorsError, Problem
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
@@ -273,8 +273,8 @@ class Daemon:
     async def reload(self) -> ReloadResult:
         try:
             result = await self._in_force.reload()
-        except ConfigError as error:
-            self._systemd.send_refusal(error.problems[0])
+        except (ConfigError, DescriptorsError) as error:
+            self._systemd.send_refusal(str(error).splitlines()[0])
             raise
         self._hooks.use([each.hook() for each in self._in_force.served.settings.hooks])
         self._systemd.send_status()
@@ -391,7 +391,7 @@ class Daemon:
         works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
         works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run, self._power.run]
         works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]
-        works += [self._rollouts.runner.run]
+        works += [self._rollouts.runner.run, partial(self._in_force.repeat_unread, self.reload)]
         if self._records is not None:
             works.append(self._records.run)
         if self._settings.content.deltas:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -11,6 +12,7 @@ from netboot.app import from_settings
 from netboot.app.daemon import Daemon
 from netboot.app.running import process
 from netboot.app.running.accept_faults import limit_accept_faults
+from netboot.app.running.descriptor_wait import read_with_descriptors
 from netboot.app.running.process import Signals, notify_systemd
 from netboot.app.store_access import open_store
 from netboot.boot.live_registry import LiveRegistry
@@ -37,7 +39,7 @@ async def serve(path: Path) -> None:
     limit_accept_faults(asyncio.get_running_loop())
     logs.configure(level="info", form="auto")
     try:
-        written = read_written(path)
+        written = await read_with_descriptors(partial(asyncio.to_thread, read_written, path))
         logs.configure(level=written.settings.log.level, form=written.settings.log.format)
         await run(path, written, signals)
     except asyncio.CancelledError:
@@ -65,12 +67,11 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         opening = open_store(settings, owner=owner, now=clock.now, metrics=metrics)
         store = await stack.enter_async_context(opening)
         await store.event_log.begin()  # before what events change is read
-        configuration = await store.hosts.build(written)
-        used = await store.hosts.at_start(configuration)
+        configuration = await read_with_descriptors(partial(store.hosts.build, written))
+        used = await read_with_descriptors(partial(store.hosts.at_start, configuration))
         await store.join_gate.read_changed()
-        registry, problems = await asyncio.to_thread(
-            from_settings.registry_for, settings, used, now=clock.now, is_held=store.join_gate.holds
-        )
+        building = partial(from_settings.registry_for, settings, used, now=clock.now, is_held=store.join_gate.holds)
+        registry, problems = await read_with_descriptors(partial(asyncio.to_thread, building))
         live = LiveRegistry(registry)
         recorded, recorder = await store.machines.all(), store.boot_recorder
         seen = SeenMachines(recorded, store=store.machines, recorder=recorder, hosts=live.hosts, clock=clock)

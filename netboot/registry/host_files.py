@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from netboot.errors import raise_without_descriptor
 from netboot.registry.host_sections import HostsDocument
 from netboot.yamlfile.faults import Faults, Place, did_you_mean
 from netboot.yamlfile.files import read_bytes, read_text
@@ -149,6 +150,7 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
                 cure = "name its directory: each .yaml file in it is read"
             faults.add(place, where, what=f"{path} is not there", cure=cure)
     except (OSError, ValueError) as error:
+        raise_without_descriptor(error)
         reason = error.strerror if isinstance(error, OSError) else str(error)
         cure = "let the user that runs netboot read it"
         faults.add(place, where, what=f"{path} cannot be read ({reason})", cure=cure)

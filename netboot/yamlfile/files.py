@@ -6,14 +6,17 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from netboot.errors import NO_RIGHT
+from netboot.errors import NO_RIGHT, raise_without_descriptor
 from netboot.yamlfile.faults import Faults, Place, position
 
 SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 
 def read_bytes(path: Path, faults: Faults, *, place: Place) -> bytes | None:
-    """Return the content of a regular file of at most 4 MiB; None with a fault at `place` for anything else."""
+    """Return the content of a regular file of at most 4 MiB; None with a fault at `place` for anything else.
+
+    Raise DescriptorsError if no descriptor is left to open it: it may be sound.
+    """
     subject = "" if str(path) == place.file else f"{path} "  # a message names its file once
     try:
         # without O_NONBLOCK a FIFO instead of the file would block the daemon's reload
@@ -23,6 +26,7 @@ def read_bytes(path: Path, faults: Faults, *, place: Place) -> bytes | None:
                 return None
             content = file.read(SIZE_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:
+        raise_without_descriptor(error)
         reason = error.strerror if isinstance(error, OSError) else str(error)
         faults.add(place, "", what=f"{subject}cannot be read ({reason})", cure=_cure(error))
         return None
