@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +299,10 @@ def test_what_a_start_printed_before_it_failed_is_not_taken_and_kept(cluster: Cl
     assert failed == CommandFailed(f"{sys.executable}: exit code 1: Error: cannot write the kubeconfig")
     assert (printed.exists(), json.loads(kept.read_bytes())["ignition"]["version"]) == (False, "3.4.0")
     assert kept.stat().st_mode & 0o777 == 0o600
+    written = datetime.fromtimestamp(kept.stat().st_mtime, UTC)
+    for later_s, has_begun in ((-1, True), (1, False)):
+        since = written + timedelta(seconds=later_s)
+        assert cluster.run(partial(OcneCommands.has_begun, kind=K.START, since=since)) is has_begun
     cluster.started()
     assert [run["arguments"] for run in cluster.runs()] == [["cluster", "start"]] * 2, "it was run again"
     assert sorted(path.name for path in cluster.ign.iterdir()) == ["init.ign", "init.ign.taken"]

@@ -80,6 +80,12 @@ def test_another_appliance_takes_a_rollout_over_and_does_not_run_its_first_start
         assert commands_of(other) == [], "it would make the keys of another cluster"
         assert [move["what"] for move in history] == ["armed"], "it is not armed again"
 
+        other.netboot("cluster", "rollout", "cancel")
+        wait_until(lambda: other.api("/api/v1/rollouts/newest")["state"] == "cancelled" or None, timeout_s=TAKEN_OVER_S)
+        other.netboot("cluster", "rollout", "cp1", "--no-power", "--yes")
+        started += wait_until(lambda: commands_of(other) or None, timeout_s=TAKEN_OVER_S)
+        assert start_of(other)["state"] == "running", "a new rollout runs the first start there"
+
 
 def test_an_appliance_that_was_killed_goes_on_with_its_own_first_start(
     tmp_path: Path, postgresql_server: Server, started: list[int]

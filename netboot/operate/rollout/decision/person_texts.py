@@ -18,10 +18,10 @@ COPY_INIT: Final = (
     "the start is not run again, because it would make the keys of another cluster"
 )
 LOST_START: Final = (
-    "the appliance that ran the first start was lost before its end was stored, and a start here would make the keys "
-    "of another cluster; if it has printed its file there (init.ign, or init.ign.printed beside its place): netboot "
-    "cluster ignition set init FILE; if it has not, remove what it made, then netboot cluster rollout cancel, and "
-    "begin a new rollout"
+    "the appliance that began the first start ended before it stored how that ended, and a start here may make the "
+    "keys of another cluster; if it has printed its whole file there (init.ign, or init.ign.printed or "
+    "init.ign.printed.failed beside its place): netboot cluster ignition set init FILE; if none of them is there, "
+    "remove what the start made, if it has run, then netboot cluster rollout cancel, and begin a new rollout"
 )
 NO_FILE: Final = "it succeeded, but no file of it is in place that may be used; look for what removes or replaces it"
 

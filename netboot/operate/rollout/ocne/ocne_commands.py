@@ -168,10 +168,16 @@ class OcneCommands:
         return is_all
 
     async def has_begun(self, kind: CommandKind, *, since: datetime) -> bool:
-        """Return whether a command for a file was begun here at this time or later, and its output is here."""
-        with suppress(OSError, NetbootError):
-            found = await asyncio.to_thread(self._printed_place(FILE_OF[kind]).stat)
-            return found.st_mtime >= since.timestamp()
+        """Return whether a command for a file was begun here at this time or later, and its output is here.
+
+        Also that of one that has failed, of which the end may not have been stored.
+        """
+        with suppress(NetbootError):
+            printed = self._printed_place(FILE_OF[kind])
+            for each in (printed, _failed_place(printed)):
+                with suppress(OSError):
+                    if (await asyncio.to_thread(each.stat)).st_mtime >= since.timestamp():
+                        return True
         return False
 
     async def is_node_ready(self, host: str) -> bool:
