@@ -37,6 +37,7 @@ LONGEST_WAIT: Final = timedelta(minutes=10)  # of a request: after that it surpr
 STATE_READS: Final = 6  # of a machine whose state must show whether a reset was done
 STATE_PAUSE_S: Final = 3.0
 RETRY_S: Final = 1.0  # of a store that does not accept an end
+_UNTRUE: Final = "power.sent was recorded before, and is not true"  # the call ended while that was stored
 
 log = structlog.get_logger()
 
@@ -60,13 +61,18 @@ class _Reset:
 
 @dataclass(slots=True)
 class _Sending:
-    """A reset under way: its intent as it is stored, its last judgement, and why it is not sent, or not again."""
+    """A reset under way: its intent as it is stored, its last judgement, and why it is not sent, or not again.
+
+    `is_over`: the call has ended, so that nothing is sent from now on; its thread sets it.
+    """
 
     intent: PowerIntent
     action: ResetAction
     judged: Future[None] | None = None
     prevented: StoreError | TransitionError | None = None
     is_overtaken: bool = False
+    is_over: bool = False
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +161,21 @@ class PowerSender:
             sending.judged = asyncio.run_coroutine_threadsafe(self._allow(sending), loop)
             return sending.judged
 
+        def power(machine: "BmcMachine") -> None:
+            try:
+                machine.power(prepared.action, allow)
+            finally:
+                sending.is_over = True
+
         try:
-            await self.bmcs.call(prepared.host, lambda machine: machine.power(prepared.action, allow))
+            await self.bmcs.call(prepared.host, power)
         except BmcError as error:
+            was_judged = sending.judged is not None and sending.judged.done()
             if sending.judged is not None:  # the store may answer after the call has ended: what it has stored counts
                 await asyncio.gather(asyncio.wrap_future(sending.judged), return_exceptions=True)
-            return await self._end_of_failed(sending, prepared.host, error)
+            end = await self._end_of_failed(sending, prepared.host, error)
+            is_untrue = sending.is_recorded and not was_judged and end.state is IntentState.FAILED
+            return replace(end, detail=f"{end.detail}; {_UNTRUE}") if is_untrue else end
         finally:
             if sending.judged is not None:
                 sending.judged.cancel()  # at a stop: what is requested still is continued by the next start
@@ -192,7 +207,10 @@ class PowerSender:
             raise
         if is_first:
             sending.intent = stored
+            if sending.is_over:
+                return  # it was judged too late
             self.observed.pop(stored.host, None)  # it changes now
+            sending.is_recorded = True
             self._emit("power.sent", stored, {"reset": sending.action.value})
             await self.store_events()  # before the machine changes
 

@@ -13,7 +13,7 @@ from fixtures.fake_bmcs import FakeBmcs, bmc_error
 from fixtures.services import BuiltServices, WithServices
 
 from netboot.boot.install_moves import ChangeCause
-from netboot.errors import StoreError, TransitionError
+from netboot.errors import BmcError, StoreError, TransitionError
 from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor, Source
 from netboot.model.bmc.bmc import Bmc, NetworkBoot
@@ -325,6 +325,19 @@ def test_a_reset_whose_bmc_was_waited_for_too_long_is_not_sent(with_services: Wi
     with_rack(with_services, work)
 
 
+def announced(original: Callable[..., Any], has_ended: threading.Event) -> Callable[..., Any]:
+    """Return the calls of BMCs, of which the first that fails is announced."""
+
+    async def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await original(*arguments, **options)
+        except BmcError:
+            has_ended.set()
+            raise
+
+    return call
+
+
 def test_a_reset_that_is_judged_when_its_call_has_ended_already_has_failed(
     with_services: WithServices, monkeypatch: pytest.MonkeyPatch
 ):
@@ -345,14 +358,46 @@ def test_a_reset_that_is_judged_when_its_call_has_ended_already_has_failed(
         def power(_action: ResetAction, allow: Callable[[], Future[None]]) -> None:
             allow()
             assert is_stored.wait(10)
-            has_ended.set()
             raise bmc_error()
 
+        rack.bmcs.call = announced(rack.bmcs.call, has_ended)
         monkeypatch.setattr(rack.intents, "move", move)
         rack.bmcs.of("cp1").power = power
         (end,) = await rack.ends_of(A.CYCLE)
 
         assert (end.state, end.detail) == (IntentState.FAILED, str(bmc_error()))
+        assert [event.name for event in await rack.events()] == ["power.requested", "power.failed"]
+
+    with_rack(with_services, work)
+
+
+def test_the_end_of_a_reset_whose_call_ended_while_it_was_recorded_states_that_it_was_not_sent(
+    with_services: WithServices,
+):
+    async def work(rack: Rack) -> None:
+        is_recorded, has_ended = threading.Event(), threading.Event()
+        flush = rack.services.event_log.flush
+
+        async def store_events() -> None:
+            is_recorded.set()
+            await asyncio.to_thread(has_ended.wait, 10)
+            for _ in range(200):
+                await asyncio.sleep(0)
+            await flush()
+
+        def power(_action: ResetAction, allow: Callable[[], Future[None]]) -> None:
+            allow()
+            assert is_recorded.wait(10)
+            raise bmc_error()
+
+        rack.bmcs.call = announced(rack.bmcs.call, has_ended)
+        rack.power._sender = replace(rack.power._sender, store_events=store_events)
+        rack.bmcs.of("cp1").power = power
+        (end,) = await rack.ends_of(A.CYCLE)
+
+        untrue = "power.sent was recorded before, and is not true"
+        assert (end.state, end.detail) == (IntentState.FAILED, f"{bmc_error()}; {untrue}")
+        assert [event.name for event in await rack.events()] == ["power.requested", "power.sent", "power.failed"]
 
     with_rack(with_services, work)
 
