@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure if a user may not open a file or socket
+MORE_DESCRIPTORS: Final = "set LimitNOFILE=65536 in the unit of netboot, or find who holds many connections: ss -tn"
 _NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -155,10 +156,7 @@ class DescriptorsError(ContentError, RenderError):
     part = "descriptors"
 
     def __init__(self) -> None:
-        super().__init__(
-            "this appliance has no free file descriptor; "
-            "set LimitNOFILE=65536 in the unit of netboot, or find who holds many connections: ss -tn"
-        )
+        super().__init__(f"this appliance has no free file descriptor; {MORE_DESCRIPTORS}")
 
 
 def lacks_descriptor(error: BaseException | None) -> bool:

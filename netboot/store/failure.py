@@ -7,7 +7,7 @@ from socket import gaierror
 from ssl import SSLCertVerificationError, SSLError
 from typing import Final
 
-from netboot.errors import NO_RIGHT, StoreError
+from netboot.errors import MORE_DESCRIPTORS, NO_RIGHT, StoreError, lacks_descriptor
 from netboot.model.words import first_line
 
 NEWEST_VERSION: Final = 19  # the number of `migrations.MIGRATIONS`
@@ -97,7 +97,8 @@ def disk_fault(file: Path) -> str | None:
 
 def cannot_open(what: str, path: Path, error: OSError) -> StoreError:
     """Return the error for a file of the store, `what`, that cannot be opened."""
-    cure = _FILE_CURES.get(error.errno or 0, "correct store.url or admin.socket")
+    cure = MORE_DESCRIPTORS if lacks_descriptor(error) else None
+    cure = cure or _FILE_CURES.get(error.errno or 0, "correct store.url or admin.socket")
     return StoreError(f"cannot open {what} {path}: {error.strerror}; {cure}")
 
 
@@ -112,8 +113,19 @@ def newer_store(version: int) -> NewerStoreError:
     )
 
 
+def _is_without_descriptor() -> bool:
+    """Return whether no file can be opened now: SQLite does not report the error of the system."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return lacks_descriptor(error)
+    return False
+
+
 def _cure(cause: BaseException, *, has_socket: bool) -> str:
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
+    if lacks_descriptor(cause) or (code.startswith("SQLITE_CANTOPEN") and _is_without_descriptor()):
+        return MORE_DESCRIPTORS
     for beginning, cure in _CURES.items():
         if code.startswith(beginning):
             return cure

@@ -3,11 +3,13 @@
 import asyncio
 import errno
 import os
+import sqlite3
 import subprocess
 from pathlib import Path
 from ssl import SSLCertVerificationError
 
 import pytest
+from fixtures.no_descriptor import no_descriptor_left
 from reliability.faults import a_disk, full
 from sqlalchemy import make_url
 
@@ -17,6 +19,8 @@ from netboot.store.backup.whole_store import rewriting, snapshot
 from netboot.store.database import Database
 from netboot.store.failure import NoServerError, cannot_open, disk_fault, store_failed
 from netboot.store.locks.advisory_lock import AdvisoryLock
+
+NO_DESCRIPTOR = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def refused(url: str) -> str:
@@ -29,6 +33,22 @@ def test_a_file_that_is_no_database_is_restored(sqlite_url: str, tmp_path: Path)
     (tmp_path / "netboot.db").write_bytes(b"damaged " * 1000)
 
     assert refused(sqlite_url) == ("the store failed: file is not a database; restore a backup, or correct store.url")
+
+
+def test_a_store_that_no_descriptor_is_left_for_names_the_descriptors(tmp_path: Path):
+    file, unreached = tmp_path / "netboot.db", NoServerError("db:5432", NO_DESCRIPTOR)
+    unreached.__cause__ = NO_DESCRIPTOR
+    sqlite3.connect(file).close()
+    with no_descriptor_left(), pytest.raises(sqlite3.OperationalError) as caught:
+        sqlite3.connect(file)
+    with no_descriptor_left():
+        (without, server) = (str(store_failed(each)) for each in (caught.value, unreached))
+    cure = "set LimitNOFILE=65536 in the unit of netboot, or find who holds many connections: ss -tn"
+
+    assert without == f"the store failed: unable to open database file; {cure}"
+    assert server == f"the store failed: cannot connect to db:5432: Too many open files; {cure}"
+    assert str(store_failed(caught.value)).endswith("; run with sudo, or join group netboot")
+    assert str(cannot_open("the lock", file, NO_DESCRIPTOR)).endswith(f"Too many open files; {cure}")
 
 
 def test_a_full_disk_needs_space(sqlite_url: str):
