@@ -3,6 +3,10 @@
 An event gets its id when it is written, and events become visible in the order of their ids, also where several
 appliances write: a program that reads the events after id 17 misses none and gets none twice. Events that the store
 does not accept are counted.
+
+A batch whose transaction failed may be stored: the store has committed it, and its answer was lost or came too late.
+The next attempt looks for the batch in its own transaction, by the ids that the last attempt got, and writes it only
+if it is not there. So it is stored once, unless `KEPT` events of others were written before the next attempt.
 """
 
 import asyncio
@@ -53,6 +57,8 @@ class EventLog:
         self._outbox = outbox
         self.feed = EventFeed(self.after)
         self._waiting: deque[Event] = deque()
+        self._batch: Sequence[Event] = ()  # is written, or may be stored
+        self._ids: Sequence[int] = ()  # of the batch, of its last attempt
         self._lost = 0
         self._is_delayed = False  # the store did not accept the last batch
         self._unpruned = PRUNE_EVERY  # written since the last prune; the first is at the start
@@ -66,11 +72,11 @@ class EventLog:
     @property
     def waiting_count(self) -> int:
         """How many events wait to be written."""
-        return len(self._waiting)
+        return len(self._batch) + len(self._waiting)
 
     def take(self, event: Event, _level: int) -> None:
         """Take an event at once; it is stored within a moment, or the oldest that waits is counted as lost."""
-        if len(self._waiting) >= BUFFERED:
+        if self.waiting_count >= BUFFERED:
             self._waiting.popleft()
             self._lost += 1
         self._waiting.append(event)
@@ -100,20 +106,23 @@ class EventLog:
         if not await self.flush():
             await asyncio.sleep(RETRY_S)
             await self.flush()
-        if lost := len(self._waiting) + self._lost:
+        if lost := self.waiting_count + self._lost:
             log.error("store.events_lost", count=lost)
 
     async def flush(self) -> bool:
         """Write all that was taken before this call; False if the store does not accept it."""
         async with self._writing:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            while self._batch or self._waiting:
+                if not self._batch:
+                    self._batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
                 try:
-                    await self._write(batch)
+                    await self._write()
                 except StoreError as error:
-                    self._waiting.extendleft(reversed(batch))
+                    if not self._ids:  # it got no ids, so that it is not stored
+                        self._waiting.extendleft(reversed(self._batch))
+                        self._batch = ()
                     if not self._is_delayed:
-                        log.warning("store.events_delayed", waiting=len(self._waiting), reason=str(error))
+                        log.warning("store.events_delayed", waiting=self.waiting_count, reason=str(error))
                     self._is_delayed = True
                     return False
                 self._is_delayed = False
@@ -122,31 +131,47 @@ class EventLog:
             self._has_work.clear()
             return True
 
-    async def _write(self, batch: list[Event]) -> None:
-        newest_ids = select(tables.events.c.id).order_by(tables.events.c.id.desc()).limit(len(batch))
-        ids: Sequence[int] = ()
-        try:
-            async with self._database.transaction() as connection:
-                if self._database.is_shared:
-                    await connection.execute(_ONE_WRITER)
-                await connection.execute(insert(tables.events), [columns_of(event) for event in batch])
-                ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
-                stored = [_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)]
-                if self._database.is_shared:
-                    self._own.update(ids)  # before anybody can read them
-                if self._outbox is not None:
-                    await self._outbox.add(connection, stored)
-                await notify(connection, Changed.EVENTS)
-        except BaseException:
-            self._own.difference_update(ids)
-            raise
-        self._unpruned += len(batch)
+    async def _write(self) -> None:
+        """Write the batch, unless the last attempt stored it: that one has ended when this one may write."""
+        async with self._database.transaction() as connection:
+            if self._database.is_shared:
+                await connection.execute(_ONE_WRITER)
+            if not await self._is_stored(connection):
+                await self._insert(connection)
+        stored = self._stored
+        self._batch = self._ids = ()
+        self._unpruned += len(stored)
         if self._outbox is not None:
             self._outbox.notify()
         if self._database.is_shared:
             await self._caught_up()
         else:
             self.feed.publish(stored)
+
+    @property
+    def _stored(self) -> list[Event]:
+        return [_with_id(event, number) for event, number in zip(self._batch, self._ids, strict=True)]
+
+    async def _is_stored(self, connection: AsyncConnection) -> bool:
+        """Return whether the last attempt was committed: its newest id, which another writer may have got, is its."""
+        if not self._ids:
+            return False
+        wanted = select(tables.events).where(tables.events.c.id == self._ids[-1])
+        row = (await connection.execute(wanted)).mappings().first()
+        expected = columns_of(self._batch[-1])
+        return row is not None and all(row[name] == value for name, value in expected.items() if name != "data")
+
+    async def _insert(self, connection: AsyncConnection) -> None:
+        newest_ids = select(tables.events.c.id).order_by(tables.events.c.id.desc()).limit(len(self._batch))
+        await connection.execute(insert(tables.events), [columns_of(event) for event in self._batch])
+        ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
+        if self._database.is_shared:
+            self._own.difference_update(self._ids)  # of an attempt that was not committed
+            self._own.update(ids)  # before anybody can read them
+        self._ids = ids[::-1]
+        if self._outbox is not None:
+            await self._outbox.add(connection, self._stored)
+        await notify(connection, Changed.EVENTS)
 
     async def begin(self) -> None:
         """Begin to follow the events that are written to a shared store from now on; raise StoreError if it fails."""
@@ -245,7 +270,8 @@ class EventLog:
 
     def waiting_of(self, host: HostName) -> list[Event]:
         """Return the events of a host that wait to be written, oldest first."""
-        return [event for event in self._waiting if event.host == host]
+        delayed = self._batch if self._is_delayed else ()  # the batch of a running write is read from the store
+        return [event for event in (*delayed, *self._waiting) if event.host == host]
 
     async def last_id(self) -> int:
         """Read the newest event's id; 0 if there is none."""
