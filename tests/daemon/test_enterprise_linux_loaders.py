@@ -37,8 +37,8 @@ def wire(el_rack: Rack) -> Iterator[Wire]:
 def boot(rack: Rack, wire: Wire, xid: int) -> bytes:
     """Boot as UEFI firmware does, up to its loader, which then does nothing; return the loader's name."""
     name = wire.query(message(opts(), xid=xid)).name
-    wire.send(message([(53, b"\3"), (54, bytes((192, 0, 2, 1))), (50, bytes((192, 0, 2, 50)))], xid=xid))
-    time.sleep(0.2)
+    with rack.reading_datagrams():
+        wire.send(message([(53, b"\3"), (54, bytes((192, 0, 2, 1))), (50, bytes((192, 0, 2, 50)))], xid=xid))
     command = ["curl", "-sS", "--max-time", "10", "--interface", ADDRESS, "-o", "/dev/null"]
     read = [*command, f"tftp://{SERVER}/{name.decode()}"]
     subprocess.run(["ip", "netns", "exec", rack.client_namespace, *read], check=True, timeout=20)
