@@ -59,16 +59,16 @@ class HostActions:
         if self._power is None:
             return [HostAction(each.host.name, verb, [NO_DAEMON]) for each, verb in product(hosts, verbs)]
         newest = await self._power.newest([each.host.name for each in hosts])
+        open_ = {host: last for host, last in newest.items() if last.is_open}
+        with_installs = [(each.host, each.install, open_.get(each.host.name)) for each in hosts]
+        judged = await self._power.possible([POWER_ACTIONS[verb] for verb in verbs], with_installs)
         found = []
-        for each in hosts:
+        for each, actions in zip(hosts, judged, strict=True):
             last = newest.get(each.host.name)
-            open_ = last if last is not None and last.is_open else None
             after = last.id if last is not None else ""
-            actions = [POWER_ACTIONS[verb] for verb in verbs]
-            judged = await self._power.possible(actions, each.host, each.install, open_)
             found += [
                 HostAction(each.host.name, verb, one.reasons, is_forcible=one.is_forcible, after=after)
-                for verb, one in zip(verbs, judged, strict=True)
+                for verb, one in zip(verbs, actions, strict=True)
             ]
         return found
 

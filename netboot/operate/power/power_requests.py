@@ -131,21 +131,20 @@ class PowerRequests:
         intents = await self._intents.of_host(host.name, limit=SHOWN)
         install = await self._sender.install_moves.read(host.name)
         open_ = next((each for each in intents if each.is_open), None)
-        actions = await self.possible(PowerAction, host, install, open_)
+        [actions] = await self.possible(PowerAction, [(host, install, open_)])
         return HostPower(host.name, host.bmc is not None, self.observed(host.name), actions, intents)
 
     async def possible(
-        self, actions: Iterable[PowerAction], host: Host, install: Install, open_intent: PowerIntent | None
-    ) -> list[PossibleAction]:
-        """Judge actions on a host as their request would be judged now.
+        self, actions: Iterable[PowerAction], hosts: Sequence[tuple[Host, Install, PowerIntent | None]]
+    ) -> list[list[PossibleAction]]:
+        """Judge actions on each host, with its stored install and its open intent, as their request would be now."""
+        judged, wanted = await self._sender.judged([install for _, install, _ in hosts]), list(actions)
 
-        `install` is the stored one, `open_intent` the one that has not ended.
-        """
-        judged, shown = await self._sender.judged(install), install.state
-        return [
-            possible_action(action, host, judged, open_intent, shown=shown, unusable=self.unusable(action, host))
-            for action in actions
-        ]
+        def judge(action: PowerAction, host: Host, install: Install, open_: PowerIntent | None) -> PossibleAction:
+            mine, unusable = judged[host.name], self.unusable(action, host)
+            return possible_action(action, host, mine, open_, shown=install.state, unusable=unusable)
+
+        return [[judge(action, *each) for action in wanted] for each in hosts]
 
     def unusable(self, action: PowerAction, host: Host) -> list[str]:
         """List why an action on a host that has a BMC is refused now, whatever its machine does."""
@@ -333,11 +332,11 @@ class PowerRequests:
     ) -> Mapping[HostName, PossibleAction]:
         """Judge the hosts of a request; return those of which it is refused."""
         open_ = {each.host: each for each in await self._intents.open()}
-        found = {}
-        for host in hosts:
-            install, shown = await self._sender.install_of(host.name)
-            unusable, last = self._unusable(uris[host.name]), open_.get(host.name)
-            judged = possible_action(request.action, host, install, last, shown=shown, unusable=unusable)
+        shown = [await self._sender.install_moves.read(host.name) for host in hosts]
+        found, installs = {}, await self._sender.judged(shown)
+        for host, each in zip(hosts, shown, strict=True):
+            install, unusable, last = installs[host.name], self._unusable(uris[host.name]), open_.get(host.name)
+            judged = possible_action(request.action, host, install, last, shown=each.state, unusable=unusable)
             if judged.reasons and not (request.is_forced and judged.is_forcible):
                 found[host.name] = judged
         return found

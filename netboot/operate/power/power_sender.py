@@ -20,7 +20,7 @@ from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install, InstallState
+from netboot.model.install.install import Install, InstallState, Move
 from netboot.model.power.power import IntentState, PowerIntent, PowerState, ResetAction
 from netboot.model.power.refusal import refusal
 from netboot.model.words import one_line
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = timedelta(minutes=10)  # of a request: after that it surprises
 STATE_READS: Final = 6  # of a machine whose state must show whether a reset was done
 STATE_PAUSE_S: Final = 3.0
+HOSTS_AT_ONCE: Final = 100  # in a query of their histories
 RETRY_S: Final = 1.0  # of a store that does not accept an end
 _UNTRUE: Final = "power.sent was recorded before, and is not true"  # the call ended while that was stored
 
@@ -114,13 +115,18 @@ class PowerSender:
     async def install_of(self, host: HostName) -> tuple[Install, InstallState]:
         """Read the install by which an action on a host is judged, and the state that is shown of it."""
         install = await self.install_moves.read(host)
-        return await self.judged(install), install.state
+        return (await self.judged([install]))[host], install.state
 
-    async def judged(self, install: Install) -> Install:
-        """Return an install as actions judge it; raise StoreError."""
-        if install.state not in UNPROVED:
-            return install
-        return judged_install(install, await self.install_moves.history(install.host), now=self.clock.now())
+    async def judged(self, installs: Sequence[Install]) -> dict[HostName, Install]:
+        """Return installs as actions judge them, by host; raise StoreError."""
+        unproved = [each.host for each in installs if each.state in UNPROVED]
+        now, histories = self.clock.now(), dict[HostName, list[Move]]()
+        for first in range(0, len(unproved), HOSTS_AT_ONCE):
+            histories |= await self.install_moves.histories(unproved[first : first + HOSTS_AT_ONCE])
+        return {
+            each.host: judged_install(each, histories[each.host], now=now) if each.host in histories else each
+            for each in installs
+        }
 
     async def _prepared(self, intent: PowerIntent) -> _Reset | _End:
         """Judge an intent again, and do what comes before its reset."""

@@ -1017,3 +1017,28 @@ def test_no_more_actions_begin_than_bmcs_are_used_at_a_time(with_services: WithS
         assert rack.bmcs.of("w1").sent == ["reset on"]
 
     with_rack(with_services, work)
+
+
+def test_the_histories_of_many_hosts_are_read_at_once(with_services: WithServices, monkeypatch: pytest.MonkeyPatch):
+    """Each query costs milliseconds: those of a large rack would be longer than a client waits."""
+
+    async def scenario(services: BuiltServices) -> None:
+        rack, read = built(services), []
+        installs = services.install_moves.installs
+        original = installs.histories
+
+        async def counted(hosts: Sequence[HostName]) -> Any:
+            read.append(list(hosts))
+            return await original(hosts)
+
+        monkeypatch.setattr(installs, "histories", counted)
+        for host in (CP1, W1):
+            await rack.become(InstallState.INSTALLED, host)
+            await rack.become(InstallState.FAILED, host)
+
+        intents = await rack.power.request(PowerRequest(("cp1", "w1"), A.OFF), actor=ALICE)
+
+        assert [each.host for each in intents] == [CP1, W1]
+        assert read == [[CP1, W1]]
+
+    with_services(scenario)
