@@ -8,6 +8,8 @@ from fixtures.rack import Rack
 from fixtures.rollout_rack import RolloutRack
 from playwright.sync_api import Page, expect
 
+from netboot.admin.texts.ages import shown_due
+
 pytestmark = pytest.mark.integration
 
 
@@ -88,6 +90,7 @@ def commands(pages: Pages, cluster: RolloutRack, page: Page) -> None:
     expect(page.locator("#rollout-person")).to_contain_text("join-control-plane")
     assert printed[1] not in page.content()
     expect(row(page, "w2")).to_contain_text("the disk is broken")
+    expected(page)
     view(pages, "running")
     expect(page.locator(".stages time[data-left]").first).to_contain_text("h 5")
 
@@ -103,6 +106,25 @@ def commands(pages: Pages, cluster: RolloutRack, page: Page) -> None:
     other.get_by_role("button", name="They were run").click()
     other.wait_for_url("**/rollout")
     expect(other.locator(".notice.good")).to_have_text("It is noted as done. The rollout goes on.")
+
+
+def expected(page: Page) -> None:
+    """What is still to come of a host is shown with its times; of one that is over there is nothing."""
+    expect(page.locator("#rollout-end")).to_have_text(
+        re.compile(
+            r"^Expected to end in \d+ min, at \d\d:\d\d UTC, if nothing fails and everything takes what is usual"
+        )
+    )
+    hour = r"\d\d:\d\d"
+    for host, steps in (
+        ("cp1", r""),
+        ("cp2", rf"joins in \d+ min {hour}\s+ready {hour}"),
+        ("w1", rf"installed in \d+ min {hour}\s+joins {hour},\s+ready {hour}"),
+        ("w2", r""),
+    ):
+        expect(row(page, host).locator("td[data-label=Expected]")).to_have_text(re.compile(rf"^\s*{steps}\s*$"))
+    seconds = [-5, 0.9, 40, 119, 179, 3700]  # times.js writes what the daemon does
+    assert page.evaluate("seconds => seconds.map(due)", seconds) == [shown_due(each) for each in seconds]
 
 
 def failure(pages: Pages, cluster: RolloutRack, page: Page) -> None:
@@ -136,6 +158,8 @@ def reads_without_scripts(pages: Pages) -> None:
     page = pages.open("/rollout", java_script_enabled=False)
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#rollout-state .notice.warning")).to_have_text("It begins nothing new: by an operator")
+    expect(page.locator("#rollout-end")).to_have_text(re.compile("It has no expected end: the rollout is paused"))
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#rollout-state .notice.warning")).to_have_count(0)
+    expect(page.locator("#rollout-end")).to_have_text(re.compile("Expected to end in"))
     screenshot(page, "rollout-without-scripts")

@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fixtures.command_line import CommandLine
 
-from netboot.cli.views.rollout.rollout_view import changed_lines, cluster_lines, plan_lines, plan_rows
+from netboot.cli.views.rollout.rollout_view import (
+    changed_lines,
+    cluster_lines,
+    host_columns,
+    host_rows,
+    is_changed,
+    plan_lines,
+    plan_rows,
+    rollout_lines,
+)
 from netboot.control_socket import DeafDaemonError, NoDaemonError
 
 
@@ -102,6 +111,65 @@ def test_a_watched_change_has_its_time_and_a_command_its_end():
         "rollout 1 is running",
     ]
     assert [*changed_lines(first, {**first, "commands": [done]})] == ["12:00:03  start is done: exit code 0"]
+
+
+def active(now: datetime, **values: object) -> dict[str, object]:
+    """Make an active rollout, as the API shows it."""
+
+    def host(name: str, expected: dict[str, object] | None) -> dict[str, object]:
+        known = {"host": name, "part": "worker", "phase": "waiting", "since": None, "reason": "", "attempts": 0}
+        return {**known, "permitted_until": None, "limit_at": None, "expected": expected}
+
+    late, later = (now - timedelta(hours=1)).isoformat(), (now + timedelta(days=2)).isoformat()
+    times = {"install_at": None, "installed_at": late, "join_at": None, "ready_at": later}
+    found = {
+        "id": 1, "state": "running", "reason": "", "ended_at": None, "began_at": now.isoformat(), "actor": "uid 0",
+        "options": {"power": True, "max_parallel": 4, "failure_budget": 0}, "commands": [], "api_problem": None,
+        "next_command": None, "hosts": [host("w1", times), host("w2", None)], "expected_end_at": later,
+        "no_expected_end": None,
+    }  # fmt: skip
+    return {**found, **values}
+
+
+def test_an_active_rollout_has_the_expected_times_of_its_hosts_and_its_end():
+    now = datetime.now(UTC)
+    later = now + timedelta(days=2)
+    rollout = active(now)
+
+    rows = [*host_rows(rollout)]
+    lines = [*rollout_lines(rollout)]
+
+    columns = ("HOST", "PART", "PHASE", "SINCE", "LIMIT", "INSTALLED", "JOIN", "READY", "NOTE")
+    assert host_columns(rollout) == columns
+    shown = dict(zip(columns, rows[0], strict=True))
+    assert shown["INSTALLED"] in (f"{now:%H:%M}", f"{datetime.now(UTC):%H:%M}")  # it is later than usual
+    assert (shown["JOIN"], shown["READY"]) == ("–", f"{later:%Y-%m-%d %H:%M}")
+    assert rows[1][5:8] == ("–", "–", "–")
+    assert lines[-2] == "  INSTALLED, JOIN, READY (UTC) are expected, if nothing fails and all takes what is usual"
+    assert re.fullmatch(rf"  expected end: {later:%Y-%m-%d %H:%M} UTC \(in 1 d\)", lines[-1]), lines[-1]
+    paused = [*rollout_lines(active(now, expected_end_at=None, no_expected_end="it is paused"))]
+    assert paused[-1] == "  no expected end: it is paused"
+
+
+def test_a_rollout_that_has_ended_has_no_expected_times():
+    now = datetime.now(UTC)
+    rollout = active(now, ended_at=now.isoformat(), state="ended", expected_end_at=None)
+
+    assert host_columns(rollout) == ("HOST", "PART", "PHASE", "SINCE", "LIMIT", "NOTE")
+    assert [len(row) for row in host_rows(rollout)] == [6, 6]
+    assert not [line for line in rollout_lines(rollout) if "expected" in line]
+
+
+def test_a_watch_prints_no_rollout_of_which_only_the_expected_times_moved():
+    now = datetime.now(UTC)
+
+    assert is_changed(None, active(now))
+    assert not is_changed(active(now), active(now, expected_end_at=None, hosts=without_times(now)))
+    assert is_changed(active(now), active(now, reason="lunch"))
+
+
+def without_times(now: datetime) -> object:
+    return [{**each, "expected": None} for each in active(now)["hosts"]]  # type: ignore[attr-defined] # a list
 
 
 @pytest.mark.parametrize("is_deaf", [False, True])

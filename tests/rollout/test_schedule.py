@@ -1,10 +1,7 @@
 """The schedule: times and deadlines, by the decisions that the rollout makes."""
 
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from types import FrameType
 
 import pytest
 
@@ -15,6 +12,7 @@ from netboot.model.rollout.command import CommandKind
 from netboot.model.rollout.rollout import Rollout, RolloutHost, RolloutOptions, RolloutPart
 from netboot.operate.rollout.decision.observed import MARGIN, ObservedInstall, Rules
 from netboot.operate.rollout.decision.schedule import Durations, PlannedCommand, PlannedHost, Schedule, schedule
+from tests.fixtures.counted_calls import calls_of
 from tests.fixtures.rollouts import BEGAN_AT, EVERY_COMMAND, a_rollout
 
 K = CommandKind
@@ -156,20 +154,3 @@ def test_the_work_of_a_plan_grows_as_its_hosts(max_parallel: int, are_installed:
         return count
 
     assert calls(1000) < 6 * calls(250)
-
-
-def calls_of(work: Callable[[], Schedule]) -> tuple[Schedule, int]:
-    """Count the calls of Python functions, and the steps of generators."""
-    count = 0
-
-    def profile(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        found = work()
-        return found, count
-    finally:
-        sys.setprofile(before)

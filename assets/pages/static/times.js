@@ -1,4 +1,4 @@
-// Keeps the ages of times right: `5 min ago`, and counts down to others: `12 min 30 s`.
+// Keeps the ages of times right: `5 min ago`, counts down to others: `12 min 30 s`, and to estimates: `in 12 min`.
 "use strict";
 
 function age(seconds) {
@@ -27,6 +27,18 @@ function left(seconds) {
 setInterval(() => {
   for (const each of document.querySelectorAll("time[data-left]")) {
     const text = left((Date.parse(each.dateTime) - Date.now()) / 1000);
+    if (each.textContent !== text) each.textContent = text;
+  }
+}, 1000);
+
+function due(seconds) {
+  if (seconds < 1) return "now";
+  return `in ${left(seconds >= 120 ? Math.floor(seconds / 60) * 60 : seconds)}`;
+}
+
+setInterval(() => {
+  for (const each of document.querySelectorAll("time[data-due]")) {
+    const text = due((Date.parse(each.dateTime) - Date.now()) / 1000);
     if (each.textContent !== text) each.textContent = text;
   }
 }, 1000);

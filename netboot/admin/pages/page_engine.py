@@ -17,7 +17,7 @@ from netboot.admin.access.requester import requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.page_files import PageFiles
 from netboot.admin.pages.shell import Flash, Shell, navigation_at
-from netboot.admin.texts.ages import shown_left
+from netboot.admin.texts.ages import shown_due, shown_left
 from netboot.errors import ConfigError, NetbootError, StoreError
 from netboot.model.access.access_rule import Need
 from netboot.model.words import shown_age, shown_seconds, shown_size
@@ -58,6 +58,7 @@ class PageEngine:
             "ago": self._ago,
             "clock": _clock,
             "left": self._left,
+            "due": self._due,
             "seconds": shown_seconds,
             "size": shown_size,
         }
@@ -107,6 +108,9 @@ class PageEngine:
 
     def _left(self, at: datetime) -> str:
         return shown_left((at - self._now()).total_seconds())
+
+    def _due(self, at: datetime) -> str:
+        return shown_due((at - self._now()).total_seconds())
 
     async def _shell(self, request: web.Request) -> Shell:
         requester = requester_of(request)

@@ -15,6 +15,7 @@ from netboot.operate.administration import Administration
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.rollout.decision.observed import Rules
 from netboot.operate.rollout.effect_runner import EffectParts
+from netboot.operate.rollout.forecasts import Forecasts
 from netboot.operate.rollout.machine_power import BmcPower
 from netboot.operate.rollout.new_rollout import NewRollouts
 from netboot.operate.rollout.ocne.command_programs import CommandPrograms
@@ -92,6 +93,7 @@ def rollouts_of(
         files=files,
         install_moves=install_moves,
         durations=lambda: store.durations.now,
+        forecasts=Forecasts(files, install_moves.known, lambda: store.durations.now, rules=rules),
         now=clock.now,
     )
     return RolloutParts(runner, uses, commands.programs)

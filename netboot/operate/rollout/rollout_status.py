@@ -10,6 +10,7 @@ from netboot.model.install.install import Install, InstallState
 from netboot.model.rollout.command import CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutOptions, RolloutPart, RolloutState
 from netboot.operate.rollout.decision import person_texts
+from netboot.operate.rollout.decision.forecast import ExpectedTimes, Forecast
 from netboot.operate.rollout.decision.host_moves import limit_of
 from netboot.operate.rollout.decision.next_actions import is_removed, may_join
 from netboot.operate.rollout.decision.observed import FileInPlace, Rules
@@ -18,7 +19,10 @@ from netboot.operate.rollout.decision.outcomes import retry_refusal
 
 @dataclass(frozen=True, slots=True)
 class RolloutHostStatus:
-    """One host. `waits_since`: its installed system requests its role's file; `limit_at`: then it fails."""
+    """One host. `waits_since`: its installed system requests its role's file; `limit_at`: then it fails.
+
+    `expected`: what is still to come of it, estimated; None: nothing is known.
+    """
 
     host: HostName
     part: RolloutPart
@@ -29,11 +33,16 @@ class RolloutHostStatus:
     waits_since: datetime | None
     permitted_until: datetime | None
     limit_at: datetime | None
+    expected: ExpectedTimes | None
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutStatus:
-    """A rollout. `api_problem`: why the API of the cluster did not answer last; `next_command`: for a person."""
+    """A rollout. `api_problem`: why the API of the cluster did not answer last; `next_command`: for a person.
+
+    `expected_end_at`: when every host is ready if everything takes what is usual; None: it has ended, or
+    `no_expected_end` has the reason.
+    """
 
     id: int
     state: RolloutState
@@ -48,6 +57,8 @@ class RolloutStatus:
     hosts: Sequence[RolloutHostStatus]
     commands: Sequence[RolloutCommand]
     next_command: str | None
+    expected_end_at: datetime | None
+    no_expected_end: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,11 @@ class ClusterStatus:
     next_command: str | None
 
 
-def rollout_status(rollout: Rollout, rules: Rules, *, api_problem: str | None = None) -> RolloutStatus:
+def rollout_status(
+    rollout: Rollout, rules: Rules, *, forecast: Forecast | None = None, api_problem: str | None = None
+) -> RolloutStatus:
+    """Show a rollout; `forecast`: of one that is active."""
+    expected = forecast if forecast is not None and rollout.is_active else Forecast()
     return RolloutStatus(
         rollout.id,
         rollout.state,
@@ -95,13 +110,15 @@ def rollout_status(rollout: Rollout, rules: Rules, *, api_problem: str | None = 
         rollout.replaces,
         rollout.api_answered_at,
         None if rollout.api_answered_at is not None else api_problem,
-        [_host(each, rollout, rules) for each in rollout.hosts],
+        [_host(each, rollout, rules, expected) for each in rollout.hosts],
         [each for each in (rollout.command(kind) for kind in CommandKind) if each.state is not CommandState.UNUSED],
         next_command(rollout),
+        expected.ends_at,
+        expected.reason or None,
     )
 
 
-def _host(each: RolloutHost, rollout: Rollout, rules: Rules) -> RolloutHostStatus:
+def _host(each: RolloutHost, rollout: Rollout, rules: Rules, expected: Forecast) -> RolloutHostStatus:
     limit = limit_of(each, rollout, rules) if rollout.is_active else None
     return RolloutHostStatus(
         each.host,
@@ -113,6 +130,7 @@ def _host(each: RolloutHost, rollout: Rollout, rules: Rules) -> RolloutHostStatu
         each.requested_at if each.phase is Phase.INSTALLED else None,
         each.permit.until if each.permit is not None else None,
         limit.at if limit is not None else None,
+        expected.of(each),
     )
 
 

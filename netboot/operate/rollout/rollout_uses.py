@@ -19,6 +19,7 @@ from netboot.model.words import one_line
 from netboot.operate.rollout.decision import outcomes, person_texts
 from netboot.operate.rollout.decision.observed import ObservedInstall
 from netboot.operate.rollout.decision.schedule import Durations, Schedule, schedule
+from netboot.operate.rollout.forecasts import Forecasts
 from netboot.operate.rollout.new_rollout import JudgedRollout, NewRollouts, RolloutRequest
 from netboot.operate.rollout.ocne.ocne_commands import OcneCommands
 from netboot.operate.rollout.ocne.ocne_files import ApiPlace, ClusterFiles
@@ -63,6 +64,7 @@ class RolloutUses:
     files: ClusterFiles
     install_moves: InstallMoves
     durations: Callable[[], ExpectedDurations]
+    forecasts: Forecasts
     now: Callable[[], datetime]
 
     @property
@@ -104,17 +106,17 @@ class RolloutUses:
         stored = await self.changes.rollouts.create(judged.rollout)
         self.changes.begun(stored, actor)
         await self.runner.read_changed()
-        return self._status(stored)
+        return await self._status(stored)
 
     async def show(self) -> RolloutStatus:
         """Show the rollout that began last; raise UnknownRolloutError if none did."""
         for newest in await self.changes.rollouts.newest(limit=1):
-            return self._status(newest)
+            return await self._status(newest)
         raise UnknownRolloutError("no rollout is kept; netboot cluster rollout begins one")
 
     async def all(self) -> list[RolloutStatus]:
         """List the rollouts that are kept, the newest first."""
-        return [self._status(each) for each in await self.changes.rollouts.newest()]
+        return [await self._status(each) for each in await self.changes.rollouts.newest()]
 
     async def board(self) -> RolloutBoard:
         """Show the active rollout with what may be requested of it, and the one that ended last."""
@@ -123,9 +125,9 @@ class RolloutUses:
         ended = next((each for each in kept if not each.is_active), None)
         files = await asyncio.to_thread(self.files.in_place)
         return RolloutBoard(
-            self._status(active) if active is not None else None,
+            await self._status(active) if active is not None else None,
             RolloutRefusals.of(active) if active is not None else None,
-            self._status(ended) if ended is not None else None,
+            await self._status(ended) if ended is not None else None,
             {use: file.until for use, file in files.items() if file.until is not None},
             self.commands.settings.commands,
         )
@@ -181,7 +183,7 @@ class RolloutUses:
             self.new.hosts(),
             await self.install_moves.all(),
             {use: file for use, file in files.items() if use is not RoleUse.INIT},
-            self._status(active) if active is not None else None,
+            await self._status(active) if active is not None else None,
             endpoint=api.endpoint if isinstance(api, ApiPlace) else None,
         )
 
@@ -189,7 +191,8 @@ class RolloutUses:
         rollout = await self._active()
         changed = await self.changes.apply(rollout.id, move, actor=actor)
         await self.runner.read_changed()
-        return self._status(changed)
+        self.forecasts.forget()
+        return await self._status(changed)
 
     async def _active(self) -> Rollout:
         rollout = await self.changes.rollouts.active()
@@ -197,5 +200,6 @@ class RolloutUses:
             raise RolloutError("no rollout is active; netboot cluster rollout begins one")
         return rollout
 
-    def _status(self, rollout: Rollout) -> RolloutStatus:
-        return rollout_status(rollout, self.new.rules, api_problem=self.runner.api_problem)
+    async def _status(self, rollout: Rollout) -> RolloutStatus:
+        forecast = await self.forecasts.of(rollout, now=self.now())
+        return rollout_status(rollout, self.new.rules, forecast=forecast, api_problem=self.runner.api_problem)

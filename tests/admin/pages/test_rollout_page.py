@@ -1,6 +1,7 @@
 """The page of rollouts on the whole appliance in one process, without scripts: plan, start, changes, and refusals."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,32 @@ def test_a_rollout_that_waits_for_a_person_needs_attention_on_the_first_page(box
 
 def test_the_commands_with_secrets_are_only_for_whoever_may_change_something():
     assert RolloutRequests.show_commands.__dict__["access_need"] is Need.CHANGE
+
+
+def test_an_active_rollout_ends_when_its_plan_has_it_and_a_pause_leaves_no_end(box: Appliance):
+    plan = box.api("POST", "/rollouts/plan", {"power": False}).json()["schedule"]
+    page = begun(box, "?no_power=1")
+    found = newest(box)
+
+    planned = {
+        each["host"]: {key: each[key] for key in ("installed_at", "join_at", "ready_at")} for each in plan["hosts"]
+    }
+    late_s = (moment(found["expected_end_at"]) - moment(plan["ends_at"])).total_seconds()
+    assert 0 <= late_s <= 3
+    for each in found["hosts"]:
+        expected = each["expected"]
+        assert expected.pop("install_at") is None
+        for key, at in planned[each["host"]].items():
+            assert 0 <= (moment(expected[key]) - moment(at)).total_seconds() <= late_s
+    assert "Expected to end in" in " ".join(page.texts("p"))
+
+    send(box, page, "/rollout/pause")
+    paused = get(box, "/rollout")
+    assert newest(box)["expected_end_at"] is None
+    reason = "the rollout is paused, and what has not begun waits for netboot cluster rollout resume"
+    assert newest(box)["no_expected_end"] == reason
+    assert f"It has no expected end: {reason}." in paused.texts("p")
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -12,13 +12,15 @@ from netboot.admin.pages.attention_row import AttentionRow
 from netboot.admin.pages.boots.boot_gantt import GanttBar
 from netboot.admin.pages.rollout.rollout_plan_view import PlanBar, PlanOptions, RolloutPlanView
 from netboot.admin.pages.rollout.rollout_stages import RolloutStage, StageState, stages_of
-from netboot.admin.pages.rollout.rollout_views import RolloutView, rollout_attention
+from netboot.admin.pages.rollout.rollout_views import ExpectedStep, RolloutView, rollout_attention
+from netboot.admin.texts.ages import shown_due
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.install import Install, InstallState
 from netboot.model.rollout.command import CommandKind, CommandState, RolloutCommand
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutState
+from netboot.operate.rollout.decision.forecast import ExpectedTimes, Forecast
 from netboot.operate.rollout.decision.observed import ObservedInstall
 from netboot.operate.rollout.decision.schedule import Durations, schedule
 from netboot.operate.rollout.new_rollout import RolloutRequest
@@ -164,6 +166,32 @@ def test_each_action_has_the_sentence_with_which_it_is_refused():
     ]
     assert view.counts == [(Phase.WAITING, 1), (Phase.READY, 1), (Phase.FAILED, 1)]
     assert view.next == "netboot cluster rollout retry w1"
+
+
+def test_the_expected_times_of_a_host_are_those_that_are_still_to_come():
+    rollout = moved(a_rollout(0, 2), cp1=Phase.READY, w1=Phase.INSTALLED)
+    times = ExpectedTimes(*(BEGAN_AT + minute * MINUTE for minute in (1, 2, 3, 4)))
+    forecast = Forecast({each.host: times for each in rollout.hosts}, BEGAN_AT + 4 * MINUTE)
+    status = rollout_status(rollout, EVERY_COMMAND, forecast=forecast)
+    view = RolloutView.active_of(replace(board_of(rollout), active=status), HOSTS)
+    assert view is not None
+
+    steps = [ExpectedStep(what, BEGAN_AT + minute * MINUTE) for what, minute in
+             (("install", 1), ("installed", 2), ("joins", 3), ("ready", 4))]  # fmt: skip
+    assert [row.to_come for row in view.hosts] == [(), steps[2:], steps]
+    assert (status.expected_end_at, status.no_expected_end) == (BEGAN_AT + 4 * MINUTE, None)
+    assert (
+        rollout_status(replace(rollout, state=RolloutState.ENDED), EVERY_COMMAND, forecast=forecast).hosts[2].expected
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-5, "now"), (0.9, "now"), (40, "in 40 s"), (119, "in 1 min 59 s"), (179, "in 2 min"), (3700, "in 1 h 1 min")],
+)
+def test_an_estimate_is_shown_in_minutes_if_they_are_some(seconds: float, expected: str):
+    assert shown_due(seconds) == expected
 
 
 def test_a_machine_without_a_bmc_is_shown_with_its_cards_and_its_place():

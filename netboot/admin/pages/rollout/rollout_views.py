@@ -26,6 +26,14 @@ _NAMED: Final = 5  # hosts of a row that needs attention
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedStep:
+    """What a host does at a time that is estimated."""
+
+    what: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutHostRow:
     """One host. `action`: its retry if it failed or was cancelled, else its cancellation; None after the rollout."""
 
@@ -33,6 +41,20 @@ class RolloutHostRow:
     url: str
     reason: str
     action: ActionLink | None = None
+
+    @property
+    def to_come(self) -> Sequence[ExpectedStep]:
+        """What is expected of it, in order."""
+        times = self.status.expected
+        if times is None:
+            return ()
+        steps = (
+            ("install", times.install_at),
+            ("installed", times.installed_at),
+            ("joins", times.join_at),
+            ("ready", times.ready_at),
+        )
+        return [ExpectedStep(what, at) for what, at in steps if at is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,7 @@ def _print_plan(plan: Mapping[str, Any], as_json: bool, *, is_error: bool = Fals
 
 
 def _print_rollout(found: Mapping[str, Any], as_json: bool) -> None:
-    print_table(found, as_json, view.HOST_COLUMNS, view.host_rows(found))
+    print_table(found, as_json, view.host_columns(found), view.host_rows(found))
     if not as_json:
         print_found(found, False, view.text_of(view.rollout_lines(found)))
 
@@ -212,7 +212,7 @@ def _watched_lines(config: Path, *, as_json: bool) -> Mapping[str, Any]:
     before: Mapping[str, Any] | None = None
     while True:
         found = _shown(config)
-        if as_json and found != before:
+        if as_json and view.is_changed(before, found):
             print_json(found)
         elif not as_json:
             print_found(found, False, view.text_of(view.changed_lines(before, found)))
@@ -231,7 +231,7 @@ def _watched_table(config: Path) -> Mapping[str, Any]:
         while True:
             found = _shown(config)
             lines = Text("\n".join(view.text_of(view.rollout_lines(found))))
-            live.update(Lines(rich_table(view.HOST_COLUMNS, view.host_rows(found)), lines), refresh=True)
+            live.update(Lines(rich_table(view.host_columns(found), view.host_rows(found)), lines), refresh=True)
             if found["ended_at"] is not None:
                 return found
             asyncio.run(asyncio.sleep(WATCH_S))

@@ -6,15 +6,21 @@ from typing import Any, Final
 
 from netboot.model.words import printable, shown_age
 
-HOST_COLUMNS: Final = ("HOST", "PART", "PHASE", "SINCE", "LIMIT", "NOTE")
+_EXPECTED: Final = {"INSTALLED": "installed_at", "JOIN": "join_at", "READY": "ready_at"}
 NODE_COLUMNS: Final = ("HOST", "ROLE", "STATE", "PHASE", "NOTE")
 PLAN_COLUMNS: Final = ("HOST", "PART", "INSTALL", "INSTALLED", "JOIN", "READY")
 _NONE: Final = "–"
 View = Mapping[str, Any]
 
 
+def host_columns(rollout: View) -> Sequence[str]:
+    """Return the headings of the hosts of a rollout: with the times that are expected while it is active."""
+    return ("HOST", "PART", "PHASE", "SINCE", "LIMIT", *(_EXPECTED if rollout["ended_at"] is None else ()), "NOTE")
+
+
 def host_rows(rollout: View) -> Iterator[Sequence[str]]:
     """Yield a row for each host of a rollout."""
+    keys = _EXPECTED.values() if rollout["ended_at"] is None else ()
     for each in rollout["hosts"]:
         until = each["permitted_until"]
         permit = [f"fetches its file until {_clock(until)} UTC"] if until and each["phase"] == "joining" else []
@@ -22,7 +28,9 @@ def host_rows(rollout: View) -> Iterator[Sequence[str]]:
         attempts = [f"attempt {each['attempts']}"] if each["attempts"] > 1 else []
         limit = _left(each["limit_at"]) if each["limit_at"] else _NONE
         note = "; ".join([*notes, *attempts]) or _NONE
-        yield each["host"], each["part"], each["phase"], _age(each["since"]), limit, note
+        expected = each["expected"] or {}
+        shown = (_expected(expected[key]) if expected.get(key) else _NONE for key in keys)
+        yield each["host"], each["part"], each["phase"], _age(each["since"]), limit, *shown, note
 
 
 def rollout_lines(rollout: View) -> Iterator[str]:
@@ -40,6 +48,7 @@ def rollout_lines(rollout: View) -> Iterator[str]:
         yield f"  {_command(command)}"
     if rollout["api_problem"]:
         yield f"  the API of the cluster: {rollout['api_problem']}"
+    yield from _end_lines(rollout)
     if rollout["next_command"]:
         yield f"next: {rollout['next_command']}"
 
@@ -105,6 +114,16 @@ def changed_lines(before: View | None, after: View) -> Iterator[str]:
             yield f"next: {after['next_command']}"
 
 
+def is_changed(before: View | None, after: View) -> bool:
+    """Return whether something of a rollout changed: not only what is expected, which moves while something is late."""
+
+    def known(rollout: View) -> View:
+        hosts = [{**each, "expected": None} for each in rollout["hosts"]]
+        return {**rollout, "hosts": hosts, "expected_end_at": None}
+
+    return before is None or known(before) != known(after)
+
+
 def text_of(lines: Iterator[str]) -> list[str]:
     """Return lines as a terminal may show them."""
     return [printable(line) for line in lines]
@@ -125,6 +144,23 @@ def _clock(moment: str) -> str:
     """Return a time in UTC, with its date unless it is today."""
     at = datetime.fromisoformat(moment).astimezone(UTC)
     return f"{at:%H:%M}" if at.date() == datetime.now(UTC).date() else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _end_lines(rollout: View) -> Iterator[str]:
+    """Yield when an active rollout is expected to end, and what the times in the columns are."""
+    if rollout["ended_at"] is not None:
+        return
+    yield f"  {', '.join(_EXPECTED)} (UTC) are expected, if nothing fails and all takes what is usual"
+    if rollout["expected_end_at"]:
+        end, left = rollout["expected_end_at"], _left(rollout["expected_end_at"])
+        yield f"  expected end: {_expected(end)} UTC ({'now' if left == 'over' else f'in {left}'})"
+    elif rollout["no_expected_end"]:
+        yield f"  no expected end: {rollout['no_expected_end']}"
+
+
+def _expected(moment: str) -> str:
+    """Return an expected time in UTC; one that is past is expected now."""
+    return _clock(max(moment, datetime.now(UTC).isoformat(), key=datetime.fromisoformat))
 
 
 def _second(moment: str | None) -> str:

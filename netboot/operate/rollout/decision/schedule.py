@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, assert_never
 
 from netboot.model.boot.expected_durations import ExpectedDurations
 from netboot.model.boot.loader_names import LoaderKind
@@ -12,7 +13,7 @@ from netboot.model.host.host import HostName
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.install.event import Step as BootStep
 from netboot.model.install.install import InstallState
-from netboot.model.rollout.command import FILE_OF, CommandKind, CommandState
+from netboot.model.rollout.command import FILE_OF, RETRY_AFTER, CommandKind, CommandState
 from netboot.model.rollout.rollout import Phase, Rollout, RolloutHost, RolloutPart
 from netboot.operate.rollout.decision import outcomes
 from netboot.operate.rollout.decision.effects import Arm, Effect, PowerOn, RunCommand
@@ -26,16 +27,19 @@ from netboot.operate.rollout.decision.observed import (
     Rules,
 )
 
+_BOOT: Final = (BootStep.OFFER, BootStep.LOADER, BootStep.SCRIPT)  # until it is known to install
 _INSTALL: Final = (
-    BootStep.OFFER, BootStep.LOADER, BootStep.SCRIPT, BootStep.KERNEL, BootStep.INITRD, BootStep.KICKSTART,
-    BootStep.STAGE2, BootStep.CHECKS, BootStep.INSTALLING, BootStep.OSTREE, BootStep.POST, BootStep.INSTALLED,
+    *_BOOT, BootStep.KERNEL, BootStep.INITRD, BootStep.KICKSTART, BootStep.STAGE2, BootStep.CHECKS,
+    BootStep.INSTALLING, BootStep.OSTREE, BootStep.POST, BootStep.INSTALLED,
 )  # fmt: skip
 _TURNS_PER_HOST: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """What is usual. `person`: until a person has done what is requested."""
+    """What is usual. `person`: until a person has done what is requested; `boot`: the part of an install before it is
+    known that the machine boots its installer.
+    """
 
     install: timedelta
     first_boot: timedelta  # from the end of an install to the request for the Ignition
@@ -43,13 +47,20 @@ class Durations:
     api: timedelta = timedelta(minutes=3)  # from the Ignition of the first node to the first answer of the API
     command: timedelta = timedelta(minutes=1)
     person: timedelta = timedelta(minutes=5)
+    boot: timedelta = timedelta(0)
+
+    @property
+    def writes(self) -> timedelta:
+        """The rest of an install after its boot."""
+        return self.install - self.boot
 
     @classmethod
     def of(cls, expected: ExpectedDurations, loader: LoaderKind = LoaderKind.IPXE_UEFI) -> "Durations":
         def usual(*steps: BootStep) -> timedelta:
             return timedelta(seconds=round(sum(expected.of(step, loader).median_s for step in steps)))
 
-        return cls(usual(*_INSTALL), usual(BootStep.LOCAL_BOOT, BootStep.IGNITION), usual(BootStep.READY))
+        first_boot = usual(BootStep.LOCAL_BOOT, BootStep.IGNITION)
+        return cls(usual(*_INSTALL), first_boot, usual(BootStep.READY), boot=usual(*_BOOT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +110,10 @@ def schedule(
     durations: Durations,
 ) -> Schedule:
     """Return what happens when, if nothing fails and everything takes what is usual."""
-    model = _Model(
+    course = UsualCourse(
         rollout, dict(installs), dict(files), rules, durations, now=rollout.began_at, has_api=rollout.has_cluster
     )
-    for _ in range(_TURNS_PER_HOST * (len(rollout.hosts) + 5)):
-        if not model.turn():
-            break
-    return model.result(rollout.hosts)
+    return course.run(rollout.hosts)
 
 
 class _Resting:
@@ -138,8 +146,20 @@ class _Resting:
         return replace(rollout, hosts=tuple(sorted(active, key=lambda each: self._rank[each.host])))
 
 
+class Happening(StrEnum):
+    """What happens at a time of its own: to a host, or to a command (`COMMAND`: it ends)."""
+
+    BOOTS = "boots"  # its installer, after a person has powered it on
+    INSTALLED = "installed"
+    REQUESTS = "requests"  # its installed system requests the Ignition of its role
+    JOINED = "joined"
+    ANSWERS = "answers"  # the API of the cluster
+    COMMAND = "command"
+    NOTHING = "nothing"  # a decision is due: a command is repeated
+
+
 @dataclass(slots=True)
-class _Model:
+class UsualCourse:
     """Machines and a cluster that do everything in their usual time. `rollout`: without the hosts that rest."""
 
     rollout: Rollout
@@ -148,7 +168,7 @@ class _Model:
     rules: Rules
     durations: Durations
     now: datetime
-    due: list[tuple[datetime, int, str, str]] = field(default_factory=list)
+    due: list[tuple[datetime, int, Happening, str]] = field(default_factory=list)
     has_api: bool = False
     times: dict[tuple[str, Phase], datetime] = field(default_factory=dict)
     commands: list[PlannedCommand] = field(default_factory=list)
@@ -158,7 +178,19 @@ class _Model:
     def __post_init__(self) -> None:
         self._resting = _Resting(self.rollout)
 
-    def turn(self) -> bool:
+    def run(self, of: Sequence[RolloutHost]) -> Schedule:
+        """Let everything happen; return the times of these hosts."""
+        for _ in range(_TURNS_PER_HOST * (len(self.rollout.hosts) + 5)):
+            if not self._turn():
+                break
+        return self._result(of)
+
+    def expect(self, at: datetime, what: Happening, subject: str) -> None:
+        """Let something happen at a time, at the earliest now."""
+        self._count += 1
+        heappush(self.due, (max(at, self.now), self._count, what, subject))
+
+    def _turn(self) -> bool:
         """Do one step, or let the time pass until something happens; False: nothing does any longer."""
         before = self.rollout
         ready = {each.host for each in before.hosts if self._install(each.host).state is InstallState.READY}
@@ -186,20 +218,29 @@ class _Model:
                 continue
             self.times.setdefault((new.host, new.phase), self.now)
             if new.phase is Phase.NEEDS_PERSON:
-                self._after(self.durations.person + self.durations.install, "installed", new.host)
+                self._after(self.durations.person + self.durations.boot, Happening.BOOTS, new.host)
             if new.phase is Phase.INSTALLING and new.host not in has_event:
-                self._after(self.durations.install, "installed", new.host)
+                is_adopted = old.phase is Phase.WAITING
+                rest = self.durations.install if is_adopted else self.durations.writes
+                self._after(rest, Happening.INSTALLED, new.host)
             if new.phase is Phase.INSTALLED and new.requested_at is None:
-                self._after(self.durations.first_boot, "requests", new.host)
+                self._after(self.durations.first_boot, Happening.REQUESTS, new.host)
             if new.phase is Phase.JOINING:
                 joining.append(replace(new, served_at=self.now))
                 if new.part is RolloutPart.INIT:
-                    self._after(self.durations.api, "answers", "")
-                self._after(self.durations.join, "joined", new.host)
+                    self._after(self.durations.api, Happening.ANSWERS, "")
+                self._after(self.durations.join, Happening.JOINED, new.host)
         self.rollout = self.rollout.with_hosts(joining)
+        self._note_commands(before)
+
+    def _note_commands(self, before: Rollout) -> None:
         for command in self.rollout.commands.values():
-            if command.state is CommandState.NEEDS_PERSON and before.command(command.kind) != command:
-                self._after(self.durations.person, "command", command.kind)
+            if before.command(command.kind) == command:
+                continue
+            if command.state is CommandState.NEEDS_PERSON:
+                self._after(self.durations.person, Happening.COMMAND, command.kind)
+            elif command.next_at is not None:
+                self.expect(command.next_at, Happening.NOTHING, command.kind)
 
     def _do(self, effect: Effect) -> bool:
         match effect:
@@ -208,9 +249,9 @@ class _Model:
                 self.rollout = outcomes.armed(self.rollout, host, self.now)
             case PowerOn(host):
                 self.rollout = outcomes.powered(self.rollout, host, None, at=self.now)
-                self._after(self.durations.install, "installed", host)
+                self._after(self.durations.install, Happening.INSTALLED, host)
             case RunCommand(kind):
-                self._after(self.durations.command, "command", kind)
+                self._after(self.durations.command, Happening.COMMAND, kind)
             case _:
                 return False
         return True
@@ -218,38 +259,46 @@ class _Model:
     def _install(self, host: str) -> ObservedInstall:
         return self.installs.get(HostName(host), ObservedInstall())
 
-    def _after(self, duration: timedelta, what: str, subject: str) -> None:
-        self._count += 1
-        heappush(self.due, (self.now + duration, self._count, what, subject))
+    def _after(self, duration: timedelta, what: Happening, subject: str) -> None:
+        self.expect(self.now + duration, what, subject)
 
-    def _happen(self, what: str, subject: str) -> None:
+    def _happen(self, what: Happening, subject: str) -> None:
         host = HostName(subject)
         match what:
-            case "installed":
+            case Happening.BOOTS:
+                boots = ObservedInstall(InstallState.INSTALLING, True, self.now, ignition_sha256=host)
+                self.installs[host] = boots
+            case Happening.INSTALLED:
                 self.installs[host] = ObservedInstall(InstallState.INSTALLED, changed_at=self.now, ignition_sha256=host)
-            case "requests":
+            case Happening.REQUESTS:
                 each = self.rollout.host(host)
                 if each is not None:
                     self.rollout = self.rollout.with_host(replace(each, requested_at=self.now))
-            case "joined":
+            case Happening.JOINED:
                 self.installs[host] = ObservedInstall(InstallState.READY, changed_at=self.now)
-            case "answers":
+            case Happening.ANSWERS:
                 self.has_api = True
-            case _:
+            case Happening.COMMAND:
                 self._ran(CommandKind(subject))
+            case Happening.NOTHING:
+                pass
+            case _:
+                assert_never(what)
 
     def _ran(self, kind: CommandKind) -> None:
         use, deadline = FILE_OF.get(kind), None
         command = self.rollout.command(kind)
         if use is not None:
-            is_run = command.state is CommandState.RUNNING
-            deadline = secrets_end(use, (command.began_at if is_run else None) or self.now)
+            is_made = command.state is CommandState.RUNNING or command.printed
+            deadline = secrets_end(use, (command.began_at if is_made else None) or self.now)
             self.files[use] = FileInPlace(f"{kind} {self._count}", deadline)
+            if not self.files[use].lasts(self.now):  # it is made anew
+                self._after(RETRY_AFTER, Happening.NOTHING, kind)
         self.commands.append(PlannedCommand(kind, self.now, kind in self.rules.configured, deadline))
         done = outcomes.command_done(self.rollout, kind, self.now, detail="")
         self.rollout = outcomes.confirmed(done, kind, self.now)
 
-    def result(self, of: Sequence[RolloutHost]) -> Schedule:
+    def _result(self, of: Sequence[RolloutHost]) -> Schedule:
         hosts = []
         for each in of:
             begin = self.times.get((each.host, Phase.POWERING)) or self.times.get((each.host, Phase.INSTALLING))
