@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from netboot.app import from_settings
-from netboot.app.daemon import Daemon
+from netboot.app.daemon.daemon import Daemon
 from netboot.app.running import process
 from netboot.app.running.accept_faults import limit_accept_faults
 from netboot.app.running.descriptor_wait import read_with_descriptors

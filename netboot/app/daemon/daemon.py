@@ -1,17 +1,13 @@
-"""The running appliance: builds its parts, runs them in one TaskGroup, reloads it, stops it."""
+"""The running appliance: builds its parts and reloads it; `operate` and the API use it."""
 
 import asyncio
-import gc
-import os
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from netboot import __version__
 from netboot.app import from_settings
 from netboot.app.administration.admin_listener import AdminListener
 from netboot.app.administration.admin_parts import AdminParts
@@ -24,12 +20,13 @@ from netboot.app.appliances.shared_changes import SharedChanges
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices, RecordWriters
 from netboot.app.configuration_in_force import ConfigurationInForce
+from netboot.app.daemon.daemon_report import DaemonReport
+from netboot.app.daemon.daemon_run import DaemonRun
 from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.health.descriptor_shortage import DescriptorShortage
 from netboot.app.health.fault_watch import FaultWatch
-from netboot.app.listeners import BootListeners, ended
+from netboot.app.listeners import BootListeners
 from netboot.app.power.power_parts import bmcs_of, power_requests
-from netboot.app.running.lasting_work import lasting
 from netboot.app.running.process import Signals
 from netboot.app.running.systemd_status import SystemdStatus
 from netboot.app.running.watchdog import Watchdog
@@ -48,15 +45,14 @@ from netboot.model.boot.boot_progress import BootProgress
 from netboot.model.boot.causes.cause import Shortage
 from netboot.model.clock import Clock
 from netboot.model.host.mac import Mac
-from netboot.model.release import EntryKind, EntryName
+from netboot.model.release import EntryName
+from netboot.operate.administration import Administration
+from netboot.operate.content.content_administration import ContentAdministration
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.power.power_requests import PowerRequests
-from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
-from netboot.operate.running_daemon import DaemonStatus, DiskUse, ReloadResult, RescanResult
+from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.registry.load import Configuration
-from netboot.serve.net.interfaces import Interfaces
 from netboot.store.changes.notification import Changed
-from netboot.telemetry.health import HealthPart, PartState
 from netboot.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -80,7 +76,7 @@ class Daemon:
         self._path, self._settings, self._started_at = path.absolute(), settings, clock.now()
         self._store, self._registry, self._seen, self._access = store, registry, seen, store.access(clock, metrics)
         self._systemd = SystemdStatus(hosts=lambda: len(registry.now.hosts), problems=self.problems)
-        self._content, self._content_changed, self._is_stopping = ContentIndex(directory), asyncio.Event(), False
+        self._content, self._content_changed = ContentIndex(directory), asyncio.Event()
         self._appliances = appliances_of(store, settings, registry.hosts, on_lan=self._on_lan, clock=clock)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now, self._appliances.agree)
         self._records = from_settings.record_writer_for(settings, metrics, store.database.size_bytes, now=clock.now)
@@ -92,43 +88,52 @@ class Daemon:
         moves, self._power = self._install_moves, self._power_requests(metrics, clock)
         self._armed_content = ArmedContent(registry, moves, events=store.events, content=directory, now=clock.now)
         self._in_force = self._configuration_in_force(configuration, clock)
-        self._administration = store.administration(
+        self._administration = self._operators_uses(clock)
+        self._rollouts = rollouts_of(store, settings.cluster, self._administration, registry, metrics, clock=clock)
+        self._shared, self._hook_uses = self._shared_changes(), store.hook_uses(clock.now)
+        self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
+        self._overdue_watch = overdue_watch(store, self._services, seen, daemon=self)
+        self._content_work = self._content_administration(clock)
+        self._health, self._shortage = self._appliance_health(metrics, clock)
+        self._fault_watch = FaultWatch(self._shortage.check, store.events, on_change=self._systemd.note_problems)
+        self._listeners = self._boot_listeners(metrics)
+        self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
+        self._admin, self._watchdog = self._admin_listener(metrics, clock), self._verified_listeners()
+        self._report, self._run = self._daemon_report(), self._daemon_run()
+        metrics.read_gauges(self._gauge_readings().read)
+
+    def _operators_uses(self, clock: Clock) -> Administration:
+        return self._store.administration(
             self._path,
-            settings,
+            self._settings,
             self._install_moves,
             self._services.inspection_records,
-            hosts=registry.hosts,
+            hosts=self._registry.hosts,
             readiness=self._in_force.readiness,
             clock=clock,
             record_writer=self._records,
             daemon=self,
             power=self._power,
         )
-        self._rollouts = rollouts_of(store, settings.cluster, self._administration, registry, metrics, clock=clock)
-        self._shared, self._hook_uses = self._shared_changes(), store.hook_uses(clock.now)
-        self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
-        self._overdue_watch = overdue_watch(store, self._services, seen, daemon=self)
-        self._content_work = content_administration(
+
+    def _content_administration(self, clock: Clock) -> ContentAdministration:
+        return content_administration(
             self._path,
-            settings,
+            self._settings,
             self._administration,
             self,
-            events=store.events,
-            hosts=registry.hosts,
+            events=self._store.events,
+            hosts=self._registry.hosts,
             now=clock.now,
             withheld=self._content.withheld,
             content_changed=self._content_changed,
         )
-        self._health, self._shortage = self._appliance_health(metrics, clock)
-        self._fault_watch = FaultWatch(self._shortage.check, store.events, on_change=self._systemd.note_problems)
-        self._listeners = self._boot_listeners(metrics)
-        self._updates = store.updates(settings, self._install_moves, self._listeners.base_urls)
-        self._admin, self._watchdog = self._admin_listener(metrics, clock), self._verified_listeners()
-        metrics.read_gauges(self._gauge_readings().read)
 
     def _appliance_health(self, metrics: Metrics, clock: Clock) -> tuple[ApplianceHealth, DescriptorShortage]:
         written, content = self._in_force.written(), self._settings.content.directory
-        health = ApplianceHealth(self._store.database, content, *written, self._rollouts.programs, known=self._parts)
+        health = ApplianceHealth(
+            self._store.database, content, *written, self._rollouts.programs, known=lambda: self._report.parts()
+        )
         return health, DescriptorShortage(health.check, metrics, now=clock.now)
 
     def _configuration_in_force(self, configuration: Configuration, clock: Clock) -> ConfigurationInForce:
@@ -234,12 +239,42 @@ class Daemon:
             ),
         )
 
-    def _parts(self) -> list[HealthPart]:
-        """List the parts whose state is in memory."""
-        stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
-        records = HealthPart.of("records", *self._record_problems(), at_worst=PartState.DEGRADED)
-        others = [*self._listeners.parts(), *self._admin.parts(), *self._watchdog.parts()]
-        return [stop, records, *self._in_force.parts(), *others, *self._content_work.scrubbing.parts()]
+    def _daemon_report(self) -> DaemonReport:
+        return DaemonReport(
+            self._registry,
+            self._seen,
+            self._store,
+            started_at=self._started_at,
+            is_stopping=lambda: self._run.is_stopping,
+            in_force=self._in_force,
+            services=self._services,
+            content=self._content,
+            content_work=self._content_work,
+            listeners=self._listeners,
+            admin=self._admin,
+            appliances=self._appliances,
+            watchdog=self._watchdog,
+            fault_watch=self._fault_watch,
+            power=self._power,
+            records=self._records,
+        )
+
+    def _daemon_run(self) -> DaemonRun:
+        return DaemonRun(
+            self._settings,
+            self._store,
+            self._services,
+            self._records,
+            self._listeners,
+            self._admin,
+            appliances=self._appliances,
+            health=self._health,
+            watchdog=self._watchdog,
+            systemd=self._systemd,
+            works=self._works(),
+            reload=self._reload_by_signal,
+            host_count=lambda: len(self._registry.now.hosts),
+        )
 
     def _admin_listener(self, metrics: Metrics, clock: Clock) -> AdminListener:
         administration = self._administration
@@ -292,41 +327,10 @@ class Daemon:
         self._content_changed.set()
 
     def status(self) -> DaemonStatus:
-        now = self._registry.now
-        return DaemonStatus(
-            version=__version__,
-            pid=os.getpid(),
-            started_at=self._started_at,
-            hosts=len(now.hosts),
-            machines=len(self.discovered()),
-            media=self._content.names(EntryKind.MEDIUM),
-            releases=self._content.names(EntryKind.RELEASE),
-            pulls=self.pulls(),
-            image_pulls=self.image_pulls(),
-            problems=self.problems(),
-            loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in now.policy.loaders.items()},
-            warnings=[
-                *warnings_of_seen(now.hosts, self._seen),
-                *self._admin.warnings,
-                *self._listeners.warnings(),
-                *self._appliances.warnings(),
-            ],
-            other_servers=self._services.other_servers.current(),
-            unobserved=self._listeners.unobserved(),
-            records=DiskUse.of(self._records.budget) if self._records is not None else None,
-            appliances=self._appliances.states(),
-        )
+        return self._report.status()
 
     def problems(self) -> list[str]:
-        """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
-        sealing = self._store.database.sealing.problem()
-        others = [*self._in_force.problems(), *self._listeners.problems(), *self._admin.problems]
-        others += [*self._appliances.problems(), *self._watchdog.problems, *self._power.problems()]
-        others += [*([sealing] if sealing else []), *self._content_work.scrubbing.problems()]
-        return list(dict.fromkeys([*self._fault_watch.problems(), *others, *self._record_problems()]))
-
-    def _record_problems(self) -> list[str]:
-        return [self._records.problem] if self._records and self._records.problem else []
+        return self._report.problems()
 
     def unserved(self) -> list[str]:
         return self._listeners.unserved()
@@ -347,54 +351,19 @@ class Daemon:
         return self._seen.unregistered()
 
     async def run(self, signals: Signals) -> None:
-        """Open every listener, notify systemd, and serve until SIGTERM or SIGINT."""
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-            running = self._behind_the_listeners(tasks)
-            try:
-                stack.push_async_callback(self._health.close)
-                stack.push_async_callback(self._appliances.leave)
-                stack.push_async_callback(self._admin.close)
-                await self._admin.open()
-                # first, so that no follower keeps the stop waiting
-                stack.callback(self._store.event_log.feed.end)
-                if self._records is not None:
-                    stack.push_async_callback(self._records.close)
-                    stack.callback(self._records.end)
-                await self._services.load()
-                wanted = from_settings.wanted_interfaces(self._settings)
-                interfaces = await stack.enter_async_context(Interfaces(wanted))
-                await self._listeners.open(stack, interfaces, tasks)
-                await self._appliances.declare()  # with its addresses on the boot LAN
-                if not wanted:
-                    log.error("daemon.serves_nobody", reason=NO_INTERFACE)
-                gc.collect()
-                gc.freeze()  # later collections do not walk the hosts; with 5,000 of them each took 50 ms
-                await self._watchdog.verify()
-                self._systemd.send_ready()
-                stack.push_async_callback(ended, tasks.create_task(lasting(self._watchdog.run)))
-                stack.push_async_callback(ended, tasks.create_task(self._admin.run()))
-                running.append(tasks.create_task(lasting(self._services.scripts.run)))
-                log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
-                signals.finish_start(lambda: tasks.create_task(self._systemd.reload(self._reload_by_signal)))
-                await signals.stopping.wait()
-                self._is_stopping = True
-                self._systemd.send_stopping()
-            finally:
-                await stack.aclose()
-                for task in running:
-                    task.cancel()
+        """Serve until SIGTERM or SIGINT."""
+        await self._run.run(signals)
 
-    def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Start the tasks that write to the store later and those that work on content."""
-        store = self._store
-        works = [*store.works(), self._shared.run, self._appliances.run, self._services.node_watch.run]
-        works += [self._content_work.run, self._registry.follow_boot_files, self._install_moves.run]
-        works += [self.leases.run, self._hooks.run, self._overdue_watch.run, self._updates.run, self._power.run]
+    def _works(self) -> list[Callable[[], Awaitable[None]]]:
+        """List what writes to the store later and what works on content."""
+        works: list[Callable[[], Awaitable[None]]] = [*self._store.works(), self._shared.run, self._appliances.run]
+        works += [self._services.node_watch.run, self._content_work.run, self._registry.follow_boot_files]
+        works += [self._install_moves.run, self.leases.run, self._hooks.run, self._overdue_watch.run]
+        works += [self._updates.run, self._power.run]
         works += [partial(self._armed_content.run, self.rescan_content), self._fault_watch.run]
         works += [self._rollouts.runner.run, partial(self._in_force.repeat_unread, self.reload)]
         if self._records is not None:
             works.append(self._records.run)
         if self._settings.content.deltas:
             works.append(partial(keep_deltas, Library(self._settings.content.directory), self._content_changed))
-        running = [lasting(work) for work in works] + ([store.keep_lock()] if store.lock is not None else [])
-        return [tasks.create_task(work) for work in running]
+        return works

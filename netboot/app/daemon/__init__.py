@@ -1,0 +1,1 @@
+"""The running appliance: its parts, their start and stop, and what it reports of them."""
