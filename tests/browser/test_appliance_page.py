@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.browser import Appearance, Pages, assert_fits, axe, screenshot
+from fixtures.daemon import LOW_PRIORITY_S
 from fixtures.rack import Rack, running
 from fixtures.rack_in_use import write_rack_in_use
 from playwright.sync_api import expect
@@ -30,9 +31,9 @@ def rack(rack_directory: Path) -> Iterator[Rack]:
 def test_the_check_of_the_command_is_shown_with_its_problems(pages: Pages, rack: Rack, appearance: Appearance):
     page = pages.open("/appliance", appearance)
 
-    expect(page.locator("#check")).to_contain_text("netboot check")
+    expect(page.locator("#check")).to_contain_text("netboot check", timeout=LOW_PRIORITY_S * 1000)
     expect(page.locator("#check")).to_contain_text("hosts.w4: cannot find release missing")
-    expect(page.locator("#check")).not_to_contain_text("A check runs.")
+    expect(page.locator("#check")).not_to_contain_text("A check runs.", timeout=LOW_PRIORITY_S * 1000)
     screenshot(page, f"appliance-checked-{appearance}")
     axe(page)
     assert_fits(page)
@@ -40,10 +41,10 @@ def test_the_check_of_the_command_is_shown_with_its_problems(pages: Pages, rack:
 
 def test_a_check_runs_again_at_the_button(pages: Pages, rack: Rack):
     page = pages.open("/appliance")
-    page.get_by_role("button", name="Check now").click()
+    page.get_by_role("button", name="Check now").click(timeout=LOW_PRIORITY_S * 1000)
 
     expect(page.get_by_role("status").filter(has_text="The check runs.")).to_be_visible()
-    expect(page.get_by_role("button", name="Check now")).to_be_visible()
+    expect(page.get_by_role("button", name="Check now")).to_be_visible(timeout=LOW_PRIORITY_S * 1000)
 
 
 def test_a_reload_shows_what_it_took_and_a_fault_with_its_line(pages: Pages, rack: Rack):

@@ -235,3 +235,41 @@ def test_what_changes_is_written_soon_and_the_rest_at_the_end(store_url: str, mo
         return soon, stored
 
     assert asyncio.run(scenario()) == ([INSTALL], [INSTALL, after(1, INSTALL)])
+
+
+def test_an_overdue_step_of_one_boot_is_stored_by_one_appliance_alone(store_url: str):
+    running = replace(INSTALL, overdue=frozenset(), end=None)
+    by_another = replace(running, began_at=BEGIN + timedelta(seconds=1))
+
+    async def work(boots: Boots) -> tuple[list[bool], list[frozenset[Step]]]:
+        claimed = [
+            await boots.claim_overdue(running, Step.KERNEL),
+            await boots.claim_overdue(by_another, Step.KERNEL),
+            await boots.claim_overdue(by_another, Step.STAGE2),
+        ]
+        return claimed, [boot.overdue for boot in await boots.of_host(CP1)]
+
+    claimed, overdue = in_store(store_url, work)
+
+    assert claimed == [True, False, True]
+    assert overdue == [frozenset({Step.KERNEL}), frozenset({Step.STAGE2})]
+
+
+def test_a_boot_that_another_appliance_has_written_since_is_not_replaced(store_url: str):
+    w1 = HostName("w1")
+    first = replace(INSTALL, end=None)
+    other = replace(first, host=w1, mac=Mac("52:54:00:aa:bb:03"))
+    written = replace(other, reason="newer")
+    ended = replace(first, reason="ended by a restart")
+
+    async def work(boots: Boots) -> tuple[list[BootRecord], list[BootRecord]]:
+        await kept(boots, first, written)
+        return await boots.replace_unchanged({CP1: (first, ended), w1: (other, replace(other, reason="lost"))}), [
+            *await boots.of_host(CP1),
+            *await boots.of_host(w1),
+        ]
+
+    replaced, stored = in_store(store_url, work)
+
+    assert replaced == [ended]
+    assert stored == [ended, written]

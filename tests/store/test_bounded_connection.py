@@ -71,3 +71,21 @@ def test_a_deadline_of_the_caller_is_kept_and_reported_also_for_a_query_that_was
         return bool(connection.is_closed())
 
     assert asyncio.run(scenario())
+
+
+def test_a_write_of_many_rows_that_is_cancelled_ends_its_connection_and_is_noted(store_url: str):
+    async def scenario() -> tuple[bool, int]:
+        given_up: list[None] = []
+        connection = await asyncpg.connect(
+            store_url.replace("postgresql+asyncpg:", "postgresql:"), connection_class=BoundedConnection
+        )
+        connection.on_given_up = lambda: given_up.append(None)
+        await connection.execute("CREATE TEMPORARY TABLE written (line text)")
+        with stopped([connection.get_server_pid()]):
+            async with asyncio.timeout(WAIT_S):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):  # asyncpg sends no more rows, and the server waits for them
+                        await connection.executemany("INSERT INTO written VALUES ($1)", [("x" * 1000,)] * 10_000)
+        return bool(connection.is_closed()), len(given_up)
+
+    assert asyncio.run(scenario()) == (True, 1)
