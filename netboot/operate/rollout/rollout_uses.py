@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 
@@ -114,9 +114,10 @@ class RolloutUses:
             return await self._status(newest)
         raise UnknownRolloutError("no rollout is kept; netboot cluster rollout begins one")
 
-    async def all(self) -> list[RolloutStatus]:
-        """List the rollouts that are kept, the newest first."""
-        return [await self._status(each) for each in await self.changes.rollouts.newest()]
+    async def all(self) -> AsyncIterator[RolloutStatus]:
+        """Read the rollouts that are kept one after the other, the newest first."""
+        async for each in self.changes.rollouts.each():
+            yield await self._status(each)
 
     async def board(self) -> RolloutBoard:
         """Show the active rollout with what may be requested of it, and the one that ended last."""

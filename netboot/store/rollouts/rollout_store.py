@@ -4,13 +4,14 @@ A machine's request for its role's file changes the row of its host too, so that
 same moment is not used.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -53,6 +54,18 @@ class Claim:
     is_alone: bool = False
 
 
+def _made(rows: Sequence[RowMapping], hosts: Sequence[RowMapping], commands: Sequence[RowMapping]) -> list[Rollout]:
+    """Make rollouts of their rows."""
+    hosts_of: defaultdict[int, list[RolloutHost]] = defaultdict(list)
+    for each in hosts:
+        hosts_of[each["rollout"]].append(host_of(each))
+    commands_of: defaultdict[int, dict[CommandKind, RolloutCommand]] = defaultdict(dict)
+    for each in commands:
+        command = command_of(each)
+        commands_of[each["rollout"]][command.kind] = command
+    return [rollout_of(row, tuple(hosts_of[row["id"]]), commands_of[row["id"]]) for row in rows]
+
+
 class Rollouts:
     """Every method raises StoreError if the store fails."""
 
@@ -88,8 +101,17 @@ class Rollouts:
         return next(iter(await self._some(_rollouts.id == rollout_id)), None)
 
     async def newest(self, *, limit: int = KEPT) -> list[Rollout]:
-        """Read the newest rollouts, the newest first."""
-        return await self._some(_rollouts.id > 0, limit=limit)
+        """Read the newest rollouts, the newest first; each by itself, so that many do not hold the event loop."""
+        return [each async for each in self.each(limit=limit)]
+
+    async def each(self, *, limit: int = KEPT) -> AsyncIterator[Rollout]:
+        """Read the newest rollouts one after the other, the newest first."""
+        async with self._database.reading() as connection:
+            newest = select(_rollouts.id).order_by(_rollouts.id.desc()).limit(limit)
+            ids = (await connection.scalars(newest)).all()
+        for id_ in ids:
+            if (found := await self.get(id_)) is not None:
+                yield found
 
     async def newest_of_start(self) -> Rollout | None:
         """Read the newest rollout that was to complete the start of the cluster."""
@@ -156,8 +178,8 @@ class Rollouts:
             await notify(connection, Changed.ROLLOUT)
         return True
 
-    async def _some(self, wanted: Any, *, limit: int = 1) -> list[Rollout]:
-        query = select(tables.rollouts).where(wanted).order_by(_rollouts.id.desc()).limit(limit)
+    async def _some(self, wanted: Any) -> list[Rollout]:
+        query = select(tables.rollouts).where(wanted).order_by(_rollouts.id.desc()).limit(1)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
             ids = [row["id"] for row in rows]
@@ -165,14 +187,7 @@ class Rollouts:
             found = (await connection.execute(hosts)).mappings().all()
             ran = select(tables.rollout_commands).where(_commands.rollout.in_(ids)).order_by(_commands.kind)
             commands = (await connection.execute(ran)).mappings().all()
-        hosts_of: defaultdict[int, list[RolloutHost]] = defaultdict(list)
-        for each in found:
-            hosts_of[each["rollout"]].append(host_of(each))
-        commands_of: defaultdict[int, dict[CommandKind, RolloutCommand]] = defaultdict(dict)
-        for each in commands:
-            command = command_of(each)
-            commands_of[each["rollout"]][command.kind] = command
-        return [rollout_of(row, tuple(hosts_of[row["id"]]), commands_of[row["id"]]) for row in rows]
+        return await asyncio.to_thread(_made, rows, found, commands)
 
     @staticmethod
     async def _write_parts(connection: AsyncConnection, before: Rollout | None, after: Rollout) -> None:
