@@ -9,6 +9,11 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.integration
 
 
+TO_COME = (
+    "It does not exist yet. A rollout makes it when its hosts need it; before an install without one, put it here."
+)
+
+
 @pytest.fixture(scope="module")
 def rack(rollout_cluster: RolloutRack) -> Rack:
     return rollout_cluster.rack
@@ -19,7 +24,7 @@ def test_files_that_a_rollout_makes_are_no_fault_and_a_replacement_has_its_comma
     pages: Pages, appearance: Appearance
 ):
     page = pages.open("/cluster", appearance)
-    expect(page.get_by_text("It does not exist yet; it is made by the rollout.")).to_have_count(3)
+    expect(page.get_by_text(TO_COME)).to_have_count(3)
     expect(page.locator("#cluster-problems")).to_be_hidden()
     screenshot(page, f"rollout-files-{appearance}")
     axe(page)

@@ -9,28 +9,28 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
-from netboot.errors import BmcError, StoreError, UnknownIntentError
+from netboot.errors import StoreError, UnknownIntentError
 from netboot.events.activity import ActivityLog
 from netboot.model.actor import Actor
 from netboot.model.bmc.bmc import NetworkBoot
 from netboot.model.host.host import Host, HostName
 from netboot.model.install.install import Install, InstallState
-from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState
+from netboot.model.power.power import IntentState, PowerAction, PowerIntent
 from netboot.model.words import one_line
 from netboot.operate.power.bmc_probes import BmcProbes
 from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.lost_events import record_lost, record_lost_of
+from netboot.operate.power.power_readings import observe_power, read_states
 from netboot.operate.power.power_request import (
     HostPower,
     ObservedPower,
     PossibleAction,
     PowerRefusedError,
     PowerRequest,
-    no_bmc,
     possible_action,
     under_way,
 )
@@ -39,18 +39,12 @@ from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.store.appliances.appliance_rows import LOST_S
 from netboot.telemetry.metrics import Reading
 
-if TYPE_CHECKING:
-    from netboot.bmc.bmc_machine import BmcMachine
-
 CHECK_S: Final = 5.0  # between two readings of what is open
 AWAITED_S: Final = 1.0  # the same, while an end is waited for: another appliance may store it
 UNKNOWN_S: Final = 60.0  # between two readings of what is unknown, while nothing is open
-STATUS_S: Final = 20.0  # that reading the state of a machine may take; clients wait 30 s
 STOP_S: Final = 5.0  # that actions have at a stop
 MARGIN_S: Final = 60.0  # beyond the longest call to a BMC: the clocks of two appliances may differ
 SHOWN: Final = 10  # intents of a host
-
-_State = tuple[PowerState, str | None]
 
 log = structlog.get_logger()
 
@@ -156,17 +150,19 @@ class PowerRequests:
 
     async def read(self, name: str) -> HostPower:
         """Read the state of a host's machine from its BMC, then as `of_host`."""
-        await self._observe(self._sender.hosts().named(name), _read)
+        await observe_power(self._sender, self._sender.hosts().named(name))
         return await self.of_host(name)
 
     async def read_all(self, selection: HostSelection = EVERY_HOST) -> list[ObservedPower]:
-        """Read the states of the hosts of a selection that have a BMC, at most `STATUS_S` long."""
-        hosts = [host for host in selection.of(self._sender.hosts()) if host.bmc is not None]
-        return list(await asyncio.gather(*(self._observe(host, _read) for host in hosts)))
+        """Read the states of the hosts of a selection that have a BMC, 20 seconds long at most.
+
+        Those that did not answer last are read last.
+        """
+        return await read_states(self._sender, list(selection.of(self._sender.hosts())))
 
     async def verify(self, name: str) -> str | None:
         """Request the state of a host's machine; return why its BMC cannot be used for it, None: it can."""
-        return (await self._observe(self._sender.hosts().named(name), _verified)).fault
+        return (await observe_power(self._sender, self._sender.hosts().named(name), is_verified=True)).fault
 
     async def newest(self, hosts: Collection[HostName]) -> dict[HostName, PowerIntent]:
         """Return the newest intent of each of these hosts; if one is open, it is that one."""
@@ -365,33 +361,3 @@ class PowerRequests:
             is_forced=request.is_forced,
             owner=self._owner,
         )
-
-    async def _observe(self, host: Host, read: "Callable[[BmcMachine], _State]") -> ObservedPower:
-        """Read the state of a machine, and remember it."""
-        at = self._sender.clock.now()
-        if host.bmc is None:
-            return ObservedPower(host.name, PowerState.UNKNOWN, at, fault=no_bmc(host.name))
-        try:
-            async with asyncio.timeout(STATUS_S):
-                state, progress = await self._sender.bmcs.call(host, read, limit_s=STATUS_S)
-            found = ObservedPower(host.name, state, at, progress)
-        except BmcError as error:
-            found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=one_line(str(error)))
-        except TimeoutError:
-            found = ObservedPower(
-                host.name,
-                PowerState.UNKNOWN,
-                at,
-                fault=f"not read within {STATUS_S:g} s; try again, or read fewer hosts at once",
-            )
-        self._sender.observed[host.name] = found
-        return found
-
-
-def _read(machine: "BmcMachine") -> _State:
-    return machine.state(), machine.boot_progress()
-
-
-def _verified(machine: "BmcMachine") -> _State:
-    machine.verify_host()
-    return _read(machine)

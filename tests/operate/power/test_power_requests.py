@@ -995,6 +995,33 @@ def test_the_state_of_machines_is_read_and_remembered_until_their_next_reset(wit
     with_rack(with_services, work)
 
 
+def test_machines_that_did_not_answer_are_read_last_and_leave_time_for_the_others(with_services: WithServices):
+    async def work(rack: Rack) -> None:
+        original, calls = rack.bmcs.call, list[tuple[str, float]]()
+
+        async def call(host: Host, what: Callable[[Any], Any], *, limit_s: float) -> Any:
+            calls.append((host.name, limit_s))
+            return await original(host, what)
+
+        def unreachable(_call: str) -> None:
+            raise bmc_error("cp1")
+
+        rack.bmcs.call, rack.bmcs.of("cp1").before = call, unreachable
+        rack.bmcs.parallel = 1
+        first, again = [await rack.power.read_all(HostSelection()) for _ in range(2)]
+        rack.bmcs.parallel = 2
+        await rack.power.read_all(HostSelection())
+
+        assert [each.host for each in first] == [each.host for each in again] == ["cp1", "w1"]
+        assert calls == [
+            *(("cp1", 8.0), ("w1", 8.0)),
+            *(("w1", 8.0), ("cp1", 8.0)),
+            *(("w1", 20.0), ("cp1", 20.0)),
+        ]
+
+    with_rack(with_services, work)
+
+
 def test_no_more_actions_begin_than_bmcs_are_used_at_a_time(with_services: WithServices):
     """The call of one that waited for its turn would fail after two minutes: of a large rack, most of them."""
 
