@@ -43,6 +43,16 @@ def shown_age(seconds: float) -> str:
     return f"{max(int(seconds), 0)} s"
 
 
+def shown_left(seconds: float) -> str:
+    """Write how long something still lasts in two units: `1 h 52 min`, `12 min 30 s`; `over` once it has ended."""
+    whole = int(seconds)
+    for size, name, rest, rest_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            more = whole % size // rest
+            return f"{whole // size} {name}" + (f" {more} {rest_name}" if more else "")
+    return f"{whole} s" if seconds > 0 else "over"
+
+
 def shown_size(size_bytes: float) -> str:
     """Write a number of bytes with a unit."""
     for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -146,7 +146,7 @@ def test_an_active_rollout_has_the_expected_times_of_its_hosts_and_its_end():
     assert (shown["JOIN"], shown["READY"]) == ("–", f"{later:%Y-%m-%d %H:%M}")
     assert rows[1][5:8] == ("–", "–", "–")
     assert lines[-2] == "  INSTALLED, JOIN, READY (UTC) are expected, if nothing fails and all takes what is usual"
-    assert re.fullmatch(rf"  expected end: {later:%Y-%m-%d %H:%M} UTC \(in 1 d\)", lines[-1]), lines[-1]
+    assert re.fullmatch(rf"  expected end: {later:%Y-%m-%d %H:%M} UTC \(in 1 d 23 h\)", lines[-1]), lines[-1]
     paused = [*rollout_lines(active(now, expected_end_at=None, no_expected_end="it is paused"))]
     assert paused[-1] == "  no expected end: it is paused"
 

@@ -9,6 +9,7 @@ from netboot.model.words import (
     printable,
     printable_line,
     shown_age,
+    shown_left,
     shown_size,
     without_disks,
 )
@@ -65,6 +66,24 @@ def test_the_list_of_disks_stays_apart_from_the_report():
 )
 def test_an_age_is_in_its_largest_unit(seconds: float, expected: str):
     assert shown_age(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "over"),
+        (0, "over"),
+        (0.5, "0 s"),
+        (60, "1 min"),
+        (3599, "59 min 59 s"),
+        (7199, "1 h 59 min"),
+        (7200, "2 h"),
+        (86_399, "23 h 59 min"),
+        (93_600, "1 d 2 h"),
+    ],
+)
+def test_what_is_left_is_in_two_units(seconds: float, expected: str):
+    assert shown_left(seconds) == expected
 
 
 @pytest.mark.parametrize(

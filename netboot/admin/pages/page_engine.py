@@ -17,10 +17,10 @@ from netboot.admin.access.requester import requester_of
 from netboot.admin.api.problems import status_of
 from netboot.admin.pages.page_files import PageFiles
 from netboot.admin.pages.shell import Flash, Shell, navigation_at
-from netboot.admin.texts.ages import shown_due, shown_left
+from netboot.admin.texts.ages import shown_due
 from netboot.errors import ConfigError, NetbootError, StoreError
 from netboot.model.access.access_rule import Need
-from netboot.model.words import shown_age, shown_seconds, shown_size
+from netboot.model.words import shown_age, shown_left, shown_seconds, shown_size
 from netboot.operate.arming import ArmingRefusedError
 
 _POLICY: Final = (

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from netboot.model.words import shown_age
+from netboot.model.words import shown_age, shown_left
 
 _IN_MINUTES_S: Final = 120
 
@@ -25,13 +25,3 @@ def shown_due(seconds: float) -> str:
     if seconds < 1:
         return "now"
     return f"in {shown_left(seconds // 60 * 60 if seconds >= _IN_MINUTES_S else seconds)}"
-
-
-def shown_left(seconds: float) -> str:
-    """Write how long something still lasts in two units: `1 h 52 min`, `12 min 30 s`; `over` once it has ended."""
-    whole = int(seconds)
-    for size, name, rest, rest_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            more = whole % size // rest
-            return f"{whole // size} {name}" + (f" {more} {rest_name}" if more else "")
-    return f"{whole} s" if seconds > 0 else "over"

@@ -1,7 +1,7 @@
 """Checks of the roles' Ignition files: readable, accepted by Ignition, and not past their deadlines."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,7 @@ from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
 from netboot.doctor.doctor_finding import DoctorFinding, Level
 from netboot.model.host.host import Host
 from netboot.model.host.role_ignition import LIFETIMES
+from netboot.model.words import shown_left
 
 ROLE_FILES: Final = "content.role_files"
 _SOON: Final = 4  # the last quarter of a secret's life: 6 h of a bootstrap token, 30 minutes of a certificate key
@@ -47,14 +48,11 @@ def _judged(
         yield DoctorFinding(ROLE_FILES, Level.PROBLEM, what, (users,), cure)
         return
     for deadline in read.deadlines:
-        left = deadline.at - now
-        if left < LIFETIMES[deadline.secret] / _SOON:
-            sentence = f"the {deadline.secret} in {path} ends in {_shown(left)}, at {deadline.at:%Y-%m-%d %H:%M} UTC"
+        left_s = (deadline.at - now).total_seconds()
+        if left_s < LIFETIMES[deadline.secret].total_seconds() / _SOON:
+            sentence = (
+                f"the {deadline.secret} in {path} ends in {shown_left(left_s)}, at {deadline.at:%Y-%m-%d %H:%M} UTC"
+            )
             _, _, cure = deadline.sentence(path, read.file.use).partition("; ")
             counted = "counted from the file's modification time" if deadline.is_estimate else "counted from its taking"
             yield DoctorFinding(ROLE_FILES, Level.WARNING, sentence, (users, counted), f"install before; or {cure}")
-
-
-def _shown(left: timedelta) -> str:
-    minutes = int(left.total_seconds()) // 60
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

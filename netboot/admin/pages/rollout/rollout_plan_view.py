@@ -10,12 +10,11 @@ from netboot.admin.pages.actions.action_urls import host_url
 from netboot.admin.pages.actions.confirmation import Confirmation, ConfirmedHost
 from netboot.admin.pages.boots.boot_gantt import GanttBar, GanttTick, bar_of, ticks_of
 from netboot.admin.pages.rollout.rollout_views import ROLLOUT_PATH
-from netboot.admin.texts.ages import shown_left
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.install.install import Install
 from netboot.model.rollout.command import REMOVAL
 from netboot.model.rollout.rollout import MOST_HOSTS, MOST_PARALLEL
-from netboot.model.words import printable
+from netboot.model.words import printable, shown_left
 from netboot.operate.actions.host_verbs import HostAction, HostVerb
 from netboot.operate.rollout.decision.schedule import PlannedCommand, PlannedHost
 from netboot.operate.rollout.new_rollout import RolloutRequest

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from netboot.model.words import printable, shown_age
+from netboot.model.words import printable, shown_age, shown_left
 
 _EXPECTED: Final = {"INSTALLED": "installed_at", "JOIN": "join_at", "READY": "ready_at"}
 NODE_COLUMNS: Final = ("HOST", "ROLE", "STATE", "PHASE", "NOTE")
@@ -175,8 +175,7 @@ def _age(moment: str | None) -> str:
 
 
 def _left(moment: str) -> str:
-    left_s = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
-    return shown_age(left_s) if left_s > 0 else "over"
+    return shown_left((datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds())
 
 
 def _deadline(moment: str) -> str:
