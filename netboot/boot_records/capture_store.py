@@ -6,7 +6,7 @@ newest packets stay. docs/capture.md has the format.
 """
 
 import os
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,14 +17,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from netboot.boot_records.budgeted_batch import BudgetedBatch, Written
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.drop_reasons import RecordDrop
-from netboot.boot_records.log_store import Written
-from netboot.boot_records.record_files import PART, Owner, RecordKind, append, cure_of, opened
+from netboot.boot_records.record_files import PART, Owner, RecordKind, append, opened
 from netboot.errors import WireError
 from netboot.model.captured_packet import CapturedPacket, Endpoint, Protocol
 from netboot.model.host.mac import Mac
-from netboot.store.failure import DISK_CURES
 from netboot.wire import frames, pcapng
 from netboot.wire.pcapng import BlockType
 
@@ -101,28 +100,17 @@ class CaptureStore:
 
     def write(self, batch: Iterable[ReceivedPacket]) -> Written:
         """Append packets to their captures; a fault of the disk drops them."""
-        dropped: Counter[RecordDrop] = Counter()
-        problem, is_full, is_of_disk = None, False, False
+        writes = BudgetedBatch(self.budget, file="capture", items="packets")
         for _, group in groupby(sorted(batch, key=_boot), key=_boot):
             packets = list(group)
             owner = packets[0].owner
-            try:
+            with writes.writing(owner, len(packets)):
                 path = self.budget.path_of(owner, packets[0].began_at, RecordKind.CAPTURE)
                 if path is None:
-                    dropped[RecordDrop.NO_BOOT] += len(packets)
-                elif is_full := is_full or not self.budget.keep():  # verified once: it lists all files
-                    dropped[RecordDrop.BUDGET] += len(packets)
-                    problem = self.budget.problem("packets")
-                else:
-                    dropped[RecordDrop.BOOT_FULL] += self._append(owner, path, packets)
-            except OSError as error:
-                dropped[RecordDrop.WRITE_FAILED] += len(packets)
-                what = f"cannot write the capture of {owner} in {self.budget.files.directory}"
-                problem = f"{what}: {error.strerror}; {cure_of(error)}"
-                is_of_disk = error.errno in DISK_CURES
-        with suppress(OSError):  # a problem of the next batch
-            self.budget.keep()
-        return Written(+dropped, problem, is_of_disk)
+                    writes.dropped[RecordDrop.NO_BOOT] += len(packets)
+                elif writes.admit(len(packets)):
+                    writes.dropped[RecordDrop.BOOT_FULL] += self._append(owner, path, packets)
+        return writes.written()
 
     def _append(self, owner: Owner, path: Path, packets: Sequence[ReceivedPacket]) -> int:
         """Append packets; return how many older ones were removed for them."""

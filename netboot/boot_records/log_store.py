@@ -4,20 +4,18 @@ A log has `LONGEST_LOG_BYTES` at most; one more line then states that the rest i
 """
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from netboot.boot_records.budgeted_batch import BudgetedBatch, Written
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.drop_reasons import RecordDrop
-from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord, append, cure_of, opened
+from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord, append, opened
 from netboot.model.boot.log_line import LogLine, Severity
-from netboot.store.failure import DISK_CURES
 
 LONGEST_LOG_BYTES: Final = 16 << 20
 READ_AT_ONCE_BYTES: Final = 256 * 1024
@@ -32,41 +30,21 @@ class ReceivedLine(NamedTuple):
     line: LogLine
 
 
-class Written(NamedTuple):
-    """What one batch did: lines or packets that were dropped, and what prevents writing now."""
-
-    dropped: Mapping[RecordDrop, int]
-    problem: str | None
-    is_of_disk: bool = False  # the problem is one of the disk, which may end without a new record
-
-
 class LogStore:
     def __init__(self, budget: DiskBudget) -> None:
         self.budget = budget
 
     def write(self, batch: Iterable[ReceivedLine]) -> Written:
         """Append lines to their logs; a fault of the disk drops them."""
-        dropped: Counter[RecordDrop] = Counter()
-        problem, is_full, is_of_disk = None, False, False
+        writes = BudgetedBatch(self.budget, file="log", items="lines")
         for (owner, began_at), group in groupby(batch, key=lambda each: each[:2]):
             lines = [each.line for each in group]
-            try:
+            with writes.writing(owner, len(lines)):
                 path = self.budget.path_of(owner, began_at, RecordKind.LOG)
                 path = path or self.budget.begin(owner, lines[0].at, RecordKind.LOG)
-                is_full = is_full or not self.budget.keep()  # verified once: it lists all files
-                if is_full:
-                    dropped[RecordDrop.BUDGET] += len(lines)
-                    problem = self.budget.problem("lines")
-                    continue
-                dropped[RecordDrop.BOOT_FULL] += len(lines) - self._append(owner, path, lines)
-            except OSError as error:
-                dropped[RecordDrop.WRITE_FAILED] += len(lines)
-                what = f"cannot write the log of {owner} in {self.budget.files.directory}"
-                problem = f"{what}: {error.strerror}; {cure_of(error)}"
-                is_of_disk = error.errno in DISK_CURES
-        with suppress(OSError):  # a problem of the next batch
-            self.budget.keep()
-        return Written(+dropped, problem, is_of_disk)
+                if writes.admit(len(lines)):
+                    writes.dropped[RecordDrop.BOOT_FULL] += len(lines) - self._append(owner, path, lines)
+        return writes.written()
 
     def _append(self, owner: Owner, path: Path, lines: Sequence[LogLine]) -> int:
         """Append what still fits; return how many lines that were."""

@@ -11,10 +11,11 @@ from typing import Final, TypeVar
 
 import structlog
 
+from netboot.boot_records.budgeted_batch import Written
 from netboot.boot_records.capture_store import CaptureStore, ReceivedPacket
 from netboot.boot_records.disk_budget import DiskBudget
 from netboot.boot_records.drop_reasons import RecordDrop
-from netboot.boot_records.log_store import LogStore, ReceivedLine, Written, read_log
+from netboot.boot_records.log_store import LogStore, ReceivedLine, read_log
 from netboot.boot_records.record_files import Owner, RecordKind, StoredRecord, cure_of
 from netboot.errors import StoreError
 from netboot.model.boot.log_line import LogLine
