@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 NO_SUSHY: Final = "sushy is missing, by which BMCs are used"
-INSTALL_SUSHY: Final = "pip install 'netboot-ocne[bmc]'"
+INSTALL_SUSHY: Final = "pip install 'netboot-ocne[bmc]', then systemctl restart netboot"  # it is looked for at a start
 
 
 class BmcFault(StrEnum):

@@ -36,7 +36,7 @@ class Bmcs:
     def __init__(self, quirks: KnownQuirks, credentials: Path, *, timeout_s: float, parallel: int) -> None:
         self.quirks = quirks
         self.credentials = credentials
-        self.unusable = None if has_sushy() else f"{NO_SUSHY}; {INSTALL_SUSHY}, then systemctl restart netboot"
+        self.unusable = None if has_sushy() else f"{NO_SUSHY}; {INSTALL_SUSHY}"
         self.parallel = parallel  # calls at a time; others wait for their turn
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="bmc")

@@ -226,5 +226,6 @@ def test_without_sushy_the_error_names_the_extra(bmcs: Bmcs, credentials: Path, 
         asyncio.run(bmcs.call(host("w1", "http://192.0.2.1"), lambda machine: machine.state()))
 
     assert str(caught.value) == (
-        "cannot read the power state of w1: sushy is missing, by which BMCs are used; pip install 'netboot-ocne[bmc]'"
+        "cannot read the power state of w1: sushy is missing, by which BMCs are used; "
+        "pip install 'netboot-ocne[bmc]', then systemctl restart netboot"
     )

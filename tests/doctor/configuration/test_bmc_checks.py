@@ -65,7 +65,8 @@ def test_sushy_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
 
     assert check_bmcs(hosts(Bmc("https://192.0.2.1")), tmp_path, quirks=None).problems == [
-        "hosts.w1.bmc: sushy is missing, by which BMCs are used; pip install 'netboot-ocne[bmc]'"
+        "hosts.w1.bmc: sushy is missing, by which BMCs are used; "
+        "pip install 'netboot-ocne[bmc]', then systemctl restart netboot"
     ]
 
 
