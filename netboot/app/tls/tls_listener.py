@@ -34,11 +34,19 @@ _PREFIX_OF_CLIENT: Final = 64  # of IPv6
 class _Connection:
     """One connection as `MachineLimit` counts it: from its arrival to its end."""
 
+    accepted: socket.socket
+    is_passed_on: bool = False  # the transport closes the socket, also after a failure
     transport: asyncio.BaseTransport | None = None
     has_failed: bool = False
 
     def is_closing(self) -> bool:
         return self.has_failed or (self.transport is not None and self.transport.is_closing())
+
+    def end_handshake(self, _: "asyncio.Task[None]") -> None:
+        """Close the socket if no transport has it: also after a task that was cancelled before its first step."""
+        self.has_failed = self.transport is None
+        if not self.is_passed_on:
+            self.accepted.close()
 
 
 class TlsListener:
@@ -116,7 +124,7 @@ class TlsListener:
 
     def _admit(self, accepted: socket.socket, client: str) -> None:
         """Serve a connection, unless its interface or the number of the client's connections forbids it."""
-        connection = _Connection()
+        connection = _Connection(accepted)
         try:
             is_of_machines = arrived_on(accepted) in self._closed_interfaces
         except OSError:
@@ -130,37 +138,31 @@ class TlsListener:
             self._refuse(accepted, "too-many")
         else:
             self._open = {each for each in self._open if not each.is_closing()} | {connection}
-            self._start(self._serve(accepted, connection))
+            self._start(self._serve(connection), connection.end_handshake)
 
     def _refuse(self, accepted: socket.socket, reason: str) -> None:
         self._on_refused(reason)
         accepted.close()
 
-    async def _serve(self, accepted: socket.socket, connection: _Connection) -> None:
+    async def _serve(self, connection: _Connection) -> None:
         """Complete the handshake; then the handler has the connection."""
-        loop, is_passed_on = asyncio.get_running_loop(), False
         try:
             async with asyncio.timeout(HANDSHAKE_S):
-                first = await _first_byte(accepted)
+                first = await _first_byte(connection.accepted)
                 if first == _RECORD_OF_HANDSHAKE:
-                    is_passed_on = True  # the transport closes the socket, also after a failure
-                    connection.transport, _ = await loop.connect_accepted_socket(
+                    connection.is_passed_on = True
+                    connection.transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                         self._handler,
-                        accepted,
+                        connection.accepted,
                         ssl=self._context(),
                         ssl_handshake_timeout=HANDSHAKE_S,
                         ssl_shutdown_timeout=SHUTDOWN_S,
                     )
-                    return
-                if first:
+                elif first:
                     self._on_refused("plain-http")
-                    await self._answer_plain(accepted)
+                    await self._answer_plain(connection.accepted)
         except (OSError, TimeoutError):  # ssl.SSLError is one: the client refuses our certificate, or offers TLS 1.1
             self._on_refused("handshake")
-        finally:
-            connection.has_failed = connection.transport is None
-            if not is_passed_on:
-                accepted.close()
 
     async def _answer_plain(self, accepted: socket.socket) -> None:
         """Answer a request in clear text with the URL to use."""
@@ -171,10 +173,11 @@ class TlsListener:
         await loop.sock_sendall(accepted, f"{head}Connection: close\r\n\r\n{body}".encode())
         accepted.shutdown(socket.SHUT_WR)
 
-    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _start(self, work: "asyncio._CoroutineLike[None]", *at_end: "Callable[[asyncio.Task[None]], None]") -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for call in (self._tasks.discard, *at_end):
+            task.add_done_callback(call)
 
 
 def _client_of(address: str) -> str:
