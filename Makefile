@@ -123,11 +123,14 @@ style: $(STAMPS)/python ## only the style: ruff
 contracts: $(STAMPS)/python ## only the import contracts
 	$(BIN)/lint-imports
 
+# A test that takes 900 s is ended with its stacks and fails the run, and the others run; a second one ends the run.
+ONE_HANG := --max-worker-restart=1 -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
+
 test: $(STAMPS)/test ## check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
 	$(BIN)/netboot lab media
 	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
-	.ci/pytest -m "not mutation and not proof"
+	.ci/pytest -m "not mutation and not proof" $(ONE_HANG)
 
 test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
 	.ci/test-bare

@@ -26,10 +26,22 @@ def test_{name}():
             time.sleep(0.01)
     assert int(Path("{directory}/{other}").read_text()) < 8
 """
+HANGS_ONCE = """
+import threading
+from pathlib import Path
+
+def test_hangs():
+    begun = Path("{directory}/begun")
+    if not begun.exists():
+        begun.touch()
+        threading.Event().wait()
+
+def test_after(): ...
+"""
 LEAVES = "from pyroute2 import netns\ndef test_it(): netns.create('left')\n"
 
 
-def run(directory: Path, **files: str) -> tuple[int, str]:
+def run(directory: Path, *more_options: str, **files: str) -> tuple[int, str]:
     """Run these test files with this project's hooks; return the exit status and the output."""
     for name, text in files.items():
         (directory / f"test_{name}.py").write_text(text)
@@ -38,7 +50,7 @@ def run(directory: Path, **files: str) -> tuple[int, str]:
     options = ["-qra", "-p", "conftest", "-p", "no:cacheprovider", "--rootdir", directory, "-c", settings]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     ran = subprocess.run(
-        [PROJECT / ".ci/pytest", *options, directory],
+        [PROJECT / ".ci/pytest", *options, *more_options, directory],
         env=environment | {"PYTHONPATH": str(PROJECT / "tests")},
         capture_output=True,
         text=True,
@@ -65,6 +77,19 @@ def test_a_failure_in_one_of_the_processes_is_named_and_fails_the_run(tmp_path: 
     assert "E   ValueError: fault" in output
     assert re.search(r"^FAILED \S+/test_other.py::test_it", output, re.MULTILINE)
     assert output.splitlines()[-1].startswith("1 failed, 1 passed in ")
+
+
+def test_a_test_that_hangs_once_fails_the_run_and_the_others_run(tmp_path: Path):
+    makefile = (PROJECT / "Makefile").read_text()
+    found = re.search(r"^ONE_HANG := (.*)$", makefile, re.MULTILINE)
+    assert found is not None
+    limit = found[1].replace("faulthandler_timeout=900", "faulthandler_timeout=5").split()
+
+    status, output = run(tmp_path, *limit, one="def test_it(): ...", other=HANGS_ONCE.format(directory=tmp_path))
+
+    assert status == 1
+    assert re.search(r"worker 'gw\d' crashed while running '\S*test_other.py::test_hangs'", output)
+    assert output.splitlines()[-1].startswith("1 failed, 3 passed in ")
 
 
 def test_a_namespace_that_is_left_in_one_of_the_processes_fails_the_run(tmp_path: Path):
