@@ -125,6 +125,11 @@ class EventLog:
                         log.warning("store.events_delayed", waiting=self.waiting_count, reason=str(error))
                     self._is_delayed = True
                     return False
+                except Exception:  # a fault of these events: those after them are stored
+                    self._lost += len(self._batch)
+                    self._own.difference_update(self._ids)
+                    self._batch = self._ids = ()
+                    raise
                 self._is_delayed = False
             if self._is_behind and not await self._caught_up():
                 return False

@@ -41,8 +41,8 @@ class ImpatientDatabase(Database):
 class RecordingOutbox:
     """Keeps the ids that it was given; for the first `refusals` batches the transaction fails after that."""
 
-    def __init__(self, *, refusals: int = 0) -> None:
-        self.refusals = refusals
+    def __init__(self, *, refusals: int = 0, error: Exception | None = None) -> None:
+        self.refusals, self.error = refusals, error or StoreError("refused")
         self.added: list[int] = []
         self.notified = 0
 
@@ -50,7 +50,7 @@ class RecordingOutbox:
         self.added += [event.id for event in events]
         if self.refusals:
             self.refusals -= 1
-            raise StoreError("refused")
+            raise self.error
 
     def notify(self) -> None:
         self.notified += 1
@@ -75,6 +75,22 @@ async def followed(log: EventLog, last: str) -> list[tuple[int, str]]:
                 if event.name == last:
                     break
     return found
+
+
+def test_a_batch_with_a_fault_of_its_own_is_lost_and_those_after_it_are_stored(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        log = EventLog(database, outbox=RecordingOutbox(refusals=1, error=ValueError("no such text")))
+        take(log, "a", "b")
+        with pytest.raises(ValueError, match="no such text"):
+            await log.flush()
+        take(log, "c")
+        assert await log.flush()
+        assert [name for _, name in await stored(log)] == ["c"]
+        assert (log.take_lost_count(), log.waiting_count) == (2, 0)
+        await database.close()
+
+    asyncio.run(scenario())
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from netboot.errors import BmcError
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from netboot.bmc.bmc_machine import BmcMachine
 
 STATUS_S: Final = 20.0  # that reading the state of a machine may take; clients wait 30 s
-EACH_S: Final = 8.0  # of one of more machines than are read at once, from its turn: the others have theirs within 20 s
+EACH_S: Final = 8.0  # at least, from its turn, of one of more machines than are read at once
+_NO_TURN: Final = f"not read within {STATUS_S:g} s; try again, or read fewer hosts at once"
 
 _State = tuple[PowerState, str | None]
 
@@ -23,11 +25,12 @@ _State = tuple[PowerState, str | None]
 async def read_states(sender: PowerSender, hosts: Sequence[Host]) -> list[ObservedPower]:
     """Read the states of the hosts that have a BMC, at most `STATUS_S` long.
 
-    Those that did not answer last are read last.
+    Those that did not answer last are read last, after those that had no turn.
     """
     with_bmc = [host for host in hosts if host.bmc is not None]
-    limit_s = EACH_S if len(with_bmc) > sender.bmcs.parallel else STATUS_S
-    unanswered = {name for name, last in sender.observed.items() if last.fault}
+    turns = max(ceil(len(with_bmc) / sender.bmcs.parallel), 1)
+    limit_s = max(EACH_S, STATUS_S / turns)
+    unanswered = {name for name, last in sender.observed.items() if last.fault and last.fault != _NO_TURN}
     in_order = sorted(with_bmc, key=lambda host: host.name in unanswered)
     found = await asyncio.gather(*(observe_power(sender, host, limit_s=limit_s) for host in in_order))
     by_host = {each.host: each for each in found}
@@ -51,8 +54,7 @@ async def observe_power(
     except BmcError as error:
         found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=one_line(str(error)))
     except TimeoutError:
-        reason = f"not read within {STATUS_S:g} s; try again, or read fewer hosts at once"
-        found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=reason)
+        found = ObservedPower(host.name, PowerState.UNKNOWN, at, fault=_NO_TURN)
     sender.observed[host.name] = found
     return found
 

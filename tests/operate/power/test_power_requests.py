@@ -21,6 +21,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallEvent, InstallState
 from netboot.model.power.power import IntentState, PowerAction, PowerIntent, PowerState, ResetAction
+from netboot.operate.power import power_readings
 from netboot.operate.power import power_requests as module
 from netboot.operate.power.boot_lan import NoBootUri
 from netboot.operate.power.power_request import ObservedPower, PowerRefusedError, PowerRequest
@@ -1014,10 +1015,38 @@ def test_machines_that_did_not_answer_are_read_last_and_leave_time_for_the_other
 
         assert [each.host for each in first] == [each.host for each in again] == ["cp1", "w1"]
         assert calls == [
-            *(("cp1", 8.0), ("w1", 8.0)),
-            *(("w1", 8.0), ("cp1", 8.0)),
+            *(("cp1", 10.0), ("w1", 10.0)),
+            *(("w1", 10.0), ("cp1", 10.0)),
             *(("w1", 20.0), ("cp1", 20.0)),
         ]
+
+    with_rack(with_services, work)
+
+
+def test_machines_that_had_no_turn_are_read_before_those_that_did_not_answer(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(power_readings, "STATUS_S", 1.0)
+
+    async def work(rack: Rack) -> None:
+        original, calls, turn = rack.bmcs.call, list[str](), asyncio.Lock()
+
+        async def call(host: Host, what: Callable[[Any], Any], *, limit_s: float) -> Any:
+            await turn.acquire()
+            calls.append(host.name)
+            if host.name == "cp1":
+                raise bmc_error("cp1")  # others that do not answer use its turn
+            turn.release()
+            return await original(host, what)
+
+        rack.bmcs.call = call
+        first = await rack.power.read_all(HostSelection())
+        turn.release()
+        second = await rack.power.read_all(HostSelection())
+
+        assert calls == ["cp1", "w1", "cp1"]
+        assert [each.fault for each in first] == [str(bmc_error("cp1")), power_readings._NO_TURN]
+        assert [each.fault for each in second] == [str(bmc_error("cp1")), None]
 
     with_rack(with_services, work)
 

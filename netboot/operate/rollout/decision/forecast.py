@@ -84,7 +84,7 @@ def forecast(
     """Return what is expected of an active rollout from now on."""
     to_come = [each for each in rollout.hosts if not each.is_over]
     if not to_come:
-        return Forecast()
+        return Forecast(reason="every host is over, and a command may still run")
     rules = replace(rules, boot_limit=_NO_LIMIT, install_limit=_NO_LIMIT, api_limit=_NO_LIMIT, join_limit=_NO_LIMIT)
     # One that is over changes nothing any longer, but without the first node no other one joins.
     kept = tuple(each for each in rollout.hosts if not each.is_over or each.part is RolloutPart.INIT)
@@ -189,9 +189,11 @@ def _times(planned: PlannedHost) -> ExpectedTimes:
 
 
 def _why_endless(rollout: Rollout) -> str:
-    if rollout.state is RolloutState.PAUSED:
-        return PAUSED
     init = next((each for each in rollout.of(RolloutPart.INIT) if each.is_over and each.phase is not Phase.READY), None)
     if init is not None:
         return f"no other host joins before {init.host} is ready, and it is {init.phase}"
-    return "a command has failed"
+    if rollout.state is RolloutState.PAUSED:
+        return PAUSED
+    if any(each.state is CommandState.FAILED for each in rollout.commands.values()):
+        return "a command has failed"
+    return "what comes next is not known"
