@@ -8,8 +8,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -69,11 +70,29 @@ class _Sending:
 
     intent: PowerIntent
     action: ResetAction
-    judged: Future[None] | None = None
     prevented: StoreError | TransitionError | None = None
     is_overtaken: bool = False
     is_over: bool = False
     is_recorded: bool = False
+    _judged: Future[None] | None = None
+    _is_closed: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    def judge(self, begin: Callable[[], Future[None]]) -> Future[None]:
+        """Begin a judgement on the event loop, from the thread of the call; a cancelled one after `close`."""
+        with self._lock:  # the loop may run it, and call `close`, before `begin` returns
+            if self._is_closed:
+                refused = Future[None]()
+                refused.cancel()
+                return refused
+            self._judged = begin()
+            return self._judged
+
+    def close(self) -> Future[None] | None:
+        """Let no further judgement begin; return the last one."""
+        with self._lock:
+            self._is_closed = True
+            return self._judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +183,7 @@ class PowerSender:
         loop = asyncio.get_running_loop()
 
         def allow() -> Future[None]:
-            sending.judged = asyncio.run_coroutine_threadsafe(self._allow(sending), loop)
-            return sending.judged
+            return sending.judge(lambda: asyncio.run_coroutine_threadsafe(self._allow(sending), loop))
 
         def power(machine: "BmcMachine") -> None:
             try:
@@ -176,15 +194,16 @@ class PowerSender:
         try:
             await self.bmcs.call(prepared.host, power)
         except BmcError as error:
-            was_judged = sending.judged is not None and sending.judged.done()
-            if sending.judged is not None:  # the store may answer after the call has ended: what it has stored counts
-                await asyncio.gather(asyncio.wrap_future(sending.judged), return_exceptions=True)
+            judged = sending.close()
+            was_judged = judged is not None and judged.done()
+            if judged is not None:  # the store may answer after the call has ended: what it has stored counts
+                await asyncio.gather(asyncio.wrap_future(judged), return_exceptions=True)
             end = await self._end_of_failed(sending, prepared.host, error)
             is_untrue = sending.is_recorded and not was_judged and end.state is IntentState.FAILED
             return replace(end, detail=f"{end.detail}; {_UNTRUE}") if is_untrue else end
         finally:
-            if sending.judged is not None:
-                sending.judged.cancel()  # at a stop: what is requested still is continued by the next start
+            if (judged := sending.close()) is not None:
+                judged.cancel()  # at a stop: what is requested still is continued by the next start
         if not prepared.remaining:
             return _End(IntentState.DONE, "")
         name, remaining = prepared.host.name, "; ".join(prepared.remaining)

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -403,11 +404,20 @@ def test_the_end_of_a_reset_whose_call_ended_while_it_was_recorded_states_that_i
     with_rack(with_services, work)
 
 
+@pytest.mark.parametrize("thread_late_s", [0.0, 0.2])
 def test_a_reset_that_is_judged_at_a_stop_is_requested_still(
-    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch, thread_late_s: float
 ):
-    """The next start continues it; `sending` would be unknown then."""
+    """The next start continues it; `sending` would be unknown then. The loop may judge before the thread goes on."""
     monkeypatch.setattr(module, "STOP_S", 0.0)
+    begin = asyncio.run_coroutine_threadsafe
+
+    def begin_late(judgement: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> Future[None]:
+        begun = begin(judgement, loop)
+        time.sleep(thread_late_s)
+        return begun
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", begin_late)
 
     async def scenario(services: BuiltServices) -> None:
         rack, original = built(services), services.install_moves.installs.get
